@@ -56,7 +56,7 @@ def _options() -> argparse.Namespace:
         "--base",
         metavar="FILE|REF",
         help="the old contract: a file or a git reference (default: the latest release tag or, if "
-        "there is none, the newest commit whose info.version differs)",
+        "there is none, the newest commit with a different info.version)",
     )
     parser.add_argument(
         "--head", metavar="FILE", type=Path, help=f"the new contract (default: {NAME})"
@@ -86,7 +86,7 @@ def _compare(options: argparse.Namespace) -> int:
     decisions = findings.read_decisions(path.parent / DECISIONS)
     result = findings.make_verdict(base, head, found, decisions)
     result.not_compared = reason
-    if options.base or options.head:  # compat.yaml is about the default comparison
+    if options.base or options.head:  # only the default comparison can find stale entries
         result.stale = []
     print(FORMATS[options.format](result), end="")
     return IN_ORDER if result.in_order else NOT_IN_ORDER

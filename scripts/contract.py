@@ -130,7 +130,7 @@ def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, 
 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> int:
-    """Run pytest with this command's arguments; `arguments` come last and override them."""
+    """Run pytest with this command's options, followed by `arguments`, which override them."""
     command = [sys.executable, "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
     environment.pop("PYTEST_ADDOPTS", None)  # options in PYTEST_ADDOPTS could change the run

@@ -98,7 +98,7 @@ def servers(operation: Operation) -> list[str]:
 
 
 def _normal_url(url: str) -> str:
-    """Return the URL with a lower-case scheme and host, and no default port or trailing slash."""
+    """Lower-case the URL's scheme and host; remove a default port and a trailing slash."""
     url = re.sub(r"^\./(?=.)", "", url)
     try:
         parts = urlsplit(url)

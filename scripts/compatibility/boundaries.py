@@ -42,7 +42,7 @@ FEW = 4  # the number of values to keep for each subschema
 MANY = 700  # the number of candidates to try for each subschema
 LONGEST = 300_000  # the maximum length of a string or an array
 PATTERN = 1_500  # generating strings that match a pattern counts as trying this many candidates
-LETTERS = 1_000  # the number of characters after which a value counts as one more candidate
+LETTERS = 1_000  # the number of characters in a value that count as one more candidate
 
 
 class BoundaryValues:
@@ -119,7 +119,7 @@ class BoundaryValues:
     def admitted(self, schema: Any) -> list[Any]:
         """Return a few valid values that match different subschemas of the receiver's schema.
 
-        Subschemas that the sender's schema also contains do not matter.
+        Ignore subschemas that also occur in the sender's schema.
         """
         text = canonical_json(schema)
         if text in self.known:
@@ -251,7 +251,7 @@ def _stated(schema: Any, keyword: str) -> list[str]:
 
 @lru_cache(maxsize=256)
 def matching(pattern: str) -> list[str]:
-    """Return a few matches, the same in every run, or none if the pattern does not compile."""
+    """Return a few matching strings (the same in every run), or none if the pattern is invalid."""
     from hypothesis import HealthCheck, Phase, given, settings  # noqa: PLC0415 # slow to import
     from hypothesis import strategies as st  # noqa: PLC0415
 

@@ -104,7 +104,7 @@ def _add_operation(pair: Pair, before: list[Operation]) -> None:
 
 
 def _overlaps(new_path: str, old_path: str) -> bool:
-    """Return whether the new path matches URLs that matched the old path because of a parameter."""
+    """Return whether the new path matches URLs that a parameter in the old path also matched."""
     new_parts = new_path.split("/")
     old_parts = old_path.split("/")
     if len(old_parts) != len(new_parts):
@@ -211,7 +211,7 @@ def _compare_response(response: Pair, old: Part, new: Part) -> None:
 
 
 def _headers(response: Part) -> dict[str, Part]:
-    """Return the headers by lower-case name. Omit Content-Type, because OpenAPI ignores it here."""
+    """Map lower-case names to response headers. Omit Content-Type, which OpenAPI ignores here."""
     result: dict[str, Part] = {}
     for name, header in mapping_at(response, "headers").items():
         if name.lower() != "content-type":

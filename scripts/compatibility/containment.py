@@ -32,7 +32,7 @@ from scripts.compatibility.values import (
 if TYPE_CHECKING:
     from scripts.compatibility.schemas import Schema
 
-ALL = 80_000  # the number of values to try per comparison (in about 2 seconds)
+ALL = 80_000  # the number of values to try per comparison (takes about 2 seconds)
 ONE = 10_000  # the number of values to try per search
 FEW = 500  # the number of values to try after a proof, in case jsonschema_rs is wrong
 SCALARS = {"type": ["string", "number", "boolean"]}
@@ -93,7 +93,7 @@ def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[lis
 
 
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:
-    """Return whether the value is a string, or the schema states which type it expects."""
+    """Return whether the schema declares a type for the value; strings need no declaration."""
     if location == BODY or isinstance(value, str):
         return True
     declared = canonical_json(schema)
@@ -119,7 +119,7 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
     """Return a schema that also admits values whose text form `schema` accepts.
 
-    It adds such members of `values`, and whole types if `schema` accepts all their text forms.
+    It adds each of `values` that qualifies, and each type all of whose values qualify.
     """
     is_valid = validator(schema).is_valid
     accepted = [value for value in values if any(map(is_valid, readings(location, value)))]

@@ -117,12 +117,12 @@ class Contract:
     def _resolved(
         self, result: dict[str, Any], part: dict[str, Any], inside: tuple[str, ...]
     ) -> Any:
-        """Inline the references of `part` itself; in the copy `result`, nested ones are inlined."""
+        """Inline `part`'s own references. In its copy, `result`, nested references are inlined."""
         if "discriminator" in result:  # a discriminator selects schemas by name
             alternatives = chain(*filter(is_list, (part.get("oneOf"), part.get("anyOf"))))
             names = [alternative.get("$ref") for alternative in filter(is_mapping, alternatives)]
             result["discriminator"] = [result["discriminator"], names]
-        if "$dynamicRef" in result:  # might refer to any schema
+        if "$dynamicRef" in result:  # a dynamic reference might refer to any schema
             targets = [result["$dynamicRef"], self.document.get("components")]
             result["$dynamicRef"] = canonical_json(targets)
         if "$ref" in result:

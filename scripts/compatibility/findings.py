@@ -117,7 +117,7 @@ class Verdict:
 
     @property
     def is_high_enough(self) -> bool:
-        """Return whether the new version, or its pre-release, is high enough for the changes."""
+        """Return whether the new version suffices. A pre-release of `least_version` is enough."""
         base = parse_version(self.base)
         head = parse_version(self.head)
         is_later = head > base or (head == base and self.weight() == Change.NONE)
@@ -161,7 +161,7 @@ def parse_version(contract: Contract) -> tuple[Any, ...]:
 
 
 def read_decisions(path: Path) -> dict[str, Any]:
-    """Return compat.yaml's entries by finding ID; raise CannotCompareError if one is invalid."""
+    """Map finding IDs to compat.yaml's entries; raise CannotCompareError if one is invalid."""
     try:
         entries: Any = yaml.safe_load(path.read_text("utf-8")) if path.exists() else []
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

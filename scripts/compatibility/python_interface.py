@@ -29,7 +29,7 @@ ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
-    """Return the changes that affect Python callers, and the reason if there is no comparison."""
+    """Return the changes for Python callers and, if the clients cannot be compared, the reason."""
     with tempfile.TemporaryDirectory() as folder:
         before = load_client(base, Path(folder) / "base")
         after = load_client(head, Path(folder) / "head")

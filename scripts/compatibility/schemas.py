@@ -41,7 +41,7 @@ DEPENDENT = UNEVALUATED | {
     *("additionalProperties", "patternProperties", "items", "prefixItems", "contains"),
     *("minContains", "maxContains", "if", "then", "else"),
 }
-# With more alternatives, computing the canonical form would take seconds.
+# With more alternatives than this, computing the canonical form would take seconds.
 MAX_ALTERNATIVES = 100
 # The time to compute a difference grows with the fourth power of the number of subschemas.
 MAX_SUBSCHEMAS = 100
@@ -158,7 +158,7 @@ def _mapped(schema: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, A
 
 
 def parts(schema: dict[str, Any]) -> dict[tuple[str, str], Any]:
-    """Return the schemas that the schema contains, by keyword and by name or index."""
+    """Return the schemas that the schema contains, keyed by keyword and by name or index."""
     result: dict[tuple[str, str], Any] = {}
     for keyword, value in schema.items():
         if keyword in SCHEMA_KEYWORDS:
@@ -275,7 +275,7 @@ def difference(small: Schema, large: Schema) -> Any:
 
 def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], default: Any) -> Any:
     found: Any = call_or_default(lambda: function().to_json_schema(), default)
-    if is_mapping(found):  # equal parts of different schemas then compare as equal
+    if is_mapping(found):  # `$schema` would make equal subschemas seem different
         found.pop("$schema", None)
     return found
 

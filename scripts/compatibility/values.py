@@ -156,7 +156,7 @@ def readings(location: str, value: Any) -> list[Any]:
 
 
 def _readings(value: Any) -> list[Any]:
-    """Return the text form. If it is a number, boolean or null, return that value as well."""
+    """Return the text form and, if it can be read as a number, boolean or null, that value too."""
     sent = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if sent in {"true", "false", "null"} or re.fullmatch(NUMBER, sent):
         return [sent, json.loads(sent)]

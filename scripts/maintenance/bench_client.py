@@ -23,7 +23,7 @@ IMPORTS = {"python": "", HTTPX: "import httpx, attrs", CLIENT: "import flashback
 
 
 def measure(rounds: int) -> list[Target]:
-    """Print the CPU times. Return a target for each ratio of the client's time to httpx's."""
+    """Print the CPU times. Return a target for each comparison of the client with httpx."""
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"success": True}))
     in_process = time_calls("http://127.0.0.1", transport, rounds)
     with serving("the mock", *MOCK, "--port") as server:
