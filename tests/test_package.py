@@ -43,7 +43,7 @@ def python(wheel: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_wheel_contains_the_packages_and_the_contract(wheel: Path, root: Path) -> None:
-    """The wheel contains the three packages, with all files of the mock, and the contract."""
+    """The wheel contains the contract and the three packages, including all files of the mock."""
     packages = {"flashback_client", "flashback_runtime", "flashback_mock"}
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()

@@ -58,7 +58,7 @@ def write(folder: Path, *edits: tuple[str, str]) -> str:
 
 
 def git(folder: Path, *arguments: str) -> None:
-    """Run Git in the folder, and ignore the user's and the system's configuration."""
+    """Run Git in the folder without the user's or the system's configuration."""
     command_line = ["git", "-C", str(folder), *arguments]
     subprocess.run(command_line, check=True, capture_output=True, env={**os.environ, **GIT})
 
@@ -142,7 +142,7 @@ def test_version_must_follow_semver(change: Change, old: str, least: str, too_lo
     """A breaking change requires a new major version, and an addition requires a minor version.
 
     Before 1.0.0, a breaking change requires a new minor version, and an addition requires a patch
-    version. A pre-release comes before its release, which can contain any further changes.
+    version. After a pre-release, the release of that version can contain any further changes.
     """
     changes = [Finding(change, "place", "what")] if change else []
     base = Contract({"info": {"version": old}}, "", "")

@@ -143,8 +143,8 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
 def _send_refusals(run: Run) -> None:
     """Send requests that must be refused, and record the characteristics of the refusals.
 
-    If the backend crashes or accepts an update without a valid token, also record a finding, even
-    if the test that covers it is not selected.
+    If a request crashes the backend or succeeds without a valid token, also record a finding, even
+    if no selected test covers that case.
     """
     refused: list[tuple[str, dict[str, Any]]] = [
         ("test_bad_token_answers_401[missing]", BAD_TOKENS["missing"]),

@@ -33,7 +33,7 @@ GIVEN_UP = effect("unique-names", "given-up", "a name that is no longer in use",
 ALIKE = effect("name-exact", "alike", "a name similar to one that is taken", 200)
 LAST = "a long name that differs from a taken name only in its last character"
 TRUNCATED = effect("lengths", "name-truncated", LAST, 200)
-# The following requests give one configuration's name to another configuration.
+# These rules are for requests that give one configuration's name to another configuration.
 REFUSED = effect("all-or-nothing", "refused", "the name from a refused update" + ELSEWHERE, 200)
 KEPT = effect("all-or-nothing", "kept", "the name before refused updates" + ELSEWHERE, 400)
 PARTIAL = effect("partial", "name-kept", "the unchanged name" + ELSEWHERE, 400)

@@ -1,4 +1,4 @@
-"""Serve a mock that crashes when it receives a request without the part named in the argument."""
+"""Serve a mock that crashes if a request lacks the part that the command-line argument names."""
 
 import os
 import sys

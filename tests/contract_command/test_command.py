@@ -265,7 +265,7 @@ def test_crash_is_a_finding(contract: Contract, missing: str, id: str) -> None:
 
 
 def test_header_without_effect_is_not_an_example(contract: Contract, backend: Backend) -> None:
-    """If readers can update without a special header, the finding's example does not show one."""
+    """If readers can update without a special header, the finding's example omits the header."""
 
     def accept_readers(request: Request) -> None:
         if request.role == "reader":

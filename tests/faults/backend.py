@@ -2,7 +2,7 @@
 
 A change's parameters receive the `Request` attributes of the same names, such as `token`, or the
 `request` itself. If a parameter is called `answer`, the change modifies the mock's response.
-Otherwise, it modifies the request, or returns an `Answer` in place of the mock. It can be async.
+Otherwise, it modifies the request or answers it in place of the mock. A change can be async.
 """
 
 import inspect
@@ -36,7 +36,7 @@ def call(function: Change, request: Request, answer: Answer | None = None) -> An
 
 
 async def apply(changes: list[Change], request: Request, answer: Answer | None) -> Answer | None:
-    """Apply the changes until one of them returns a new answer; return the resulting answer."""
+    """Apply the changes, but stop if one of them returns a new answer. Return the final answer."""
     for change in changes:
         changed = call(change, request, answer)
         if inspect.isawaitable(changed):

@@ -20,7 +20,7 @@ FAULTS: dict[str, Fault] = {}
 
 
 def faults(promises: str, *functions: Change, **changes: Change) -> None:
-    """Define one fault per change. Each fault breaks at least one of the promises.
+    """Define one fault per change. Each breaks at least one promise that `promises` selects.
 
     A fault is named after its function or keyword argument.
     """
@@ -45,7 +45,7 @@ def as_owner(condition: Condition) -> Change:
 
 
 def promote(role: str, condition: Condition = lambda: True) -> Change:
-    """Give this user the owner's permissions."""
+    """Give the user with this role the owner's permissions."""
     change = as_owner(condition)
     return lambda request: request.role == role and call(change, request)
 

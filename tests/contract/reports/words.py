@@ -12,7 +12,7 @@ OUTCOMES = ("kept", "broken", "accepted", "not tested")
 
 
 def map_strings(value: Any, function: Callable[[str], str]) -> Any:
-    """Return the JSON value with the function applied to its strings."""
+    """Return the JSON value with the function applied to each of its strings."""
     if isinstance(value, str):
         return function(value)
     if isinstance(value, list):

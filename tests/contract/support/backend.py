@@ -31,8 +31,8 @@ OWN = Rule("update", "own", "the configuration", {200})
 FOREIGN = Rule("workspace-access", "foreign", "a configuration in another workspace", {403})
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-ATTEMPTS = 4  # how many times to send a request if the backend or a proxy is too busy
-TIMEOUTS_IN_FULL = 3  # number of timeouts after which the timeout is reduced to one second
+ATTEMPTS = 4  # maximum number of times to send a request while the backend or a proxy is too busy
+TIMEOUTS_IN_FULL = 3  # after this many timeouts, wait at most one second per response
 
 
 class Backend:
@@ -56,7 +56,7 @@ class Backend:
         self._wire = Wire(self.url, option.timeout, option.ca)
 
     def users(self, *variables: str) -> list[str]:
-        """Return the given token variables that are set in the environment."""
+        """Return those of the given token variables that are set in the environment."""
         return [variable for variable in variables if variable in self.given]
 
     def _place(self, id: str) -> Rule:
@@ -87,8 +87,8 @@ class Backend:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
-        `token` names an environment variable; None means no token. `authorization` replaces the
-        token's header, and requires a `user` that describes the sender. `body` is a JSON value,
+        `token` names an environment variable; None means no token. `authorization` is sent in
+        place of a token, and requires a `user` that describes the sender. `body` is a JSON value,
         bytes, or a tuple of chunks. Headers set to None are not sent. `path` and `query` are sent
         unchanged; a `path` requires an `id` or a `place`. `escaped` percent-encodes the whole id.
         """

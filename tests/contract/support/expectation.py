@@ -90,7 +90,7 @@ def _statuses(rules: Iterable[Rule]) -> frozenset[int]:
 
 
 def rule_of_valid(request: Request) -> Rule:
-    """Return the rule for a valid request, with a kind that describes the request."""
+    """Return the rule for a valid request. The rule's kind describes the request."""
     fields = request.text_fields
     size = len(request.body)
     media_type = request.header("Content-Type") or ""
@@ -122,7 +122,7 @@ def rule_of_field(name: str, value: str) -> Rule:
 
 
 def trait_of(name: str, value: str) -> str:
-    """Return one word that describes the value, to be used in a finding's id."""
+    """Return one word that describes the value, for use in a finding's id."""
     if len(value) > 100:
         return "long"
     traits = _url_traits(value) if name == "endpoint" else _text_traits(value)

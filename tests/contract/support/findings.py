@@ -126,7 +126,7 @@ class Findings(dict[str, Finding]):
         return {finding.promise for finding in self.values() if self.decides(finding)}
 
     def add_stale(self, promise: str, *, is_whole: bool) -> None:
-        """Add a finding for each accepted deviation that was tested but did not occur."""
+        """Add a finding for each accepted deviation that did not recur when its rule was tested."""
         for id in self._accepted:
             clause, kind, outcome = id.split("/")
             if id not in self and (is_whole or f"{clause}/{kind}" in self.checked_rules):
@@ -177,7 +177,7 @@ def _check_id(id: str) -> None:
 
 
 def _names_of(url: str) -> set[str]:
-    """Return the file's possible keys for this backend; a key may omit the default port."""
+    """Return the backend's possible keys in a deviations file; the default port is optional."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     usual = PORTS.get(parts.scheme)
@@ -188,7 +188,7 @@ def _names_of(url: str) -> set[str]:
 
 def write_deviations(file: Path, url: str, findings: Iterable[Finding]) -> None:
     """Write an entry for each finding that can be accepted; new entries contain empty fields."""
-    host = max(_names_of(url), key=len)  # prefer the name that includes the port
+    host = max(_names_of(url), key=len)  # prefer the key that includes the port
     empty = dict.fromkeys(REASONS, "")
     entries: list[Accepted] = []
     for finding in findings:

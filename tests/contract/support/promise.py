@@ -148,7 +148,7 @@ class Promise:
         return exchange
 
     def _earlier(self) -> tuple[Request, ...]:
-        """Return the prepared request, the latest one and, if they are few, those in between."""
+        """Return the prepared request, if any, and up to two of the latest requests."""
         recent = list(self.recent)
         if self.prepared in recent:
             return tuple(recent[recent.index(self.prepared) :])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 # Rules about missing authentication. Their findings always fail the run and cannot be accepted.
 NO_AUTHENTICATION = ("authentication/no-token", "authentication/unknown-token")
 
-ACCEPTED = ": the update was accepted"  # follows the status in reports if a refusal was expected
+ACCEPTED = ": the update was accepted"  # added to the status in reports if a refusal was expected
 LONGEST = 60  # describe longer values only by their length
 
 
@@ -72,7 +72,7 @@ class Breach:
     outcome: str  # what happened, in one word; part of the finding's id
     expected: str
     got: str
-    subject: str = ""  # what the title starts with; by default, the request's description
+    subject: str = ""  # the start of the title; by default, the request's description
     severity: str = "broken"  # or "note"
     explained_by: tuple[str, ...] = ()  # ids of broader findings with the same cause
 

@@ -126,9 +126,9 @@ def _breach(rule: Rule, outcome: str, expected: str, got: str) -> Breach:
     broader: list[str] = []
     for kind in (rule.kind, *BROADER_KINDS.get(clause, ())):
         broader.append(id_of(clause, kind, outcome))
-        if clause in ("unauthorized", "order"):  # possible cause: the backend accepts the token
+        if clause in ("unauthorized", "order"):  # perhaps the backend accepts invalid tokens
             broader.append(id_of("authentication", kind, "200"))
-        if clause == "order":  # possible cause: the status is the same for every id and body
+        if clause == "order":  # perhaps the status is the same for every id and body
             broader.append(id_of("unauthorized", kind, outcome))
     return Breach(clause, rule.kind, outcome, expected, got, explained_by=tuple(broader))
 
@@ -170,7 +170,7 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     if rule.clause == "unauthorized" and _reveals_something(exchange, expectation):
         rule = replace(rule, clause="order")
     if rule.clause == "update" and user.kind == "ADMIN" and exchange.status in (401, 403, 404):
-        # Attribute this to ADMIN access, because WRITE access would be enough for the update.
+        # Attribute the refusal to ADMIN access: WRITE access would be enough for the update.
         rule = replace(rule, clause="access-levels", kind=user.kind)
     got = exchange.got
     if exchange.succeeded and expectation.reasons and user.statuses != {401}:

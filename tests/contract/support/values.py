@@ -62,7 +62,7 @@ def renamed(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def single_fields(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return one body for each field of the given body."""
+    """For each field of the given body, return a body that contains only that field."""
     return [{field: value} for field, value in body.items()]
 
 
