@@ -30,7 +30,8 @@ class BaseClient(Generic[C, T]):
             the limit.
         attempt_timeout: The time limit for one attempt, in seconds. By default, an attempt can
             use half of the remaining time, or all of it if no further retry is possible.
-        max_retries: The maximum number of retries after a lost connection or a 408, 429 or 5xx.
+        max_retries: The maximum number of retries after a lost connection or a 408, 429 or 5xx
+            response.
         headers: Headers to send with every request.
         allow_http: Whether to allow http:// for non-loopback hosts. The token is then sent
             unencrypted.
@@ -181,7 +182,7 @@ class Client(BaseClient[httpx.Client, httpx.BaseTransport]):
             transport.close()
 
     def send(self, call: Call[Any, P]) -> Response[P]:
-        """Send a call prepared by a generated module, and return the response for any status."""
+        """Send a prepared call, and return the response, regardless of its status."""
         return run(self._send(call))
 
 
@@ -208,5 +209,5 @@ class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
             await transport.aclose()
 
     async def send(self, call: Call[Any, P]) -> Response[P]:
-        """Send a call prepared by a generated module, and return the response for any status."""
+        """Send a prepared call, and return the response, regardless of its status."""
         return await self._send(call)

@@ -90,7 +90,7 @@ class Rule:
             raise error
 
     def _error(self, name: str, value: object) -> ArgumentError | None:
-        """Return an error for `check` to raise, because this frame can hold a plain credential."""
+        """Return the error instead of raising it, because this frame can hold a credential."""
         if self.kind is not str and isinstance(value, Secret):
             value = value.reveal()
         if problem := self._wrong_type(value):
@@ -135,7 +135,7 @@ class Rule:
             return f"must be one of {', '.join(str(member.value) for member in self.kind)}"
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
-        # `$` ignores a final line break. Append one so that `$` cannot ignore the text's own.
+        # `$` ignores one final line break. Append one, so that `$` ignores no part of the text.
         if self.pattern is not None and not re.search(self.pattern, f"{text}\n", _ASCII):
             return self.message or f"must match {self.pattern}"
         return None

@@ -215,7 +215,7 @@ def test_unusable_ca_file_raises_argument_error(
 
 
 def test_proxy_from_the_environment_is_used(update: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An http:// request goes to the proxy in `http_proxy`, with the proxy URL's credentials."""
+    """An http:// request goes to the proxy in `http_proxy` and includes that URL's credentials."""
     with serving(OK) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.replace("http://", "user:p%23ss@"))
         assert update("http://inside.test", allow_http=True).success is True
@@ -253,7 +253,7 @@ def test_https_is_tunneled_through_the_proxy(
 def test_proxy_is_never_used_for_loopback(
     update: Any, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Loopback requests never use a proxy, which could read an unencrypted token."""
+    """Loopback requests never use a proxy, because it could read an unencrypted token."""
     with serving(OK) as proxy, serving(OK) as server:
         monkeypatch.setenv("http_proxy", proxy.url)
         assert update(server.url.replace("127.0.0.1", host)).success is True
