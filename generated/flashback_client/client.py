@@ -62,8 +62,8 @@ class FlashbackClient(Client):
 
         **Access.** You need `WRITE` or `ADMIN` access to the configuration's workspace.
 
-        **Credentials.** `key` and `secret` are encrypted before they are stored and are never
-        returned by any response. On update, the old values are securely replaced.
+        **Credentials.** `key` and `secret` are encrypted before they are stored, and never
+        appear in a response. On update, the old values are securely replaced.
 
         If a response is lost, the client retries the request up to `max_retries` times. A late
         retry can overwrite an update that another caller made in the meantime.
@@ -78,12 +78,12 @@ class FlashbackClient(Client):
                 at most 2048 ASCII characters, without credentials (`user:pass@`). Write
                 international host names as A-labels. A backend may refuse private and loopback
                 addresses.
-            key: Access key or API key, 1 to 8192 characters. It is encrypted before it is
-                stored, and is never returned. An empty key is refused: it usually comes from an
-                unset variable.
-            secret: Secret key or API secret, 1 to 8192 characters. It is encrypted before it is
-                stored, and is never returned. An empty secret is refused: it usually comes from an
-                unset variable.
+            key: Access key or API key of 1 to 8192 characters. It is encrypted before it is
+                stored, and is never returned. An empty key is refused, because it usually comes
+                from an unset variable.
+            secret: Secret key or API secret of 1 to 8192 characters. It is encrypted before it
+                is stored, and is never returned. An empty secret is refused, because it usually
+                comes from an unset variable.
 
         Raises:
             errors.ArgumentError: an argument violates the contract, so the request was not sent.

@@ -50,13 +50,14 @@ class UpdateAiLlmRequest:
     key: Secret | Unset = field(
         default=UNSET, converter=as_secret, validator=Rule(Secret, min_length=1, max_length=8192)
     )
-    """Access key or API key, 1 to 8192 characters. It is encrypted before it is stored, and is
-    never returned. An empty key is refused: it usually comes from an unset variable."""
+    """Access key or API key of 1 to 8192 characters. It is encrypted before it is stored, and is
+    never returned. An empty key is refused, because it usually comes from an unset variable."""
     secret: Secret | Unset = field(
         default=UNSET, converter=as_secret, validator=Rule(Secret, min_length=1, max_length=8192)
     )
-    """Secret key or API secret, 1 to 8192 characters. It is encrypted before it is stored, and
-    is never returned. An empty secret is refused: it usually comes from an unset variable."""
+    """Secret key or API secret of 1 to 8192 characters. It is encrypted before it is stored, and
+    is never returned. An empty secret is refused, because it usually comes from an unset
+    variable."""
 
     def __init__(
         self,
