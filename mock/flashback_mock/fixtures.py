@@ -90,7 +90,10 @@ class Fixtures:
 
         for name, user in document["users"].items():
             check_unique(f"users.{name}.token", "token", user["token"])
-            expires = datetime.fromisoformat(user["expires"]) if "expires" in user else None
+            try:
+                expires = datetime.fromisoformat(user["expires"]) if "expires" in user else None
+            except ValueError:  # such as a leap second, which Python does not support
+                raise ValueError(f"users.{name}.expires: Python cannot represent it") from None
             tokens.append(Token(user["token"], name, expires))
         for workspace, content in document["workspaces"].items():
             for user, access in content.get("members", {}).items():

@@ -96,12 +96,14 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
         with suppress(httpx.StreamError):  # raised if no event hook has read the body
             body = response.content  # httpx has already decoded the body
     elif encoding not in {"", "identity"}:
-        try:
-            # With wbits=47, zlib accepts both gzip and deflate.
-            body = zlib.decompressobj(wbits=47).decompress(body, MAX_BODY + 1)
-        except zlib.error:
-            body = b""  # an encoded body cannot be searched for credentials
-            problem = f"the body cannot be decoded (Content-Encoding: {encoding})"
+        name = printable(running.redacted(encoding))
+        problem = f"the body cannot be decoded (Content-Encoding: {name})"
+        encoded, body = body, b""  # an encoded body cannot be searched for credentials
+        if encoding in {"gzip", "x-gzip", "deflate"}:
+            with suppress(zlib.error):
+                # With wbits=47, zlib accepts both gzip and deflate.
+                body = zlib.decompressobj(wbits=47).decompress(encoded, MAX_BODY + 1)
+                problem = None
     if len(body) > MAX_BODY:
         problem = f"the body is larger than {MAX_BODY} bytes"
     content = body[:MAX_BODY]

@@ -147,4 +147,5 @@ def segment(name: str, value: object, rule: Rule) -> str:
     if value in {"", ".", ".."}:
         problem = "must not be empty, '.' or '..', because these values change the path"
         raise ArgumentError.about(name, problem)
-    return quote(str(value), safe="")
+    # For a member of a string enum, `str()` can return the name instead of the value.
+    return quote(value if isinstance(value, str) else str(value), safe="")

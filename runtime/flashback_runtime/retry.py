@@ -17,7 +17,7 @@ from .errors import ApiConnectionError, ApiTimeoutError, ArgumentError, Response
 from .fields import as_secret
 from .secrets import Secret, cut_frames, exception_chain
 from .settings import check_token
-from .transport import httpx
+from .transport import LATE, httpx
 
 Outcome = Response[Any] | Failure
 
@@ -86,8 +86,8 @@ async def _token(running: RunningCall) -> Secret | None:
             # Wrap the value at once so that no traceback shows an invalid token.
             token = as_secret(cast("str", await running.connections.call(token, running.deadline)))
             check_token(token, running.settings.service)
-        except httpx.ReadTimeout:
-            if time.monotonic() < running.deadline:
+        except httpx.ReadTimeout as error:
+            if str(error) != LATE:
                 raise  # A request that the token function made has timed out.
             raise running.error(ApiTimeoutError, _NOT_SENT) from None
         except ArgumentError as error:

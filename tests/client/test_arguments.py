@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import enum
 import typing
 import urllib.parse
 from typing import Any
@@ -71,6 +72,14 @@ def test_id_is_sent_as_one_path_segment(id_: str) -> None:
     path = service.requests[0].url.raw_path.decode()
     assert urllib.parse.unquote(path.removeprefix("/ai/llm/")) == id_
     assert path.count("/") == 3
+
+
+def test_id_can_be_a_member_of_a_string_enum() -> None:
+    """A member of a string enum is sent as its value, not as its name."""
+    configurations = enum.Enum("configurations", {"MAIN": ID}, type=str)
+    service = Service()
+    update_blocking(service, configurations.MAIN)
+    assert service.requests[0].url.path == f"/ai/llm/{ID}"
 
 
 def test_enum_field_accepts_a_member_or_its_value(update: Any) -> None:

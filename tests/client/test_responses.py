@@ -135,11 +135,12 @@ def test_compressed_response_is_decoded(update: Any) -> None:
     gzipped = http_response(200, compressed, Content_Encoding="gzip")
     unknown = http_response(200, b"\x8b\x00\x80{}\x03", Content_Encoding="br")
     invalid = http_response(200, b"xxx", Content_Encoding="deflate")
+    twice = http_response(200, gzip.compress(compressed), Content_Encoding="gzip, gzip")
     unencoded = http_response(200, UPDATED, Content_Encoding="")
-    with serving(gzipped, unencoded, unknown, invalid) as server:
+    with serving(gzipped, unencoded, unknown, invalid, twice) as server:
         assert update(server.url, name="n").message == "updated"
         assert update(server.url, name="n").message == "updated"
-        for encoding in ("br", "deflate"):
+        for encoding in ("br", "deflate", "gzip, gzip"):
             with pytest.raises(errors.ResponseDecodeError, match=f"g: {encoding}") as caught:
                 update(server.url, name="n")
             assert caught.value.body == b""

@@ -154,14 +154,15 @@ def test_token_function_is_called_for_every_call() -> None:
     assert sent == ["Bearer one", "Bearer two", "Bearer three"]
 
 
-def test_error_from_the_token_function_propagates(update: Any) -> None:
+@pytest.mark.parametrize("timeout", [30, 0])
+def test_error_from_the_token_function_propagates(update: Any, timeout: float) -> None:
     """If a request in the token function times out, its error propagates unchanged."""
 
     def token() -> str:
         raise httpx.ReadTimeout("token service")
 
     with pytest.raises(httpx.ReadTimeout, match="token service"):
-        update(Service(), token=token)
+        update(Service(), token=token, timeout=timeout)
 
 
 def raise_for_status(response: httpx.Response) -> None:

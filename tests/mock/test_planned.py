@@ -175,6 +175,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"headers": {}, "delay": 0}, "nothing planned"),
     ({"status": 204}, "status: must be 200 or a number from 400 to 599"),
     ({"example": "nameTaken", "status": 404}, "no such example; the contract has 200"),
+    ({"example": "", "delay": 1}, "example, id: must not be empty"),
+    ({"status": 500, "id": ""}, "example, id: must not be empty"),
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),
     ({"fault": "reset", "status": 500}, "fault: reset sends no response; do not combine it"),
     ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused requires duration"),

@@ -49,14 +49,15 @@ def check_step(contract: Contract, step: Step) -> None:
     if not isinstance(step, Mapping):
         raise ValueError("a step must be a dict")
     check_types(step, STEP)
+    if "" in (step.get("example"), step.get("id")):
+        raise ValueError("example, id: must not be empty")
     if step.get("times", 1) < 1:
         raise ValueError("times: must be at least 1")
     if step.get("status", 200) not in (200, *range(400, 600)):
         raise ValueError("status: must be 200 or a number from 400 to 599")
     if "example" in step:
         contract.example(str(step.get("status", "")), step["example"])
-    for name, value in step.get("headers", {}).items():
-        _check_header(name, value)
+    _check_headers(step.get("headers", {}))
     fault = step.get("fault")
     if fault == "refused" or "duration" in step:
         if fault != "refused" or step.keys() != {"fault", "duration"}:
@@ -69,10 +70,13 @@ def check_step(contract: Contract, step: Step) -> None:
         )
 
 
-def _check_header(name: str, value: object) -> None:
-    if not HEADER.fullmatch(name):
-        raise ValueError("headers: a header name contains invalid characters")
-    if name.lower() in RESERVED_HEADERS:
-        raise ValueError(f"headers: {name} is set by the mock; to break a response, use a fault")
-    if not isinstance(value, str) or not value.isprintable() or not value.isascii():
-        raise ValueError(f"headers: {name} must be a string of printable ASCII characters")
+def _check_headers(headers: Mapping[str, object]) -> None:
+    for name, value in headers.items():
+        if not HEADER.fullmatch(name):
+            raise ValueError("headers: a header name contains invalid characters")
+        if name.lower() in RESERVED_HEADERS:
+            raise ValueError(
+                f"headers: {name} is set by the mock; to break a response, use a fault"
+            )
+        if not isinstance(value, str) or not value.isprintable() or not value.isascii():
+            raise ValueError(f"headers: {name} must be a string of printable ASCII characters")

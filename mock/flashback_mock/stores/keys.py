@@ -44,7 +44,7 @@ def read_vault(file: Path, key_id: bytes) -> Vault:
         raise StoreError(f"{file}: {reason}; {RESTORE}") from None
     for line in lines:
         with suppress(ValueError):  # the line is not a key
-            vault = Vault(base64.b64decode(line, validate=True))
+            vault = Vault(base64.b64decode(line.strip(), validate=True))
             if vault.key_id == key_id:
                 return vault
     raise StoreError(f"{file}: does not contain the store's key {key_id.hex()}; {RESTORE}")

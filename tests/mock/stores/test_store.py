@@ -162,6 +162,18 @@ def test_reset_restores_the_fixtures(store: Store, run: Run) -> None:
 
 
 @durable
+def test_key_file_can_contain_spaces_and_empty_lines(
+    location: StoreLocation, store: Store, run: Run
+) -> None:
+    """A key file that was copied by hand opens the store, even if the key has spaces around it."""
+    run(store.close())
+    location.key_file.write_text(f"\n  {location.key_file.read_text().strip()} \r\n")
+    reopened = location.store()
+    assert run(reopened.open(FIXTURES)) is False
+    run(reopened.close())
+
+
+@durable
 def test_unusable_key_file_is_a_clear_error(
     location: StoreLocation, store: Store, run: Run
 ) -> None:
