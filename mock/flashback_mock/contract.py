@@ -1,7 +1,7 @@
 """The parts of the contract that the mock uses, such as the path, schemas, limits and examples."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema_rs
 import yaml
@@ -143,13 +143,15 @@ class Contract:
 
 def _read(path: Path) -> Json:
     try:
-        document: Json = yaml.load(path.read_text("utf-8"), LOADER)  # noqa: S506 - both are safe
+        document = yaml.load(path.read_text("utf-8"), LOADER)  # noqa: S506 - both loaders are safe
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
     except (ValueError, RecursionError, yaml.YAMLError):  # invalid dates raise ValueError
         problem = "is not valid YAML in UTF-8"
     else:
-        return document
+        if isinstance(document, dict):
+            return cast("Json", document)
+        problem = "is not an OpenAPI document"
     raise ValueError(f"{path}: {problem}; use --contract to specify another file")
 
 

@@ -173,12 +173,18 @@ def proxy_credentials(proxy: Secret) -> list[Secret]:
 
 
 def _bypasses_proxy(url: httpx.URL) -> bool:
-    """Return whether NO_PROXY exempts this URL. Entries can be `*` or start with a scheme."""
+    """Return whether NO_PROXY exempts this URL, according to the rules of curl and httpx."""
+    host = url.host.rstrip(".")
+    name = f".[{host}]" if ":" in host else f".{host}"
     port = url.port or _DEFAULT_PORTS[url.scheme]
-    address = f"{url.host.rstrip('.')}:{port}"
-    if "*" in getproxies().get("no", "").replace(" ", "").split(","):
-        return True
-    return bool(proxy_bypass(address) or proxy_bypass(f"{url.scheme}://{address}"))
+    for entry in getproxies().get("no", "").lower().split(","):
+        pattern = entry.strip().removeprefix(f"{url.scheme}://").rstrip("/.")
+        if pattern == "*":
+            return True
+        suffix = "." + pattern.lstrip("*.")
+        if suffix != "." and (name.endswith(suffix) or f"{name}:{port}".endswith(suffix)):
+            return True
+    return bool(proxy_bypass(host))
 
 
 def _parse_url(text: str) -> httpx.URL | None:

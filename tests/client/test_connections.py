@@ -262,7 +262,7 @@ def test_proxy_is_never_used_for_loopback(
 
 EXEMPTING = [
     *("*", ".inside.test", "a.test, INSIDE.test", "test", "inside.test:8080"),
-    *("http://inside.test", "HTTP://Inside.test", "a.test, *"),
+    *("http://inside.test", "HTTP://test.", "*.inside.test", "a.test,*", "http://inside.test/"),
 ]
 NOT_EXEMPTING = ["", "inside.test:80", "https://inside.test", "side.test", "a.inside.test"]
 
@@ -274,6 +274,14 @@ def test_no_proxy_exempts_matching_urls(no_proxy: str, monkeypatch: pytest.Monke
     monkeypatch.setenv("no_proxy", no_proxy)
     proxy = proxy_for(httpx.URL("http://inside.test:8080"))
     assert (proxy is None) is (no_proxy in EXEMPTING)
+
+
+@pytest.mark.parametrize("no_proxy", ["2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:8080"])
+def test_no_proxy_exempts_ipv6_addresses(no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_PROXY can list an IPv6 address, with or without brackets and a port."""
+    monkeypatch.setenv("http_proxy", "proxy.test:3128")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert proxy_for(httpx.URL("http://[2001:db8::1]:8080")) is None
 
 
 @pytest.mark.parametrize("client_class", CLIENTS)
