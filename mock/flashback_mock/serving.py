@@ -19,7 +19,7 @@ from .stores import store_at
 
 Wrap = Callable[[Handler], Handler]
 
-# If a mock listens on one of these wildcard addresses, its URL contains the loopback address.
+# The URL of a mock that listens on a wildcard address contains the loopback address instead.
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not used for listening
 MAX_WRAPPED_BYTES = 1 << 26  # size limit for bodies that are passed to a wrapped handler
 

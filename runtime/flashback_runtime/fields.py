@@ -33,7 +33,7 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-_ASCII = int(re.ASCII)  # faster than `re.ASCII`, which `re` converts to an int in every call
+_ASCII = int(re.ASCII)  # faster than `re.ASCII`, which `re` converts to an int on every call
 # A hint for callers that pass None. `Response.parse` removes it from errors about responses.
 NULL_HINT = "; leave it out instead"
 # Error messages use these names for the types.

@@ -90,7 +90,7 @@ class Verdict:
     not_compared: str = ""  # why the Python interface was not compared
 
     def weight(self, part: str | None = None) -> Change:
-        """Return the highest severity of a change in `part` (default: both `wire` and `python`)."""
+        """Return the highest severity among the changes in `part` (default: both parts)."""
         weights = (finding.weight for finding in self.findings if part in {None, finding.part})
         return max(weights, default=Change.NONE)
 

@@ -192,9 +192,9 @@ def constants(schema: Any) -> Iterator[Any]:
 def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     """Return the schema as it applies to the sender or to the receiver of a message.
 
-    Fields with the annotation `hidden` (readOnly in requests, writeOnly in responses) are neither
-    sent nor required. The sender's schema rejects these fields; the receiver's accepts any value.
-    If alternatives or conditions could apply to such a field, the field keeps its annotation.
+    `hidden` is the annotation that marks fields as neither sent nor required: readOnly in requests,
+    writeOnly in responses. Make the sender's schema reject these fields, and the receiver's schema
+    accept any value for them. Leave a field unchanged if alternatives or conditions could apply.
     """
     if not is_mapping(schema):
         return schema

@@ -117,7 +117,7 @@ def _cut(text: str) -> str:
 def can_carry(location: str, value: Any) -> bool:
     """Return whether a body, or a parameter in the default style, can represent the value.
 
-    Parameters cannot represent null, empty lists or objects. Only query parameters can represent
+    Parameters cannot represent null, objects or empty lists. Only query parameters can represent
     lists: each item is sent as a separate parameter.
     """
     if UNUSABLE.search(canonical_json(value)):

@@ -1,4 +1,4 @@
-"""Compare the client's CPU time, per call and for the import, with that of plain httpx."""
+"""Compare the client's CPU time (per call and at import) with that of plain httpx."""
 
 import resource
 import subprocess

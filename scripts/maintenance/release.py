@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def check_repository(root: Path, version: str) -> None:
-    """Raise ReleaseError if there are uncommitted changes, or if a tag contradicts the version."""
+    """Raise ReleaseError if there are uncommitted changes, or if a tag and the version differ."""
     if changes := run("git", "status", "--porcelain", cwd=root):
         raise ReleaseError(f"there are uncommitted changes; commit or stash them:\n{changes}")
     tag = f"v{version}"

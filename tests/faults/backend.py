@@ -25,7 +25,7 @@ def contract() -> flashback_mock.Contract:
 
 
 def call(function: Change, request: Request, answer: Answer | None = None) -> Any:
-    """Call a function; its parameters receive the request's attributes of the same names."""
+    """Call a function, passing each parameter the request attribute that has the same name."""
     arguments: list[object] = []
     for name in inspect.signature(function).parameters:
         if name == "answer":

@@ -1,4 +1,4 @@
-"""Tests for the pytest plugin in a user's test suite."""
+"""Tests for the pytest plugin, as used in a user's test suite."""
 
 import subprocess
 import sys

@@ -16,9 +16,9 @@ UNUSABLE = (
     "the URL cannot be used; expected postgresql://user:password@host:port/database, optionally "
     "with asyncpg options or PostgreSQL settings as parameters"
 )
-# The time limit for opening a connection and for waiting for a lock.
-# A statement can take 2 s longer, and closing an unresponsive connection takes another 2 s.
-# An update therefore takes at most 14 s.
+# The time limit for opening a connection and for waiting for a lock. The limit for a statement is
+# 2 s longer, and closing an unresponsive connection takes up to 2 s. An update therefore takes at
+# most 14 s.
 SECONDS = 5
 CONNECTIONS = 8  # the maximum number of connections per process
 SETTINGS = {

@@ -187,7 +187,7 @@ def _names_of(url: str) -> set[str]:
 
 
 def write_deviations(file: Path, url: str, findings: Iterable[Finding]) -> None:
-    """Write an entry for each finding that can be accepted; new entries contain empty fields."""
+    """Write an entry for each finding that can be accepted; new entries have fields to fill in."""
     host = max(_names_of(url), key=len)  # prefer the key that includes the port
     empty = dict.fromkeys(REASONS, "")
     entries: list[Accepted] = []
