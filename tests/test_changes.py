@@ -153,6 +153,7 @@ def test_second_operation(copy: Copy) -> None:
         contract["components"]["parameters"] = {"Id": id}
         operations["put"]["parameters"] = [{"$ref": "#/components/parameters/Id"}]
         operations["get"] = yaml.safe_load(GET)
+        operations["x-internal"] = True
     assert "get_ai_llm" in (copy.root / "generated/flashback_client/client.py").read_text("utf-8")
     assert f"GET {PATH}" in copy.run("scripts.compat")
     assert "only updateAiLlm is tested, not getAiLlm" in copy.check_mock("generated or Methods")

@@ -32,6 +32,14 @@ def test_uncommitted_file_is_an_error(repository: Path) -> None:
         release.check_repository(repository, "1.0.0")
 
 
+def test_tag_at_another_commit_is_an_error(repository: Path) -> None:
+    """scripts/release refuses a version whose tag is at a commit other than HEAD."""
+    release.run("git", "tag", "v1.0.0", cwd=repository)
+    release.run(*GIT, "commit", "-q", "--allow-empty", "-m", "Two", cwd=repository)
+    with pytest.raises(release.ReleaseError, match=r"v1\.0\.0 is at another commit"):
+        release.check_repository(repository, "1.0.0")
+
+
 def test_tag_of_another_version_is_an_error(repository: Path) -> None:
     """scripts/release refuses to release version 1.0.0 from a commit with the tag v1.0.1."""
     release.run("git", "tag", "v1.0.1", cwd=repository)

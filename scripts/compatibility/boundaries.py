@@ -40,6 +40,7 @@ CHARACTERS = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x180)
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # the number of values to keep for each subschema
 MANY = 700  # the number of candidates to try for each subschema
+DIGITS = 18  # the maximum number of digits in a number
 LONGEST = 300_000  # the maximum length of a string or an array
 PATTERN = 1_500  # generating strings that match a pattern counts as trying this many candidates
 LETTERS = 1_000  # the number of characters in a value that count as one more candidate
@@ -107,9 +108,7 @@ class BoundaryValues:
         if "string" in types:
             yield from self._strings(schema)
         if "integer" in types or "number" in types:
-            for number in sorted(self.numbers, key=abs):
-                yield from (int(number), int(number) + 1, int(number) - 1)
-                yield from (number, number + 0.5, number - 0.5, number / 2, number + 0.001)
+            yield from self._numbers()
         yield from (True, False, None)
         if "array" in types:
             yield from self._arrays(schema)
@@ -134,10 +133,18 @@ class BoundaryValues:
                 break
             if is_valid(value):
                 kind = tuple(check(value) for check in self.new_checks)
-                if kind not in kinds or len(found) < FEW:
+                if kind not in kinds or (len(found) < FEW and value not in found):
                     kinds.add(kind)
                     found.append(value)
         return found
+
+    def _numbers(self) -> Iterator[float]:
+        for number in sorted(self.numbers, key=abs):
+            yield from (int(number), int(number) + 1, int(number) - 1)
+            yield from (number, number + 0.5, number - 0.5, number / 2, number + 0.001)
+        for size in self.sizes:
+            if size < DIGITS:
+                yield 10**size
 
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
         seeds = [FORMATS[name] for name in _stated(schema, "format") if name in FORMATS]

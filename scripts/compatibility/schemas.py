@@ -127,7 +127,7 @@ def has_references(schema: Schema) -> bool:
 
 def is_marked(schema: Schema, hidden: str) -> bool:
     """Return whether `view` kept the given annotation, readOnly or writeOnly, in the schema."""
-    return f'"{hidden}": true' in canonical_json(schema)
+    return any(part.get(hidden) is True for part in subschemas(schema))
 
 
 def check_schema(contract: Contract, schema: Schema, where: str) -> None:

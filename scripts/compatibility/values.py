@@ -85,18 +85,23 @@ def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
     """Yield the removed and added items. If they are schemas, compare them in pairs."""
     removed = _without(old, new)
     added = _without(new, old)
-    if len(removed) == len(added) and any(map(is_mapping, removed)):
-        for before, after in zip(removed, added, strict=True):
-            yield from explain(before, after, f"{where}[{old.index(before)}]")
+    if len(removed) == len(added) and any(map(is_mapping, removed.values())):
+        for (index, before), after in zip(removed.items(), added.values(), strict=True):
+            yield from explain(before, after, f"{where}[{index}]")
     elif removed or added:
-        changes = [f"without {_cut(canonical_json(item))}" for item in removed]
-        changes += [f"with {_cut(canonical_json(item))}" for item in added]
+        changes = [f"without {_item(index, item)}" for index, item in removed.items()]
+        changes += [f"with {_item(index, item)}" for index, item in added.items()]
         yield f"{where.lstrip('.')}: {shortened(changes, ', ')}"
 
 
-def _without(items: list[Any], others: list[Any]) -> list[Any]:
+def _without(items: list[Any], others: list[Any]) -> dict[int, Any]:
     texts = set(map(canonical_json, others))
-    return [item for item in items if canonical_json(item) not in texts]
+    return {i: item for i, item in enumerate(items) if canonical_json(item) not in texts}
+
+
+def _item(index: int, value: Any) -> str:
+    text = _cut(canonical_json(value))
+    return f"[{index}] {text}" if is_mapping(value) else text
 
 
 def shortened(parts: list[str], separator: str) -> str:

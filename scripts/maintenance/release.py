@@ -59,6 +59,10 @@ def check_repository(root: Path, version: str) -> None:
             f"HEAD is tagged {', '.join(here)}, but info.version in openapi.yaml is {version};"
             " change the version or delete the tag"
         )
+    if not here and run("git", "tag", "--list", tag, cwd=root):
+        raise ReleaseError(
+            f"the tag {tag} is at another commit; check out {tag}, or bump info.version"
+        )
 
 
 def build() -> Path:

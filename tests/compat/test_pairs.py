@@ -100,3 +100,17 @@ def test_a_new_default_response_is_shown_as_default() -> None:
     base = edited(SHOP, [{"at": default, "remove": True}])
     (finding,) = compared(base, SHOP)
     assert finding.shown[1] == "POST /orders → default"
+
+
+def test_added_and_removed_alternatives_are_shown_with_their_position() -> None:
+    """A finding says which alternatives differ, because long ones can start with the same text."""
+    item = "/components/schemas/NewOrder/properties/item"
+    alternatives: list[dict[str, Any]] = [
+        {"type": "object", "maxProperties": size} for size in (3, 5, 9)
+    ]
+    base = edited(SHOP, [{"at": item, "set": {"anyOf": alternatives[:2]}}])
+    head = edited(SHOP, [{"at": item, "set": {"anyOf": alternatives}}])
+    (finding,) = compared(base, head)
+    assert "with [2] {" in finding.what
+    (finding,) = compared(head, base)
+    assert "without [2] {" in finding.what

@@ -44,7 +44,8 @@ EXAMPLE_ID: str = resolve(OPERATION["parameters"][0])["example"]
 OTHER_OPERATIONS: list[str] = []
 for _methods in DOCUMENT["paths"].values():
     for _operation in _methods.values():
-        if "operationId" in _operation and _operation is not OPERATION:
+        is_other = isinstance(_operation, dict) and _operation is not OPERATION
+        if is_other and "operationId" in _operation:
             OTHER_OPERATIONS.append(_operation["operationId"])
 
 SOURCES = (*options.SOURCES, "open")
