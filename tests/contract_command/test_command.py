@@ -1,6 +1,7 @@
 """Tests for the exit status, options and safety of scripts/contract."""
 
 import base64
+import json
 import os
 import signal
 import subprocess
@@ -197,6 +198,11 @@ def test_interrupted_run_has_no_verdict(
     assert '"result": "no verdict"' in (reports / "verdict.json").read_text("utf-8")
 
 
+def unicode_escapes(text: str) -> str:
+    r"""Return the text as a JSON serializer might write it, with \uXXXX for each character."""
+    return "".join(f"\\u{ord(char):04X}" for char in text)
+
+
 def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: Path) -> None:
     """No output contains any part of a token, even if the backend returns an encoded token."""
 
@@ -209,6 +215,9 @@ def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: P
         repeated = " ".join([request.token] * 400)
         message = f"hello {request.token} {encoded} {repeated}"
         answer.set_fields(message=message, aiLlmId=repeated)
+        if request.token.isascii():
+            in_json = unicode_escapes(request.token).encode()
+            answer.set_body(answer.body.replace(b"hello ", b"hello " + in_json + b" ", 1))
 
     with backend(return_token) as arguments:
         promises = "test_near_token or test_other_scheme or test_member_may_update"
@@ -220,7 +229,9 @@ def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: P
         output += file.read_text("utf-8")
     for token in (arguments["FLASHBACK_TOKEN"], arguments["FLASHBACK_STRANGER_TOKEN"]):
         octets = token.encode()
-        encoded = (base64.b64encode(octets).decode(), octets.hex(), quote(token, safe=""))
+        in_json = unicode_escapes(token)
+        encoded = [base64.b64encode(octets).decode(), octets.hex(), quote(token, safe="")]
+        encoded += [in_json, json.dumps(in_json)[1:-1]]
         for variant in (token, token[:-1] + '"', token[::-1], token.upper(), *encoded):
             assert variant not in output
         for length in range(4, len(token)):

@@ -4,13 +4,14 @@ import base64
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
 from support.exchange import Request
 
 LONGEST_BODY = 2000  # bytes; curl reads longer bodies from files
+HTML_UNSAFE = "\"&'+<>`"  # characters that many JSON serializers escape
 LEAST = 4  # characters; shorter texts are not redacted because they reveal too little of a token
 
 
@@ -26,6 +27,14 @@ def encodings_of(token: str) -> dict[str, str]:
     }
 
 
+def _escaped_json(token: str) -> Iterator[str]:
+    r"""Yield JSON forms of a token in which every character, or only those like `+`, are \uXXXX."""
+    for digits in ("04x", "04X"):
+        escapes = {code: f"\\u{code:{digits}}" for code in range(33, 127)}
+        yield token.translate(escapes)
+        yield token.translate({ord(char): escapes[ord(char)] for char in HTML_UNSAFE})
+
+
 class Redactor:
     """Replaces tokens and values derived from them with equivalent shell expressions."""
 
@@ -37,6 +46,8 @@ class Redactor:
             self.learn(token, f"${{{variable}}}")
             for spelling, expression in encodings_of(token).items():
                 self.learn(spelling, expression.replace("@", variable))
+            for escaped in _escaped_json(token):
+                self.learn(escaped, f"${{{variable}}}")
 
     def learn(self, secret: str, expression: str) -> None:
         """Add a secret to redact, with the shell expression that replaces it."""
