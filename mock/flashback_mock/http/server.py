@@ -199,6 +199,9 @@ class Server:
 
     async def _read_body(self, incoming: web.BaseRequest, request: Request) -> HttpError | None:
         """Read the body into `request`. If the body is incomplete, return the error."""
+        if incoming.content.is_eof():  # the body was received together with the headers
+            request.body = incoming.content.read_nowait()
+            return None
         if (incoming.content_length or 0) > self._max_body:
             return too_large(self._max_body)
         is_continue = incoming.headers.get("Expect", "").lower() == "100-continue"
