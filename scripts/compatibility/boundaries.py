@@ -43,14 +43,14 @@ MANY = 700  # the number of candidates to try for each subschema
 DIGITS = 18  # the maximum number of digits in a number
 LONGEST = 300_000  # the maximum length of a string or an array
 PATTERN = 1_500  # generating strings that match a pattern counts as trying this many candidates
-LETTERS = 1_000  # the number of characters in a value that count as one more candidate
+LETTERS = 1_000  # values count as one additional candidate per this many characters
 
 
 class BoundaryValues:
     """Boundary values, based on the sizes, numbers, names and patterns in two schemas."""
 
     def __init__(self, small: Schema, large: Schema, most: int) -> None:
-        """Collect the boundaries in the sender's schema, `small`, and the receiver's, `large`.
+        """Collect the boundaries in the schemas of the sender, `small`, and the receiver, `large`.
 
         `most` limits the number of generated values.
         """

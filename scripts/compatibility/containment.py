@@ -119,7 +119,7 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
     """Return a schema that also admits values whose text form `schema` accepts.
 
-    It adds each of `values` that qualifies, and each type all of whose values qualify.
+    It adds the qualifying items of `values`, and each type whose values all qualify.
     """
     is_valid = validator(schema).is_valid
     accepted = [value for value in values if any(map(is_valid, readings(location, value)))]

@@ -117,7 +117,7 @@ class Contract:
     def _resolved(
         self, result: dict[str, Any], part: dict[str, Any], inside: tuple[str, ...]
     ) -> Any:
-        """Inline `part`'s own references. In its copy, `result`, nested references are inlined."""
+        """Inline the top-level references of `result`, which is `part` with nested ones inlined."""
         if "discriminator" in result:  # a discriminator selects schemas by name
             alternatives = chain(*filter(is_list, (part.get("oneOf"), part.get("anyOf"))))
             names = [alternative.get("$ref") for alternative in filter(is_mapping, alternatives)]

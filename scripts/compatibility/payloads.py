@@ -143,7 +143,7 @@ def _described(old: Schema, new: Schema, field: str) -> str:
 
 
 def _compare_annotations(pair: Pair, old: Any, new: Any, place: str = "") -> None:
-    """Report annotations that differ. Only subschemas in both schemas are compared."""
+    """Report annotations that differ. Only subschemas that both schemas contain are compared."""
     if not (is_mapping(old) and is_mapping(new)):
         return
     before = json_annotations(old)
@@ -162,7 +162,7 @@ def _compare_annotations(pair: Pair, old: Any, new: Any, place: str = "") -> Non
 
 
 def _annotation_change(side: str, keyword: str, *, is_new: bool) -> Change:
-    """Return the severity of adding an annotation, or of changing or removing one."""
+    """Return the severity of adding (`is_new`), changing or removing an annotation."""
     if keyword in HIDDEN.values() and keyword != HIDDEN[side]:
         return Change.NONE
     if keyword == "deprecated":

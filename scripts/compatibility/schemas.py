@@ -194,7 +194,7 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
 
     `hidden` is the annotation that marks fields as neither sent nor required: readOnly in requests,
     writeOnly in responses. Make the sender's schema reject these fields, and the receiver's schema
-    accept any value for them. Leave a field unchanged if alternatives or conditions could apply.
+    accept any value for them. Do not change fields inside or next to alternatives or conditions.
     """
     if not is_mapping(schema):
         return schema

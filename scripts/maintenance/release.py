@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def check_repository(root: Path, version: str) -> None:
-    """Raise ReleaseError if there are uncommitted changes, or if a tag and the version differ."""
+    """Raise ReleaseError if there are uncommitted changes or a git tag contradicts the version."""
     if changes := run("git", "status", "--porcelain", cwd=root):
         raise ReleaseError(f"there are uncommitted changes; commit or stash them:\n{changes}")
     tag = f"v{version}"
