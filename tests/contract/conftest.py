@@ -143,7 +143,7 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
 def _send_refusals(run: Run) -> None:
     """Send requests that must be refused, and record the characteristics of the refusals.
 
-    If a request crashes the backend or succeeds without a valid token, also record a finding, even
+    If a request crashes the backend or succeeds without a valid token, record a finding even
     if no selected test covers that case.
     """
     refused: list[tuple[str, dict[str, Any]]] = [

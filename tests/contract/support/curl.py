@@ -28,7 +28,7 @@ def encodings_of(token: str) -> dict[str, str]:
 
 
 def _escaped_json(token: str) -> Iterator[str]:
-    r"""Yield JSON forms of a token in which every character, or only those like `+`, are \uXXXX."""
+    r"""Yield JSON forms of a token with all characters, or only those in HTML_UNSAFE, as \uXXXX."""
     for digits in ("04x", "04X"):
         escapes = {code: f"\\u{code:{digits}}" for code in range(33, 127)}
         yield token.translate(escapes)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from support.rule import Rule
 
-LONGEST_PAUSE = 10.0  # the maximum in seconds, even if Retry-After asks for more
+LONGEST_PAUSE = 10.0  # seconds; the limit applies even if Retry-After asks for more
 
 
 @dataclass(eq=False)

@@ -74,7 +74,7 @@ class Finding:
         """Keep the exchange if it is among the shortest examples, which are sorted by length."""
         without_details = sent.partition("; ")[0]
         if without_details != sent and without_details in self.examples:
-            return  # the request fails without the details too, so they are not the cause
+            return  # a request without these details fails too, so they are not the cause
         known = self.examples.setdefault(sent, exchange)
         if exchange.request.size < known.request.size:
             self.examples[sent] = exchange

@@ -1,4 +1,4 @@
-"""Rules for the responses to each kind of request, breaches of those rules, and their wording."""
+"""Rules for the responses to each kind of request, and breaches of those rules."""
 
 import json
 import re

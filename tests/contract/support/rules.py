@@ -30,7 +30,7 @@ BROADER_KINDS = {
 }
 
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
-# Statuses that servers return before routing: no Content-Length, long URI, large headers.
+# Servers may return these statuses before routing, for example, because a URI is too long.
 BEFORE_ROUTING = (411, 414, 431)
 CHANGING_HEADERS = {
     "age", "alt-svc", "cache-control", "connection", "content-encoding", "content-language",
@@ -170,7 +170,7 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     if rule.clause == "unauthorized" and _reveals_something(exchange, expectation):
         rule = replace(rule, clause="order")
     if rule.clause == "update" and user.kind == "ADMIN" and exchange.status in (401, 403, 404):
-        # Attribute the refusal to ADMIN access: WRITE access would be enough for the update.
+        # WRITE access is enough for the update, so attribute the refusal to the ADMIN access.
         rule = replace(rule, clause="access-levels", kind=user.kind)
     got = exchange.got
     if exchange.succeeded and expectation.reasons and user.statuses != {401}:

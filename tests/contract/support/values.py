@@ -72,7 +72,7 @@ def with_bodies(*bodies: Any) -> list[dict[str, Any]]:
 
 
 def expand(name: str, word: str) -> list[str]:
-    """Return a list from values.yaml, with each `@` replaced by the word."""
+    """Return a list from values.yaml, with each `@` replaced by `word`."""
     return [pattern.replace("@", word) for pattern in DATA[name]]
 
 
