@@ -17,7 +17,7 @@ from urllib.parse import unquote
 MASK = "**********"  # the repr and str of every Secret
 REDACTED = "***"  # replaces a credential in text
 # Stack frames of these packages and modules can hold requests or credentials in plain text. The
-# packages handle a request on its way to the socket, or trace it.
+# packages send requests or trace them.
 _HIDDEN = sys.stdlib_module_names | {
     *("anyio", "h11", "h2", "hpack", "httpcore", "httpx", "hyperframe", "idna", "sniffio"),
     *("gevent", "socksio", "trio", "uvloop"),

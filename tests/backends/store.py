@@ -45,7 +45,7 @@ def _configurations() -> dict[str, Configuration]:
 
 @dataclass
 class Store:
-    """A backend's data, with the number of updates to each configuration."""
+    """A backend's data, and the number of updates to each configuration."""
 
     unique_names: bool = True  # whether names must be unique within a workspace
     configurations: dict[str, Configuration] = field(default_factory=_configurations)

@@ -75,7 +75,7 @@ def test_id_is_sent_as_one_path_segment(id_: str) -> None:
 
 
 class Configurations(str, enum.Enum):  # noqa: UP042 - its `str()` differs from a StrEnum's
-    """Configurations that a caller works with."""
+    """A caller's own enum of configuration IDs."""
 
     MAIN = ID
 

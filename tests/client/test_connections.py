@@ -215,7 +215,7 @@ def test_unusable_ca_file_raises_argument_error(
 
 
 def test_proxy_from_the_environment_is_used(update: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An http:// request goes to the proxy in `http_proxy` and includes that URL's credentials."""
+    """An http:// request goes to the proxy in `http_proxy`, with the proxy URL's credentials."""
     with serving(OK) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.replace("http://", "user:p%23ss@"))
         assert update("http://inside.test", allow_http=True).success is True

@@ -1,8 +1,8 @@
 """Serve a mock with changes, which are functions that modify its requests or responses.
 
-A change's parameters receive the `Request` attributes of the same names, such as `token`, or the
-`request` itself. If a parameter is called `answer`, the change modifies the mock's response.
-Otherwise, it modifies the request or answers it in place of the mock. A change can be async.
+A change's parameter names determine its arguments: attributes of the request, such as `token`, the
+whole `request`, or the mock's `answer`. With an `answer` parameter, a change modifies the response.
+Otherwise, it modifies the request or answers it instead of the mock. A change can be async.
 """
 
 import inspect
@@ -25,7 +25,7 @@ def contract() -> flashback_mock.Contract:
 
 
 def call(function: Change, request: Request, answer: Answer | None = None) -> Any:
-    """Call a function, passing each parameter the request attribute that has the same name."""
+    """Call a function with the arguments that the names of its parameters determine."""
     arguments: list[object] = []
     for name in inspect.signature(function).parameters:
         if name == "answer":

@@ -5,12 +5,12 @@ from typing import NamedTuple
 from tests.faults.backend import Change, call
 from tests.faults.messages import Answer, Request, accepted, refused
 
-# A function that takes the parameters of a change, and returns whether to apply the change.
+# A function that can have the same parameters as a change. It returns whether to apply a change.
 Condition = Change
 
 
 class Fault(NamedTuple):
-    """A change that breaks at least one of the promises that the `-k` expression selects."""
+    """A change that breaks at least one promise that the `-k` expression `promises` selects."""
 
     change: Change
     promises: str

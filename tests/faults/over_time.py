@@ -13,7 +13,7 @@ def token_is_remembered_for_the_connection(request: Request) -> None:
 
 
 def _follows(first: str, second: str) -> Condition:
-    """Match requests from user `second` that come directly after one from user `first`."""
+    """Match a request from user `second` that directly follows one from user `first`."""
     return lambda role, previous: (previous("role", role), role) == (first, second)
 
 

@@ -46,7 +46,7 @@ def startup_error(
 
 @pytest.mark.usefixtures("curl")
 def test_printed_curl_command_works(root: Path, document: dict[str, Any]) -> None:
-    """Running the curl command from `scripts/mock` returns the contract's example response."""
+    """The curl command that `scripts/mock` prints returns the contract's example response."""
     line = [str(root / "scripts" / "mock"), "--port", "0"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         banner = read_banner(process)

@@ -85,7 +85,7 @@ def test_assert_updated_requires_an_update(mock: Mock) -> None:
 
 
 def test_wait_for_returns_matching_requests(mock: Mock) -> None:
-    """`wait_for` counts requests from before the call. A timeout error lists recent requests."""
+    """`wait_for` includes requests sent before the call. A timeout error lists recent requests."""
     main = mock.ids["main"]
     later = threading.Timer(0.3, put, (mock.base_url, main, {"name": "later"}))
     put(mock.base_url, main, {"name": "before"})

@@ -19,7 +19,7 @@ def printed(verdict: Verdict, width: int = 0) -> str:
 
 
 def test_output_ends_with_the_result() -> None:
-    """The output begins with the first finding and ends with the result and the counts."""
+    """The output begins with the first finding and ends with the result and the totals."""
     lines = printed(broken()).strip().splitlines()
     assert lines[0] == "1. A member with READ updated the configuration"
     findings = "6 findings (1 page, 1 vendor, 4 ours)"
@@ -67,7 +67,7 @@ def test_contract_is_kept_only_if_everything_was_tested(name: str) -> None:
 
 
 def test_headline_mentions_exceptions() -> None:
-    """The headline mentions accepted deviations, untested promises and partial selections."""
+    """The headline mentions accepted deviations, untested promises and partial runs."""
     assert words.headline(accepted()) == "The contract is kept except for 1 accepted deviation"
     untested = not_tested() | {"exit_status": 0}
     assert words.headline(untested) == "The contract is kept, but some promises were not tested"
@@ -109,7 +109,7 @@ def test_progress_in_a_log_has_one_line_per_family() -> None:
 
 
 def test_progress_in_a_terminal_shows_family_and_requests() -> None:
-    """In a terminal, progress shows the family and the numbers of promises and requests."""
+    """In a terminal, the progress line shows the family and counts promises and requests."""
     file = io.StringIO()
     terminal = Console(file=file, force_terminal=True, width=100)
     progress = Progress(terminal)

@@ -75,7 +75,7 @@ def test_result_is_on_the_first_screen(show: Open) -> None:
 
 
 def test_finding_card_has_all_details(show: Open) -> None:
-    """A finding's card shows its request and id, and the clause with its line in openapi.yaml."""
+    """A finding's card shows the requests, the id, the clause and its line in openapi.yaml."""
     page = show(broken())
     assert page.get_by_role("article").count() == len(broken()["findings"])
     card = page.get_by_role("article").filter(has_text="8,193 characters was accepted")

@@ -48,7 +48,7 @@ class Operation:
             answer = await self._update(request, id, plan)
         except HttpError as error:
             entry.reason = error.reason or error.message
-            # If the contract does not document the status, use 400, which is always documented.
+            # Replace an undocumented status with 400, which every contract documents.
             status = error.status if error.status in self._contract.answers else 400
             answer = error_answer(status, error.message)
         except Exception as error:  # noqa: BLE001 - every failure results in a 500

@@ -53,7 +53,7 @@ class Stored:
         return Stored(self.vault, self.workspace, self.id, plain, credentials)
 
     def describe(self) -> dict[str, Any]:
-        """Return the fields as JSON, with only the time of the last change for each credential."""
+        """Return the fields as JSON. For a credential, include only when it last changed."""
         described: dict[str, Any] = {"id": self.id, "workspace": self.workspace, "name": None}
         described |= self.plain
         for name, credential in self.credentials.items():

@@ -52,7 +52,7 @@ class StoreLocation:
 
     @contextmanager
     def opened(self, run: Run, *, is_new: bool = False) -> Generator[Store]:
-        """Open the store until the block ends.
+        """Keep the store open until the block ends.
 
         Assert that the store is new if `is_new` is true, and that it already exists otherwise.
         """
