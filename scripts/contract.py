@@ -63,7 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "-k",
         metavar="NAME",
-        help="test only promises whose name, clause, family or source matches NAME",
+        help="test only the promises whose name, clause, family or source matches NAME",
     )
     add_options(parser.add_argument)
     return parser.parse_args()

@@ -19,7 +19,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_clean_working_tree_can_be_released(repository: Path) -> None:
-    """scripts/release accepts a clean working tree with or without the version's tag."""
+    """scripts/release accepts a clean working tree, whether or not the version has a tag."""
     release.check_repository(repository, "1.0.0")
     release.run("git", "tag", "v1.0.0", cwd=repository)
     release.check_repository(repository, "1.0.0")

@@ -46,7 +46,9 @@ def read_plan(path: Path) -> list[Rotation]:
     for entry in tomllib.loads(path.read_text("utf-8")).get("rotation", []):
         variables = {field: entry[field] for field in ("key", "secret") if field in entry}
         if not variables or entry.keys() - variables.keys() != {"id", "label"}:
-            raise ValueError("each [[rotation]] needs an id, a label, and a key, a secret or both")
+            raise ValueError(
+                "each [[rotation]] needs an id, a label, and at least one of key and secret"
+            )
         plan.append(Rotation(entry["id"], entry["label"], variables))
     if not plan:
         raise ValueError("the plan has no [[rotation]]; add one for each configuration")

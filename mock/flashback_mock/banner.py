@@ -37,12 +37,18 @@ def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> st
     lines += ["", f"Configurations ({count})"]
     for item in configurations:
         lines.append(f"  {item.id}  {item.workspace}, {item.fields.get('name')}")
-    lines += ["", "Try it", f"  {_curl(mock)}", ""]
+    lines += ["", "Try it", f"  {_curl(mock)}", "", *_addresses(url, guard, is_local)]
+    lines += ["", f"Flashback mock backend on {url} (press Ctrl-C to stop)"]
+    return "\n".join(lines)
+
+
+def _addresses(url: str, guard: Guard | None, is_local: bool) -> list[str]:  # noqa: FBT001
+    """Return where the web page is, and the URL for other machines."""
     if guard or is_local:
         link = f"{url}/__admin/login/{guard.session}" if guard else url
-        lines += ["Web page with the request log and planned answers", f"  {link}"]
+        lines = ["Web page with the request log and planned answers", f"  {link}"]
     else:
-        lines += [
+        lines = [
             "Disabled on this address: the web page and /__admin, except for /__admin/health",
             "  To enable them, use --admin-token.",
         ]
@@ -54,8 +60,7 @@ def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> st
             "  In Compose, use the service's name instead of the host name.",
             "  To use the Python client there, set FLASHBACK_ALLOW_HTTP=1.",
         ]
-    lines += ["", f"Flashback mock backend on {url} (press Ctrl-C to stop)"]
-    return "\n".join(lines)
+    return lines
 
 
 def _curl(mock: Mock) -> str:

@@ -61,9 +61,8 @@ class BaseClient(Generic[C, T]):
         transport: T | None = None,
     ) -> None:
         """Raise ArgumentError if a setting is invalid, or FlashbackError if an OS error occurs."""
-        service = self._service
         if token is None:
-            token = service.variable("TOKEN")
+            token = self._service.variable("TOKEN")
         if not callable(token):
             token = as_secret(token)
         headers = {} if headers is None else as_secrets(headers)
@@ -72,17 +71,11 @@ class BaseClient(Generic[C, T]):
         if base_url is None and http_client is not None:
             base_url = str(http_client.base_url) or None
         if base_url is None:
-            base_url = service.variable("BASE_URL") or service.base_url
+            base_url = self._service.variable("BASE_URL") or self._service.base_url
         if allow_http is None:
-            allow_http = service.variable("ALLOW_HTTP").lower() in {"1", "true"}
+            allow_http = self._service.variable("ALLOW_HTTP").lower() in {"1", "true"}
         Rule(bool).check("allow_http", allow_http)
-        own_headers = {
-            "accept": Secret("application/json"),
-            "accept-encoding": Secret("identity"),
-            "user-agent": Secret(service.user_agent),
-        }
-        settings = Settings(service, allow_http, given is None, own_headers)
-        self._settings = settings.changed(
+        self._settings = Settings.base(self._service, allow_http, given is None).changed(
             token=token,
             base_url=base_url,
             timeout=timeout,

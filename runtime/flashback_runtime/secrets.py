@@ -98,7 +98,7 @@ def _unescape_json(text: str) -> str:
 
 def _unescape(escape: re.Match[str]) -> str:
     code, byte, character = escape.groups()
-    if byte:  # The repr of a bytes object contains escapes such as \x2f. Decode them like %2f.
+    if byte:  # The repr of a bytes object contains escapes such as \x2f. Decode them, as for %2f.
         return f"%{byte}"
     return chr(int(code, 16)) if code else _CONTROL_CHARACTERS.get(character, character)
 

@@ -76,6 +76,16 @@ class Settings(NamedTuple):
     attempt_timeout: float = inf
     max_retries: int = 0
 
+    @classmethod
+    def base(cls, service: Service, allow_http: bool, trust_env: bool) -> Self:  # noqa: FBT001
+        """Return settings that contain only the headers of every request."""
+        headers = {
+            "accept": Secret("application/json"),
+            "accept-encoding": Secret("identity"),
+            "user-agent": Secret(service.user_agent),
+        }
+        return cls(service, allow_http, trust_env, headers)
+
     def changed(self, **changes: Any) -> Self:
         """Return the updated settings; raise ArgumentError if a change is invalid."""
         if "token" in changes and not callable(changes["token"]):

@@ -154,9 +154,9 @@ class Connections:
     def new_pool(self, proxy: Secret | None) -> Any:
         """Return an httpx transport whose connections enforce the attempt's deadline.
 
-        httpx has no public way to set a network backend. Therefore, this method uses private
-        attributes. No other code in this package does. A transport class of our own would not
-        need them, but pytest-httpx and OpenTelemetry patch `httpx.HTTPTransport`.
+        httpx has no public way to set a network backend, so this method uses private attributes.
+        No other code in this package does. Our own transport class would not need them, but
+        pytest-httpx and OpenTelemetry work only with `httpx.HTTPTransport`, which they patch.
         """
         transport = httpx.HTTPTransport(**pool_options(proxy))
         pool = vars(transport)["_pool"]

@@ -211,7 +211,7 @@ def _compare_response(response: Pair, old: Part, new: Part) -> None:
 
 
 def _headers(response: Part) -> dict[str, Part]:
-    """Map lower-case names to response headers. Omit Content-Type, which OpenAPI ignores here."""
+    """Return the response headers by lower-case name. Omit Content-Type: OpenAPI ignores it."""
     result: dict[str, Part] = {}
     for name, header in mapping_at(response, "headers").items():
         if name.lower() != "content-type":

@@ -119,7 +119,7 @@ def test_from_dict_rejects_unknown_fields() -> None:
 
 
 def test_function_modules_check_the_body_type() -> None:
-    """A generated module raises an ArgumentError if the body is not a request model."""
+    """A generated module's functions raise ArgumentError if the body is not a request model."""
     wrong: Any = {"name": "n"}
     with blocking(Service()) as client, pytest.raises(errors.ArgumentError, match="body must be"):
         update_ai_llm.sync(ID, client=client, body=wrong)

@@ -52,7 +52,7 @@ def test_threads_share_one_client() -> None:
 
 
 def test_async_client_works_in_several_event_loops() -> None:
-    """In each event loop, an async client opens its own connections, which close with the loop."""
+    """An async client opens separate connections in each event loop, and closes them with it."""
     with serving(OK) as server:
         client = AsyncFlashbackClient(TOKEN, base_url=server.url)
         for _ in range(3):

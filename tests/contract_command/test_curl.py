@@ -1,4 +1,4 @@
-"""Tests for the curl commands in a verdict, which users paste into a shell."""
+"""Tests for the curl commands that users copy from a verdict into a shell."""
 
 import os
 import re

@@ -237,7 +237,7 @@ def test_page_is_accessible(browser: Browser, mock: Mock) -> None:
 
 
 def assert_accessible(page: Page, background: str) -> None:
-    """Assert that nothing is wider than the window and that axe finds no violation."""
+    """Assert that nothing is wider than the window and that axe finds no violations."""
     expect(page.locator("body")).to_have_css("background-color", f"rgb({background})")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     result = Axe().run(page, options={"resultTypes": ["violations"], "preload": False})

@@ -96,15 +96,15 @@ class Backend:
             authorization = f"Bearer {self.given[token]}" if token else ()
         if isinstance(authorization, str):
             authorization = [authorization]
-        content = _content(body)
         id = id or self.id
         place = place or self._place(id)
-        usual = contract.path_with(contract.escape(id)) if escaped else contract.path_of(id)
+        if not path:
+            path = contract.path_with(contract.escape(id)) if escaped else contract.path_of(id)
         return Request(
             method=method,
-            target=(path or usual) + query,
-            headers=tuple(_headers(method, body, content, headers or {}, authorization)),
-            body=content,
+            target=path + query,
+            headers=tuple(_headers(method, body, headers or {}, authorization)),
+            body=_content(body),
             chunks=body if isinstance(body, tuple) else None,
             user=user or (USERS[token] if token else NOBODY),
             place=place,
@@ -148,7 +148,6 @@ class Backend:
 def _headers(
     method: str,
     body: Any,
-    content: bytes,
     others: Mapping[str, str | None],
     authorization: Iterable[str],
 ) -> Iterator[tuple[str, str]]:
@@ -156,8 +155,8 @@ def _headers(
     headers: dict[str, str | None] = {"Content-Type": "application/json", **others}
     if isinstance(body, tuple):
         headers["Transfer-Encoding"] = "chunked"
-    elif content or method == "PUT":
-        headers["Content-Length"] = str(len(content))
+    elif _content(body) or method == "PUT":
+        headers["Content-Length"] = str(len(_content(body)))
     for name, value in headers.items():
         if value is not None:
             yield name, value

@@ -1,6 +1,6 @@
 """Checks each exchange, starting with whether a response arrived and ending with its status.
 
-In general, only the first rule that an exchange breaks becomes a finding. However, the rules about
+In general, only the first rule that an exchange breaks is reported. However, the rules about
 access, credentials and internal details are always checked.
 """
 
@@ -114,7 +114,7 @@ def response_breaches(
         return
     if rule.has_documented_form:
         yield from _form_breaches(exchange)
-        # An undocumented 4xx is reported as a separate finding, so it counts as a 400 here.
+        # Treat an undocumented 4xx as a 400 here; a separate finding reports the wrong status.
         if 400 <= status < 500 and status not in contract.RESPONSES:
             is_expected = 400 in rule.statuses
     if not is_expected:
