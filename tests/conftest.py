@@ -17,7 +17,7 @@ from flashback_mock import Mock
 
 ROOT = Path(__file__).parents[1]
 
-# The contract tests require a backend, so they run only with scripts/contract.
+# The contract tests require a backend, so they run only through scripts/contract.
 collect_ignore = ["contract"]
 
 

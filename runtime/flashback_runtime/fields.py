@@ -55,8 +55,8 @@ def as_secret(value: str | Secret | Unset) -> Secret | Unset:
 def as_secrets(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, Any]:
     """Return a copy of the mapping with its values wrapped in Secret objects.
 
-    If `names` is given, wrap only the values for these keys. Return UNSET unchanged, and wrap
-    anything else that is not a mapping.
+    If `names` is given, wrap only the values for these keys. If the argument is not a mapping, wrap
+    it as a whole, or return it unchanged if it is UNSET.
     """
     if not isinstance(mapping, Mapping):
         return cast("U", as_secret(cast("str", mapping)))

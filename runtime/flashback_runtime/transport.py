@@ -94,7 +94,7 @@ class DeadlineStream:
 
 
 def timeout_until(until: float, limit: float | None = None) -> float | None:
-    """Return the shorter of the limit and the remaining seconds, or None if both are unlimited."""
+    """Return the lower of the two limits in seconds, or None if there is no limit."""
     seconds_left = max(0.001, until - time.monotonic())  # a socket timeout of 0 means non-blocking
     shorter = min(seconds_left, inf if limit is None else limit)
     return None if shorter == inf else shorter

@@ -1,4 +1,4 @@
-"""Example service code that must pass strict type checking without ignore comments."""
+"""Example service code that must pass strict type checking without any `type: ignore`."""
 
 from __future__ import annotations
 

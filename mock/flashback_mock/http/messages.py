@@ -46,7 +46,7 @@ class Request:
     entry: Entry = field(init=False)
 
     def __post_init__(self) -> None:
-        """Create the log entry. Omit an unknown method, which could be a misplaced token."""
+        """Create the log entry. Log an unknown method as `other`: it could be a misplaced token."""
         self.entry = Entry(self.method if self.method in METHODS else "other")
 
     @property

@@ -39,7 +39,7 @@ class Redactor:
     """Replaces tokens and values derived from them with equivalent shell expressions."""
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
-        """Redact the given tokens, keyed by the names of their environment variables."""
+        """Redact these tokens. `tokens` maps the name of an environment variable to its token."""
         self._expressions: dict[str, str] = {}
         self._pattern = re.compile("(?!)")
         for variable, token in tokens.items():
