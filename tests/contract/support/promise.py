@@ -157,7 +157,7 @@ class Promise:
         return tuple(recent[-1:])
 
     def send_renamed(self, request: Request) -> Exchange | None:
-        """Send the request as `send` does, but retry with another name if the first may be taken."""
+        """Send the request as `send` does, but retry with a new name if the name may be taken."""
         if not self.is_wanted(request):
             return None
         exchange = self.exchange(request)
