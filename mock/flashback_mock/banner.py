@@ -37,12 +37,12 @@ def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> st
     lines += ["", f"Configurations ({count})"]
     for item in configurations:
         lines.append(f"  {item.id}  {item.workspace}, {item.fields.get('name')}")
-    lines += ["", "Try it", f"  {_curl(mock)}", "", *_addresses(url, guard, is_local)]
+    lines += ["", "Try it", f"  {_curl(mock)}", "", *_addresses(url, guard, is_local=is_local)]
     lines += ["", f"Flashback mock backend on {url} (press Ctrl-C to stop)"]
     return "\n".join(lines)
 
 
-def _addresses(url: str, guard: Guard | None, is_local: bool) -> list[str]:  # noqa: FBT001
+def _addresses(url: str, guard: Guard | None, *, is_local: bool) -> list[str]:
     """Return where the web page is, and the URL for other machines."""
     if guard or is_local:
         link = f"{url}/__admin/login/{guard.session}" if guard else url

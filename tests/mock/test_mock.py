@@ -101,6 +101,8 @@ def test_wait_for_returns_matching_requests(mock: Mock) -> None:
     )
     assert "PUT 400 as owner: body: has an unknown field" in message
     assert "s3cret" not in message
+    with pytest.raises(TimeoutError, match="with milliseconds=900 within"):
+        mock.wait_for(timeout=0.01, milliseconds=900)
 
 
 def test_wait_checks_each_request_once(mock: Mock) -> None:

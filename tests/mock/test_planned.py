@@ -112,7 +112,8 @@ def test_refused_closes_the_port() -> None:
         assert client.get(url).status_code == 200
         for reopen in (mock.clear_planned, mock.reset):
             mock.answer_next(fault="refused", duration=0.1)
-            mock.answer_next(fault="refused", duration=60)  # replaces the first
+            longer: Step = {"fault": "refused", "duration": 60}
+            mock.answer_sequence(longer, {"fault": "refused", "duration": 0.1})  # the longer wins
             time.sleep(0.3)
             with pytest.raises(httpx.ConnectError):
                 client.get(url)

@@ -29,6 +29,8 @@ AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 # The types that these annotations allow. Other annotations allow only the type they name.
 ACCEPTED: dict[Any, tuple[type, ...]] = {float: (float, int), tuple: (list, tuple)}
+# The arguments that are times, in seconds in Python and in milliseconds in JSON.
+TIMES = ("delay", "duration", "fixedDelay", "timeout")
 MAX_SECONDS = 600.0
 
 
@@ -75,8 +77,8 @@ def check_types(
 ) -> None:
     """Raise `ValueError` if a name is unknown or a value does not match its annotation.
 
-    A float is a time in seconds and must be between 0 and 600. The error for an unknown name also
-    lists `other_names`, which are valid but checked elsewhere.
+    A time must be between 0 and 600 seconds. The error for an unknown name also lists
+    `other_names`, which are valid but checked elsewhere.
     """
     for name, value in given.items():
         if name not in annotations:
@@ -93,5 +95,5 @@ def check_types(
         accepted = ACCEPTED.get(kind, (kind,))
         if is_misused_bool or not isinstance(value, accepted):
             raise ValueError(f"{name}: must be of type {accepted[0].__name__}")
-        if kind is float and not 0 <= value <= MAX_SECONDS:
+        if name in TIMES and not 0 <= value <= MAX_SECONDS:
             raise ValueError(f"{name}: must not be negative or longer than ten minutes")

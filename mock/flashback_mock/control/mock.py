@@ -108,11 +108,14 @@ class Mock:
             )
         for step in steps:
             check_step(self.contract, step)
+        durations: list[float] = []
         for step in steps:
             if "duration" in step:
-                await self.close_port(step["duration"])
+                durations.append(step["duration"])
             else:
                 self.planned.append({**step})
+        if durations:
+            await self.close_port(max(durations))
 
     @control
     async def clear_planned(self) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from multidict import CIMultiDict
 
-from flashback_mock.control.calls import check_types
+from flashback_mock.control.calls import TIMES, check_types
 from flashback_mock.control.journal import Entry
 from flashback_mock.control.mock import Mock
 from flashback_mock.stores.errors import NotFoundError, StoreError
@@ -22,7 +22,6 @@ from .page import INDEX, page_file
 PREFIX = "/__admin"
 ID = "/configurations/{id}"
 MAX_LISTED = 1000  # encoding a longer list of requests would delay other responses
-TIMES = ("delay", "duration", "fixedDelay", "timeout")  # in JSON, times are in milliseconds
 SETTINGS = {"fixedDelay": float, "answerNext": object}
 OK = {"status": "ok"}
 
