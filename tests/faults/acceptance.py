@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from tests.faults.backend import max_length
 from tests.faults.changes import faults, refuse, refuse_with
 
 faults(
@@ -9,8 +10,10 @@ faults(
     names_with_quotes=refuse(lambda name: "'" in name or '"' in name),
     blank_names=refuse(lambda name: name.isspace()),
     names_of_129_characters=refuse(lambda name: len(name) == 129),
-    names_of_255_characters=refuse(lambda name: len(name) == 255),
-    names_of_255_astral_characters=refuse(lambda name: len(name.encode("utf-16-le")) > 510),
+    names_of_the_maximum_length=refuse(lambda name: len(name) == max_length("name")),
+    names_with_too_many_utf_16_units=refuse(
+        lambda name: len(name.encode("utf-16-le")) > 2 * max_length("name")
+    ),
     hebrew_or_arabic_names=refuse(lambda name: any("\u0590" <= c <= "\u06ff" for c in name)),
     korean_names=refuse(lambda name: any("\uac00" <= c <= "\ud7af" for c in name)),
     names_with_unescaped_unicode=refuse(lambda name, body: name and not body.isascii()),
@@ -22,7 +25,9 @@ faults(
     endpoints_with_port_65535=refuse(lambda endpoint: ":65535" in endpoint),
     endpoints_with_a_query=refuse(lambda endpoint: "?" in endpoint),
     underscores_in_hosts=refuse(lambda endpoint: "_" in urlsplit(endpoint).netloc),
-    endpoints_of_2048_characters=refuse(lambda endpoint: len(endpoint) == 2048),
+    endpoints_of_the_maximum_length=refuse(
+        lambda endpoint: len(endpoint) == max_length("endpoint")
+    ),
 )
 faults(
     "test_unusual_value_answers_200[key]",

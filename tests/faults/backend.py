@@ -24,6 +24,11 @@ def contract() -> flashback_mock.Contract:
     return flashback_mock.Contract()
 
 
+def max_length(field: str) -> int:
+    """Return the maximum length of a field's value, in characters."""
+    return int(contract().fields[field]["maxLength"])
+
+
 def call(function: Change, request: Request, answer: Answer | None = None) -> Any:
     """Call a function with the arguments that the names of its parameters determine."""
     arguments: list[object] = []

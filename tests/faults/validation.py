@@ -4,14 +4,13 @@ import unicodedata
 from functools import partial
 from typing import Any
 
-from flashback_mock import Contract
+from tests.faults.backend import contract, max_length
 from tests.faults.changes import accept, faults, ignore_body, on, refuse, refuse_with, when
 from tests.faults.messages import Request
 
-CONTRACT = Contract()
-FIELDS = CONTRACT.fields.keys()
-TYPES = CONTRACT.fields["aiType"]["enum"]
-LARGEST_BODY = CONTRACT.max_body_bytes
+FIELDS = contract().fields.keys()
+TYPES = contract().fields["aiType"]["enum"]
+LARGEST_BODY = contract().max_body_bytes
 
 
 def _unknown(fields: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +50,9 @@ faults(
 )
 faults(
     "test_invalid_value_answers_400[name]",
-    too_long_non_ascii_names=accept(lambda name: len(name) > 255 and not name.isascii()),
+    too_long_non_ascii_names=accept(
+        lambda name: len(name) > max_length("name") and not name.isascii()
+    ),
     names_with_a_next_line_character=accept(lambda name: "\x85" in name),
     numeric_names=accept(lambda fields: type(fields.get("name")) is int),
     null_names_with_other_fields=accept(
@@ -70,12 +71,12 @@ faults(
     endpoints_with_credentials=accept(lambda endpoint: "@" in endpoint),
     endpoints_with_a_trailing_line_break=accept(lambda endpoint: endpoint.endswith("com\n")),
     unclosed_ipv6_addresses=accept(lambda endpoint: endpoint.startswith("https://[::1/")),
-    too_long_endpoints=accept(lambda endpoint: len(endpoint) > 2048),
+    too_long_endpoints=accept(lambda endpoint: len(endpoint) > max_length("endpoint")),
 )
 faults(
     "test_invalid_value_answers_400[key]",
     empty_keys=accept(lambda fields: fields.get("key") == ""),
-    too_long_non_ascii_keys=accept(lambda key: len(key) > 8192 and not key.isascii()),
+    too_long_non_ascii_keys=accept(lambda key: len(key) > max_length("key") and not key.isascii()),
     lists_as_keys=accept(lambda fields: isinstance(fields.get("key"), list) and fields["key"]),
 )
 faults(
