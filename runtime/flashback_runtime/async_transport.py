@@ -55,10 +55,9 @@ class AsyncConnections(Connections):
             ) from None
 
     def new_pool(self, proxy: Secret | None) -> AsyncTransport:
-        for owner, used in list(self._pools):
-            process, loop = owner
+        for (process, loop), used in list(self._pools):
             if process == os.getpid() and loop.is_closed():
-                self._pools.pop((owner, used), None)
+                self._pools.pop(((process, loop), used), None)
         return AsyncTransport(**pool_options(proxy))
 
     async def sleep(self, seconds: float) -> None:

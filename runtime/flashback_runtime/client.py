@@ -75,7 +75,8 @@ class BaseClient(Generic[C, T]):
         if allow_http is None:
             allow_http = self._service.variable("ALLOW_HTTP").lower() in {"1", "true"}
         Rule(bool).check("allow_http", allow_http)
-        self._settings = Settings.base(self._service, allow_http, given is None).changed(
+        base = Settings.base(self._service, allow_http=allow_http, trust_env=given is None)
+        self._settings = base.changed(
             token=token,
             base_url=base_url,
             timeout=timeout,

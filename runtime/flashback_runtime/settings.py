@@ -77,7 +77,7 @@ class Settings(NamedTuple):
     max_retries: int = 0
 
     @classmethod
-    def base(cls, service: Service, allow_http: bool, trust_env: bool) -> Self:  # noqa: FBT001
+    def base(cls, service: Service, *, allow_http: bool, trust_env: bool) -> Self:
         """Return settings that contain only the headers of every request."""
         headers = {
             "accept": Secret("application/json"),
