@@ -97,8 +97,7 @@ def _test_given(options: argparse.Namespace) -> int:
             f"{url.hostname}. They do not delete or change anything else.",
             flush=True,
         )
-    arguments = ["--id", identifier] if identifier else []
-    return _run(arguments, dict(os.environ))
+    return _run([], dict(os.environ))
 
 
 def _test_mock(options: argparse.Namespace) -> int:
@@ -111,8 +110,8 @@ def _test_mock(options: argparse.Namespace) -> int:
     # Do not pass on tokens that are meant for a live backend.
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("FLASHBACK_")}
     with flashback_mock.running(contract) as mock:
-        arguments = ["--backend-url", mock.base_url, "--id", mock.ids["main"]]
-        return _run(arguments, inherited | environment(mock.tokens, mock.ids))
+        variables = inherited | environment(mock.tokens, mock.ids)
+        return _run(["--backend-url", mock.base_url], variables)
 
 
 def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:

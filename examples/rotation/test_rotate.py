@@ -57,9 +57,9 @@ def test_every_credential_is_rotated(flashback_mock: Mock, output: Callable[[], 
     [
         (400, 1, "400 "),
         (401, 1, "401 "),
-        (403, 1, "403 Insufficient permissions"),
-        (404, 1, "404 AI LLM configuration not found"),
-        (500, 3, "500 Failed to update AI LLM configuration (3 attempts"),
+        (403, 1, "403 "),
+        (404, 1, "404 "),
+        (500, 3, "(3 attempts"),
     ],
 )
 def test_rejected_update_is_a_failure(

@@ -13,13 +13,15 @@ import pytest
 from flashback_client import UNSET, AiType, FlashbackError, Secret, errors, models
 from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import UpdateAiLlmRequest
-from tests.client.support import ID, SECRET, Service, blocking, pickled, update_blocking
+from tests.client.support import CONTRACT, ID, SECRET, Service, blocking, pickled, update_blocking
 
 MEMBERS = ", ".join(member.value for member in AiType)
+FIELDS = CONTRACT["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]
+MOST = FIELDS["name"]["maxLength"]
 INVALID_FIELDS: list[tuple[str, Any, str]] = [
     ("name", None, "must be of type str, not NoneType; leave it out"),
     ("name", "", "contain 1 to"),
-    ("name", "n" * 256, "must contain 1 to 255 characters, not 256"),
+    ("name", "n" * (MOST + 1), f"must contain 1 to {MOST} characters, not {MOST + 1}"),
     ("name", "line\n", "must have no control characters"),
     ("name", "\ud800", "surrogate"),
     ("name", 7, "must be of type str, not int"),
@@ -30,7 +32,7 @@ INVALID_FIELDS: list[tuple[str, Any, str]] = [
     ("endpoint", "https://user:pass@host/", "must be an absolute http or https URL"),
     ("endpoint", "https://host/\n", "must be an absolute http or https URL"),
     ("key", "", "contain 1 to"),
-    ("secret", SECRET * 1000, "1 to 8192 characters"),
+    ("secret", SECRET * 1000, f"1 to {FIELDS['secret']['maxLength']} characters"),
     ("secret", SECRET + "\ud800", "surrogate"),
     ("secret", SECRET.encode(), "must be of type str, not bytes"),
 ]

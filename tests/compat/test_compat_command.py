@@ -30,13 +30,16 @@ GIT = {
 Compat = Callable[..., subprocess.CompletedProcess[str]]
 Report = Callable[[], dict[str, Any]]
 CONTRACT = (ROOT / "openapi.yaml").read_text("utf-8")
-VERSION = str(yaml.safe_load(CONTRACT)["info"]["version"])
-NARROW = ("maxLength: 255\n          pattern", "maxLength: 100\n          pattern")
+DOCUMENT: Any = yaml.safe_load(CONTRACT)
+VERSION: str = DOCUMENT["info"]["version"]
+FIELDS = DOCUMENT["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]
+LENGTH: int = FIELDS["name"]["maxLength"]
+NARROW = (f"maxLength: {LENGTH}\n          pattern", "maxLength: 100\n          pattern")
 FIELD = (
     "        secret:\n          type: string",
     "        zzField: {type: string}\n        secret:\n          type: string",
 )
-WORDS = ("title: Flashback AI LLM API", "title: Flashback API")
+WORDS = (f"title: {DOCUMENT['info']['title']}", "title: Another title")
 SCHEMA = "'#/components/schemas/AiType'"
 INVALID = "body: not a valid JSON Schema 2020-12"
 
@@ -156,7 +159,8 @@ def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: 
     head = write(tmp_path, NARROW, set_version("0.0.1"))
     completed = compat("--base", "openapi.yaml", "--head", head)
     assert completed.stdout.startswith(f"{VERSION} (openapi.yaml) → 0.0.1 (")
-    assert "field name: refuses values that were valid (maxLength: 255 → 100)" in completed.stdout
+    change = f"refuses values that were valid (maxLength: {LENGTH} → 100)"
+    assert f"field name: {change}" in completed.stdout
     assert "Valid before, but refused now:\n      PUT /ai/llm/{id}\n" in completed.stdout
     assert '      body: {"name": "a" × 101}' in completed.stdout
     assert "Version too low: expected " in completed.stdout
@@ -353,8 +357,8 @@ def test_six_breaks_take_less_than_four_seconds(tmp_path: Path, compat: Compat) 
     """scripts/compat finds six breaking changes in less than 4 s of CPU time."""
     edits = [
         NARROW,
-        ("maxLength: 255\n          example", "maxLength: 9\n          example"),
-        ("          maxLength: 2048", "          maxLength: 99"),
+        ("\n          example:", "\n            pattern: '^[a-f0-9-]+$'\n          example:"),
+        (f"          maxLength: {FIELDS['endpoint']['maxLength']}", "          maxLength: 99"),
         ("enum: [OPENAI, ", "enum: ["),
         ("          const: true", "          const: false"),
         ("      scheme: bearer", "      scheme: basic"),

@@ -63,6 +63,7 @@ def _run(option: argparse.Namespace) -> Run:
         seed, earlier = _read_earlier(option.again)
     if option.seed is None:
         option.seed = seed
+    option.id = option.id or os.environ.get("FLASHBACK_AI_LLM_ID") or contract.EXAMPLE_ID
     accepted = load_deviations(option.deviations, option.backend_url)
     return Run(Backend(option, given), Findings(accepted, option), option, earlier)
 

@@ -67,7 +67,8 @@ def test_near_id_is_refused(promise: Promise) -> None:
 def test_unusual_id_is_refused(promise: Promise) -> None:
     """A request for an id with unusual characters or an unusual length is refused."""
     id = promise.backend.id
-    long = ("x" * 255, "x" * 256, "x" * 1000, "é" * 255)
+    longest = contract.LONGEST_ID
+    long = ("x" * longest, "x" * (longest + 1), "x" * (4 * longest), "é" * longest)
     for wrong in (*values.expand("UNUSUAL_IDS", id), *long):
         promise.ask(id=wrong, place=UNUSUAL, body={})
     for segment in (quote(contract.escape(id), safe=""), "%FF", "%C3%28", f"{id}%FF", "%ED%A0%80"):

@@ -48,7 +48,8 @@ def test_same_seed_sends_the_same_requests(command: Contract) -> None:
 def test_missing_variable_is_reported(contract: Contract, backend: Backend) -> None:
     """The verdict lists a missing variable, but the run fails only with --require-all."""
     with backend() as arguments:
-        variables = {"url": arguments["url"], "FLASHBACK_TOKEN": arguments["FLASHBACK_TOKEN"]}
+        given = ("url", "FLASHBACK_TOKEN", "FLASHBACK_AI_LLM_ID")
+        variables = {name: arguments[name] for name in given}
         result = contract("-k", "test_reader or test_unknown_id", **variables)
         strict = contract("-k", "test_reader or test_unknown_id", "--require-all", **variables)
     assert result.status == 0, result.output

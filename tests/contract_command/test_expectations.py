@@ -10,6 +10,7 @@ from support.backend import NOBODY, OWN, READER, USERS, WRITER
 from support.exchange import Request
 from support.expectation import expectation_of
 from support.rule import Rule
+from support.values import max_length
 
 UNKNOWN = Rule("id", "unknown", "an unknown id", {404})
 
@@ -30,8 +31,8 @@ def request(
     [
         ({}, "update", "no-fields", {200}),
         ({"name": "x"}, "update", "name-plain", {200}),
-        ({"key": "k" * 8192}, "lengths", "key-long", {200}),
-        ({"key": "k" * 8193}, "lengths", "key-maxLength", {400}),
+        ({"key": "k" * max_length("key")}, "lengths", "key-long", {200}),
+        ({"key": "k" * (max_length("key") + 1)}, "lengths", "key-maxLength", {400}),
         ({"name": ""}, "lengths", "name-minLength", {400}),
         ({"name": "a\tb"}, "name-characters", "name-pattern", {400}),
         ({"name": 5}, "types", "name-type", {400}),

@@ -42,7 +42,7 @@ class Backend:
         """Use the backend at `--backend-url`; `given` maps environment variables to values."""
         self.given = given
         self.url: str = option.backend_url.rstrip("/")
-        self.id: str = option.id or contract.EXAMPLE_ID
+        self.id: str = option.id
         self.own_ids = [self.id]
         if SIBLING_ID in given:
             self.own_ids.append(given[SIBLING_ID])

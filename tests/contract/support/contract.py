@@ -40,7 +40,9 @@ EXAMPLES: dict[str, dict[str, str]] = {
     name: example["value"] for name, example in MEDIA["examples"].items()
 }
 EVERYTHING = EXAMPLES["everything"]
-EXAMPLE_ID: str = resolve(OPERATION["parameters"][0])["example"]
+ID = resolve(OPERATION["parameters"][0])
+EXAMPLE_ID: str = ID["example"]
+LONGEST_ID: int = ID["schema"]["maxLength"]
 OTHER_OPERATIONS: list[str] = []
 for _methods in DOCUMENT["paths"].values():
     for _operation in _methods.values():
