@@ -22,5 +22,5 @@ def crash(handler: messages.Handler) -> messages.Handler:
 
 if __name__ == "__main__":
     with flashback_mock.running(wrap=crash) as mock:
-        print(mock.base_url, flush=True)  # noqa: T201
+        print(mock.base_url, mock.ids["main"], flush=True)  # noqa: T201
         threading.Event().wait()

@@ -269,8 +269,9 @@ def test_crash_is_a_finding(contract: Contract, missing: str, id: str) -> None:
         [sys.executable, str(script), missing], stdout=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout
-        url = server.stdout.readline().strip()
-        result = contract("-k", "test_missing_body", url=url, FLASHBACK_TOKEN="owner-token")
+        url, main = server.stdout.readline().split()
+        options = ("-k", "test_missing_body", "--id", main)
+        result = contract(*options, url=url, FLASHBACK_TOKEN="owner-token")
         server.kill()
     assert result.status == 1, result.output
     assert result.ids == [id]
