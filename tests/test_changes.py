@@ -149,9 +149,9 @@ def test_second_operation(copy: Copy) -> None:
     """A second operation becomes a client method; the mock and the contract tests ignore it."""
     with copy.add_to_contract() as contract:
         operations = contract["paths"][PATH]
-        [id] = operations["put"]["parameters"]
-        contract["components"]["parameters"] = {"Id": id}
-        operations["put"]["parameters"] = [{"$ref": "#/components/parameters/Id"}]
+        parameters = operations["put"]["parameters"]
+        contract["components"]["parameters"] = {"Id": parameters[0]}
+        parameters[0] = {"$ref": "#/components/parameters/Id"}
         operations["get"] = yaml.safe_load(GET)
         operations["x-internal"] = True
     assert "get_ai_llm" in (copy.root / "generated/flashback_client/client.py").read_text("utf-8")

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 TOKEN = "token-of-the-test"
 SECRET = "s3cret/of the-test"
 ID = "550e8400-e29b-41d4-a716-446655440000"
-URL = f"https://backend.flashback.tech/ai/llm/{ID}"
 CONTRACT: Any = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text("utf-8"))
+SERVER: str = CONTRACT["servers"][0]["url"]
+URL = f"{SERVER}/ai/llm/{ID}"
 OPERATION = CONTRACT["paths"]["/ai/llm/{id}"]["put"]
 FIELDS = inspect.signature(FlashbackClient.update_ai_llm).parameters.keys() - {"self", "id"}
 UPDATED: dict[str, object] = {"success": True, "aiLlmId": ID, "message": "updated"}

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from flashback_client import UNSET, AsyncFlashbackClient, FlashbackClient, errors
-from tests.client.support import ID, OK, TOKEN, UPDATED, Service, blocking, sent_headers
+from tests.client.support import ID, OK, SERVER, TOKEN, UPDATED, Service, blocking, sent_headers
 from tests.client.wire import serving
 
 CLIENTS = [FlashbackClient, AsyncFlashbackClient]
@@ -17,7 +17,7 @@ CLIENTS = [FlashbackClient, AsyncFlashbackClient]
 
 def test_environment_variables_supply_missing_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Arguments override environment variables, which override the base URL in the contract."""
-    assert "base_url='https://backend.flashback.tech'" in repr(blocking(Service()))
+    assert f"base_url='{SERVER}'" in repr(blocking(Service()))
     monkeypatch.setenv("FLASHBACK_TOKEN", "of-the-environment")
     monkeypatch.setenv("FLASHBACK_BASE_URL", "https://other.test/api/")
     service = Service()
@@ -32,7 +32,7 @@ def test_environment_variables_supply_missing_arguments(monkeypatch: pytest.Monk
 
 def test_http_is_accepted_only_for_loopback() -> None:
     """An http:// URL is accepted only for loopback hosts, because the token is not encrypted."""
-    for host in ("backend.flashback.tech", "127.0.0.1.evil.test"):
+    for host in ("host.test", "127.0.0.1.evil.test"):
         with pytest.raises(errors.ArgumentError, match="allow_http"):
             blocking(Service(), base_url=f"http://{host}")
     for host in ("localhost", "LOCALHOST.", "127.8.9.10", "[::1]", "[::ffff:127.0.0.1]"):
@@ -54,7 +54,7 @@ def test_http_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        *("backend.flashback.tech", "https://", "ftp://host", "https://host?x=1", "https://host#x"),
+        *("host.test", "https://", "ftp://host", "https://host?x=1", "https://host#x"),
         *("https://host//", "https://host/a//b", "https://user:pass@host", "https://ho st"),
         *("", " "),
         *("https://host:99999", "https://host:0", "https://[::1", "https://host\n", 7, UNSET),
@@ -153,7 +153,7 @@ def test_with_options_does_not_change_the_original() -> None:
     )
     for used in (client, derived, client):
         used.update_ai_llm(ID)
-    own_host = "backend.flashback.tech"
+    own_host = SERVER.removeprefix("https://")
     own_token = f"Bearer {TOKEN}"
     other_token = "Bearer of-another-tenant"
     requests = service.requests
