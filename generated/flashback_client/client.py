@@ -53,7 +53,7 @@ class FlashbackClient(Client):
         Rename a configuration, switch its provider or endpoint, or rotate its `key` and
         `secret`.
 
-        **Partial.** Fields that you omit keep their values. The fields that you send are
+        **Partial update.** Fields that you omit keep their values. The fields that you send are
         changed together, or not at all. `{}` is valid and changes nothing. An empty or missing
         body is refused.
 

@@ -18,7 +18,7 @@ from .ai_type import AiTypeText, as_ai_type
 class UpdateAiLlmRequest:
     """The properties to change; every field is optional. Unknown fields are refused: if a
     misspelled `secrt` were ignored, the secret would not be rotated, and nobody would notice.
-    To leave a field unchanged, omit it. `null` neither keeps nor clears a field."""
+    To leave a field unchanged, omit it; do not send `null`."""
 
     name: str | Unset = field(
         default=UNSET,
