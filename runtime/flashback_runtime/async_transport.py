@@ -98,9 +98,9 @@ async def _exchange(http: Any, request: httpx.Request) -> tuple[httpx.Response, 
 async def _run_in_task(coroutine: Awaitable[R], ends_at: float) -> R:
     """Run the coroutine in a separate task; raise httpx.ReadTimeout at the deadline.
 
-    httpcore shields its cleanup from anyio's cancellation, but not from `task.cancel()`. When the
-    caller cancels the call, the task group cancels the separate task through anyio, and waits until
-    that task has released its connection.
+    httpcore shields its cleanup from anyio's cancellation, but not from `task.cancel()`. If the
+    caller's task is cancelled, an anyio task group cancels the separate task through anyio, and
+    waits until that task has released its connection.
     """
     results: list[R] = []
     failures: list[BaseException] = []

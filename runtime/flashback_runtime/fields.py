@@ -55,8 +55,8 @@ def as_secret(value: str | Secret | Unset) -> Secret | Unset:
 def as_secrets(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, Any]:
     """Return a copy of the mapping with its values wrapped in Secret objects.
 
-    If `names` is given, wrap only the values for these keys. If the argument is not a mapping, wrap
-    it as a whole, or return it unchanged if it is UNSET.
+    If `names` is given, wrap only the values for these keys. If the argument is UNSET,
+    return it unchanged. If it is anything else that is not a mapping, wrap it as a whole.
     """
     if not isinstance(mapping, Mapping):
         return cast("U", as_secret(cast("str", mapping)))
@@ -135,7 +135,7 @@ class Rule:
             return f"must be one of {', '.join(str(member.value) for member in self.kind)}"
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
-        # `$` ignores one final line break, so append one that is not part of the text.
+        # `$` can skip one final line break. Append one, so that it skips none of the text's own.
         if self.pattern is not None and not re.search(self.pattern, f"{text}\n", _ASCII):
             return self.message or f"must match {self.pattern}"
         return None

@@ -109,7 +109,7 @@ def _attempt_limit(running: RunningCall) -> float:
 def _may_have_been_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
     """Return whether the service may have applied the update without confirming it.
 
-    A documented status tells whether the update was applied. An undocumented 3xx or 4xx status
+    A documented status shows whether the update was applied. An undocumented 3xx or 4xx status
     means that it was not applied.
     """
     if isinstance(outcome, Failure):

@@ -16,8 +16,8 @@ from urllib.parse import unquote
 
 MASK = "**********"  # the repr and str of every Secret
 REDACTED = "***"  # replaces a credential in text
-# Stack frames of these packages and modules can hold requests or credentials in plain text. The
-# packages send requests or trace them.
+# Stack frames of these packages, which send or trace requests, and of these modules can contain
+# requests or credentials in plain text.
 _HIDDEN = sys.stdlib_module_names | {
     *("anyio", "h11", "h2", "hpack", "httpcore", "httpx", "hyperframe", "idna", "sniffio"),
     *("gevent", "socksio", "trio", "uvloop"),
@@ -98,13 +98,13 @@ def _unescape_json(text: str) -> str:
 
 def _unescape(escape: re.Match[str]) -> str:
     code, byte, character = escape.groups()
-    if byte:  # The repr of a bytes object contains escapes such as \x2f. Decode them, as for %2f.
+    if byte:  # In the repr of a bytes object, convert escapes such as \x2f to %2f.
         return f"%{byte}"
     return chr(int(code, 16)) if code else _CONTROL_CHARACTERS.get(character, character)
 
 
 def cut_frames(chain: Iterable[BaseException]) -> None:
-    """From the tracebacks of these exceptions, remove the frames that might hold a request.
+    """Remove the frames that might hold a request from the tracebacks of these exceptions.
 
     Frames in the caller's own hooks and transports remain so that the traceback still shows the
     failing line.

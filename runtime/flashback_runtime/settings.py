@@ -78,7 +78,7 @@ class Settings(NamedTuple):
 
     @classmethod
     def base(cls, service: Service, *, allow_http: bool, trust_env: bool) -> Self:
-        """Return settings that contain only the headers of every request."""
+        """Return settings that contain only the headers to send with every request."""
         headers = {
             "accept": Secret("application/json"),
             "accept-encoding": Secret("identity"),

@@ -38,7 +38,7 @@ _IN_MEMORY = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
 
 
 class DeadlineBackend:
-    """A network backend whose connections time out at the deadline of the thread's attempt.
+    """A network backend whose connections time out at the deadline of the current attempt.
 
     httpcore limits only the time for each read. Without this deadline, a server that sends one
     byte at a time could keep a call open forever.
@@ -130,7 +130,7 @@ class Connections:
         if self._owner != owner and not isinstance(self.given, _IN_MEMORY):
             raise FlashbackError(
                 "the http_client or transport was first used in another event loop or process;"
-                " create a new one in this event loop, or after the fork"
+                " create a separate one for each event loop and process"
             )
         return self.given
 
@@ -154,8 +154,8 @@ class Connections:
     def new_pool(self, proxy: Secret | None) -> Any:
         """Return an httpx transport whose connections enforce the attempt's deadline.
 
-        httpx has no public way to set a network backend, so this method uses private attributes.
-        No other code in this package does. Our own transport class would not need them, but
+        httpx has no public way to set a network backend, so this method, and no other code in this
+        package, uses private attributes. We could avoid them with our own transport class, but
         pytest-httpx and OpenTelemetry work only with `httpx.HTTPTransport`, which they patch.
         """
         transport = httpx.HTTPTransport(**pool_options(proxy))
@@ -202,7 +202,7 @@ class Connections:
 def pool_options(proxy: Secret | None) -> dict[str, Any]:
     """Return the arguments for an httpx transport.
 
-    All clients share one TLS context until SSL_CERT_FILE, SSL_CERT_DIR or the file changes.
+    All clients share one TLS context until SSL_CERT_FILE (path or file) or SSL_CERT_DIR changes.
     """
     file = os.environ.get("SSL_CERT_FILE")
     try:
@@ -228,4 +228,4 @@ def run(coroutine: Coroutine[Any, Any, R]) -> R:
     except StopIteration as end:
         result: R = end.value
         return result
-    raise RuntimeError("the blocking client awaited something that does not return immediately")
+    raise RuntimeError("the blocking client cannot await a coroutine that suspends")

@@ -114,7 +114,7 @@ if child == 0:
     try:
         custom.update_ai_llm("warm", name="n")
     except FlashbackError as error:
-        os._exit(0 if right and "after the fork" in str(error) else 2)
+        os._exit(0 if right and "another event loop or process" in str(error) else 2)
     os._exit(1)
 _, status = os.waitpid(child, 0)
 client.close()
