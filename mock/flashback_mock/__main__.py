@@ -33,7 +33,7 @@ ADMIN_TOKEN = "FLASHBACK_MOCK_ADMIN_TOKEN"  # noqa: S105 - not a token
 
 def main() -> int:
     """Run the command and return its exit status."""
-    # Replace closed standard streams with /dev/null, so that no socket reuses a descriptor.
+    # Replace closed standard streams with /dev/null, so that no socket gets descriptor 0, 1 or 2.
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -109,8 +109,8 @@ def _guard(token_file: str | None) -> Guard | None:
             token = Path(token_file).read_text("utf-8").strip()
         except (OSError, ValueError):
             raise ValueError(
-                "--admin-token: cannot read the file; specify a text file that contains the token, "
-                "not the token itself, which other users of this machine could see"
+                "--admin-token: cannot read the file; specify a text file that contains the token "
+                "(other users of this machine could see a token on the command line)"
             ) from None
     elif not token:
         token = secrets.token_urlsafe()

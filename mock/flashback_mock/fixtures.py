@@ -93,7 +93,7 @@ class Fixtures:
             try:
                 expires = datetime.fromisoformat(user["expires"]) if "expires" in user else None
             except ValueError:  # such as a leap second, which Python does not support
-                raise ValueError(f"users.{name}.expires: Python cannot represent it") from None
+                raise ValueError(f"users.{name}.expires: not supported by Python") from None
             tokens.append(Token(user["token"], name, expires))
         for workspace, content in document["workspaces"].items():
             for user, access in content.get("members", {}).items():

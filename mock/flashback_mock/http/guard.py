@@ -28,8 +28,8 @@ class Guard:
     def check(self, request: Request, *, is_page: bool) -> None:
         """Raise `HttpError` if the request is not allowed.
 
-        Pages from other origins can link to the mock's web page, because opening it changes nothing
-        and other pages cannot embed it.
+        Pages from other origins can link to the mock's web page. This is safe: opening the page
+        changes nothing, and other pages cannot embed it.
         """
         headers = request.headers
         opened = (headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest"))

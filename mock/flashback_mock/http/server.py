@@ -257,7 +257,7 @@ class Server:
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on a host and port. Port 0 chooses a free port.
 
-    Raise an `OSError` that says what is wrong if the mock cannot listen on this address.
+    If the mock cannot listen on this address, raise an `OSError` that says why.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     reason = "not a valid address or port"

@@ -23,7 +23,7 @@ SECONDS = 5
 CONNECTIONS = 8  # the maximum number of connections per process
 SETTINGS = {
     "application_name": "flashback-mock",
-    # Let a statement that waited for a lock see newly committed changes, such as a new key.
+    # After waiting for a lock, a statement must see newly committed changes, such as a new key.
     "default_transaction_isolation": "read committed",
     # An update must be durable before the 200 response is sent.
     # A rotation must be durable before the old key is deleted.
@@ -45,7 +45,7 @@ class PostgresqlStore(SqlStore):
 
     insert = staticmethod(insert)
     erase = CREDENTIAL.delete()
-    driver_errors = (  # asyncpg and the operating system raise connection errors
+    driver_errors = (  # SQLAlchemy does not wrap connection errors of asyncpg and the OS
         exc.DBAPIError,
         exc.TimeoutError,
         asyncpg.PostgresError,
@@ -92,7 +92,7 @@ class PostgresqlStore(SqlStore):
         db.exec_driver_sql("SELECT pg_advisory_xact_lock(4010)")
 
     def lock(self, db: Connection) -> None:
-        # Updates wait for this lock, because they lock a row in the table before reading the key.
+        # This lock makes updates wait: each locks a row of the table before it reads the key.
         db.exec_driver_sql(f"LOCK TABLE {CONFIGURATION.name} IN EXCLUSIVE MODE")
 
     def reason(self, error: Any) -> str:
