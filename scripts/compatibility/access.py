@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
 MOST = 200  # a server's variables are expanded into at most this many URLs
-# Maps each required security scheme and scope to the URLs that issue its tokens.
+# Maps each required security scheme or scope to the URLs at which a client can get its token.
 Credentials = dict[str, set[str]]
 # Matches URLs that contain no variables and do not depend on where the contract is hosted.
 FIXED = re.compile(r"((\w+:/)?/[^{]*)?")
@@ -66,7 +66,7 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
 
 
 def _meaning(scheme: Part) -> tuple[str, set[str]]:
-    """Return how the scheme sends a token, and the URLs that issue tokens, each with its flow."""
+    """Return how the scheme sends a token, and where a client gets one (flow, field and URL)."""
     name = str(scheme.get("name"))
     if scheme.get("in") == "header":
         name = name.lower()

@@ -35,22 +35,22 @@ FORMATS = {
     "uri-reference": "/",
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
-# Common patterns treat letters, digits, spaces, control and non-ASCII characters differently.
+# Common patterns distinguish letters, digits, spaces, control characters and non-ASCII ones.
 CHARACTERS = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x180))]
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # the number of values to keep for each subschema
 MANY = 700  # the number of candidates to try for each subschema
 DIGITS = 18  # the maximum number of digits in a number
 LONGEST = 300_000  # the maximum length of a string or an array
-PATTERN = 1_500  # generating strings that match a pattern counts as trying this many candidates
-LETTERS = 1_000  # values count as one additional candidate per this many characters
+PATTERN = 1_500  # the cost, in candidates, of generating strings that match a pattern
+LETTERS = 1_000  # the number of characters for which a value costs one more candidate
 
 
 class BoundaryValues:
     """Boundary values, based on the sizes, numbers, names and patterns in two schemas."""
 
     def __init__(self, small: Schema, large: Schema, most: int) -> None:
-        """Collect the boundaries in the schemas of the sender, `small`, and the receiver, `large`.
+        """Collect the boundaries in the sender's schema (`small`) and the receiver's (`large`).
 
         `most` limits the number of generated values.
         """

@@ -104,7 +104,7 @@ def _add_operation(pair: Pair, before: list[Operation]) -> None:
 
 
 def _overlaps(new_path: str, old_path: str) -> bool:
-    """Return whether the new path matches URLs that the old path matches through a parameter."""
+    """Return whether some URLs match both paths because of a parameter in the old path."""
     new_parts = new_path.split("/")
     old_parts = old_path.split("/")
     if len(old_parts) != len(new_parts):

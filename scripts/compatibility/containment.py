@@ -57,7 +57,7 @@ class Prover:
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
 
     def contained(self, small: Schema, large: Schema, location: str) -> Proof:
-        """Check whether `large` admits every value that `small` admits and that can be sent.
+        """Check whether `large` admits every sendable value that `small` admits.
 
         jsonschema_rs proves containment, and a witness disproves it.
         """
@@ -93,7 +93,7 @@ def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[lis
 
 
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:
-    """Return whether the schema declares a type for the value; strings need no declaration."""
+    """Return whether the schema declares an array (for a list) or a type; strings need neither."""
     if location == BODY or isinstance(value, str):
         return True
     declared = canonical_json(schema)
@@ -117,9 +117,9 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
-    """Return a schema that also admits values whose text form `schema` accepts.
+    """Return the schema, extended to admit values whose text form it accepts.
 
-    It adds the qualifying items of `values`, and each type whose values all qualify.
+    Add the items of `values` whose text form it accepts, and each type whose text forms it accepts.
     """
     is_valid = validator(schema).is_valid
     accepted = [value for value in values if any(map(is_valid, readings(location, value)))]

@@ -117,7 +117,7 @@ class Contract:
     def _resolved(
         self, result: dict[str, Any], part: dict[str, Any], inside: tuple[str, ...]
     ) -> Any:
-        """Inline the top-level references of `result`, which is `part` with nested ones inlined."""
+        """Inline the top-level references in `result`, a copy of `part` without nested ones."""
         if "discriminator" in result:  # a discriminator selects schemas by name
             alternatives = chain(*filter(is_list, (part.get("oneOf"), part.get("anyOf"))))
             names = [alternative.get("$ref") for alternative in filter(is_mapping, alternatives)]

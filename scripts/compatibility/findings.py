@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Change(IntEnum):
-    """The severity of a change. UNDECIDED requires the same new version as BREAKING."""
+    """The severity of a change. UNDECIDED requires the same version bump as BREAKING."""
 
     NONE = 0
     WORDS = 1
@@ -90,7 +90,7 @@ class Verdict:
     not_compared: str = ""  # why the Python interface was not compared
 
     def weight(self, part: str | None = None) -> Change:
-        """Return the highest severity among the changes in `part` (default: both parts)."""
+        """Return the highest severity among the changes in `part` (default: wire and python)."""
         weights = (finding.weight for finding in self.findings if part in {None, finding.part})
         return max(weights, default=Change.NONE)
 
@@ -98,7 +98,7 @@ class Verdict:
     def _least(self) -> tuple[int, ...]:
         """Return the lowest release that SemVer allows after these changes.
 
-        If the old version is a pre-release, the release of that version can contain any change.
+        Between a pre-release and its release, SemVer allows any change.
         """
         major, minor, patch, is_release, *_ = parse_version(self.base)
         weight = self.weight()

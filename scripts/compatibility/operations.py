@@ -169,7 +169,7 @@ def operations(contract: Contract) -> Iterator[Operation]:
 
 
 def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
-    """Map each combination (old entry, new entry, is 2xx) to the lowest status that it covers.
+    """Map (old entry, new entry, whether the status is 2xx) to the lowest status with these values.
 
     An entry is a status, a range such as `4XX`, or `default`.
     """

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from scripts.compatibility.schemas import Schema
 
 HIDDEN = {"request": "readOnly", "response": "writeOnly"}
-# The severity and description of a schema change, by side and by whether it is compatible.
+# Maps (side, whether a schema change is compatible) to the change's severity and description.
 WHAT = {
     ("request", True): (Change.ADDITION, "still accepts every valid value"),
     ("request", None): (Change.UNDECIDED, "may refuse valid values (not proved)"),
@@ -98,8 +98,8 @@ def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
 def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
     """Split the comparison of two schemas into one comparison for each field that differs.
 
-    Yield the field, the part of `small` that matters, and the part of `large` that constrains the
-    field. If other rules differ as well, yield a single step with both schemas.
+    Yield the field, the part of `small` that affects it, and the part of `large` that constrains
+    it. If the schemas differ outside `properties`, yield a single step with both schemas.
     """
     if canonical_json(small) == canonical_json(large):
         return

@@ -192,9 +192,9 @@ def constants(schema: Any) -> Iterator[Any]:
 def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     """Return the schema as it applies to the sender or to the receiver of a message.
 
-    `hidden` is the annotation that marks fields as neither sent nor required: readOnly in requests,
-    writeOnly in responses. Make the sender's schema reject these fields, and the receiver's schema
-    accept any value for them. Do not change fields inside or next to alternatives or conditions.
+    `hidden` marks fields that are neither sent nor required: readOnly in requests, writeOnly in
+    responses. Make the sender's schema reject these fields, and the receiver's accept any value
+    for them. Leave fields unchanged in a schema that has, or is in, alternatives or conditions.
     """
     if not is_mapping(schema):
         return schema
