@@ -60,7 +60,7 @@ def test_unknown_id_answers_404(promise: Promise) -> None:
 @pytest.mark.clause("access-levels")
 @pytest.mark.parametrize("token", [READER, STRANGER], ids=["READ", "none"])
 def test_no_header_gives_access(promise: Promise, token: str) -> None:
-    """No header or query parameter grants access by specifying a user, role or workspace."""
+    """A header or query parameter that names a user, role or workspace does not grant access."""
     promise.need(token)
     others = {"X-Workspace-Id": promise.backend.id, "X-Workspace": "*", "X-Access-Level": "ADMIN"}
     for name, value in (values.DATA["TRUSTED_HEADERS"] | others).items():

@@ -41,7 +41,7 @@ def similar_ids(id: str) -> Iterator[str]:
 
 
 def is_of_another(exchange: Exchange, other: str, id: str) -> bool:
-    """Return whether a sequential id in the path led to an update of a different configuration."""
+    """Return whether ids are sequential and the request updated the other id's configuration."""
     if not exchange.succeeded or exchange.field("aiLlmId") != other:
         return False
     counts_up = len(other) == len(id) and other[:-2] == id[:-2] and other[-2:].isalnum()

@@ -1,4 +1,4 @@
-"""Names and effects: updates have a visible effect only because names must be unique.
+"""Names and effects: name conflicts are the only visible effects of updates.
 
 No operation in the contract returns a configuration. But names are unique in a workspace, so the
 tests can find out whether a configuration has a name by trying to give that name to another one.

@@ -38,7 +38,7 @@ def test_every_response(promise: Promise, rule: str) -> None:
     """Every response in the run satisfies the clause"""  # noqa: D400, D415 - its id follows
     assert rule in contract.CLAUSES
     for other in promise.run.promises.values():
-        if other.is_cut_short:  # its test did not send all of its requests
+        if other.is_cut_short:  # some of the requests were not sent
             promise.is_cut_short = True
             promise.hiding |= other.hiding
     fresh = {name: values.canary() for name in contract.CREDENTIALS}

@@ -24,7 +24,7 @@ def template(name: str) -> jinja2.Template:
     """Return the compiled template, cached because compiling takes longer than rendering."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=name.endswith((".html", ".xml")),  # other templates escape with filters
+        autoescape=name.endswith((".html", ".xml")),  # the other templates use filters
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

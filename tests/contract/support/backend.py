@@ -56,7 +56,7 @@ class Backend:
         self._wire = Wire(self.url, option.timeout, option.ca)
 
     def users(self, *variables: str) -> list[str]:
-        """Return those of the given token variables that are set in the environment."""
+        """Return the names of the given token variables that are set in the environment."""
         return [variable for variable in variables if variable in self.given]
 
     def _place(self, id: str) -> Rule:

@@ -28,7 +28,7 @@ def encodings_of(token: str) -> dict[str, str]:
 
 
 def _escaped_json(token: str) -> Iterator[str]:
-    r"""Yield JSON forms of a token with all characters, or only those in HTML_UNSAFE, as \uXXXX."""
+    r"""Yield JSON forms of a token that use \uXXXX for all characters or those in HTML_UNSAFE."""
     for digits in ("04x", "04X"):
         escapes = {code: f"\\u{code:{digits}}" for code in range(33, 127)}
         yield token.translate(escapes)

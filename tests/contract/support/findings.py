@@ -1,4 +1,4 @@
-"""Findings, which are breaches grouped by cause, and the deviations file that accepts findings."""
+"""Findings (breaches grouped by cause), and the deviations file, which lists accepted findings."""
 
 import argparse
 import re
@@ -71,7 +71,7 @@ class Finding:
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
     def add_example(self, exchange: Exchange, sent: str) -> None:
-        """Keep the exchange if it is among the shortest examples, which are sorted by length."""
+        """Add the exchange as an example; keep only the shortest examples, sorted by length."""
         without_details = sent.partition("; ")[0]
         if without_details != sent and without_details in self.examples:
             return  # a request without these details fails too, so they are not the cause
@@ -177,7 +177,7 @@ def _check_id(id: str) -> None:
 
 
 def _names_of(url: str) -> set[str]:
-    """Return the backend's possible keys in a deviations file; the default port is optional."""
+    """Return the keys for the backend in a deviations file; a default port may be omitted."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     usual = PORTS.get(parts.scheme)

@@ -115,7 +115,7 @@ def whole_encodings(credential: str) -> list[tuple[str, str]]:
 def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
     """Yield the name of each encoding, the encoded canary, and the minimum length of a leak.
 
-    A response leaks the canary if it contains this many consecutive encoded characters.
+    Any part of the encoded canary that has at least the minimum length counts as a leak.
     """
     secret = canary[6:]
     octets = secret.encode()
@@ -144,7 +144,7 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _base64(octets: bytes) -> Iterator[str]:
-    """Yield the possible base64 forms of the octets within a longer text, encoded once or twice."""
+    """Yield the octets as they appear in a longer text that was base64-encoded once or twice."""
     for lead in range(3):
         once = base64.b64encode(b"x" * lead + octets)[4:-4]
         yield once.decode()

@@ -21,7 +21,7 @@ OWN_NAME = Rule(
     "unique-names", "free", "the configuration's own name", {200}, depends_on_earlier=True
 )
 
-# A finding of one of these kinds explains the findings of all other kinds for the same clause.
+# If a clause has a finding of one of these kinds, its other findings have the same cause.
 BROADER_KINDS = {
     "authentication": ("no-token", "unknown-token"),
     "unauthorized": ("no-token", "unknown-token"),

@@ -79,7 +79,7 @@ def expand(name: str, word: str) -> list[str]:
 def unusual(field: str) -> list[Any]:
     """Return unusual valid values for a field.
 
-    For an enumeration, the values include every transition from one member to another.
+    For an enumeration, every ordered pair of members occurs as neighbors.
     """
     members = contract.PROPERTIES[field].get("enum")
     if members:
@@ -104,7 +104,7 @@ def of_length(field: str, length: int) -> str:
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
-    """Yield a sequence in which each kind is directly followed by every kind, including itself."""
+    """Yield the kinds so that every ordered pair, even of equal kinds, occurs as neighbors."""
     for first in range(len(kinds)):
         yield kinds[first]
         for second in range(first + 1, len(kinds)):

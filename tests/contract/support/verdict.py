@@ -100,7 +100,7 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
 
 
 def _promise(run: Run, promise: Promise) -> Document:
-    """Return the promise's entry, including findings assigned to it and those of its own test."""
+    """Return the promise's entry, with the findings that break it and those that its test found."""
     name = promise.name
     ids: list[str] = []
     severities: set[str] = set()
