@@ -52,7 +52,7 @@ def test_threads_share_one_client() -> None:
 
 
 def test_async_client_works_in_several_event_loops() -> None:
-    """An async client opens separate connections in each event loop, and closes them with it."""
+    """An async client opens connections for each event loop, and closes them with the loop."""
     with serving(OK) as server:
         client = AsyncFlashbackClient(TOKEN, base_url=server.url)
         for _ in range(3):
@@ -77,7 +77,7 @@ def test_in_memory_transport_works_in_several_event_loops() -> None:
 
 
 def test_custom_http_client_belongs_to_one_event_loop() -> None:
-    """A client raises an error if its `http_client` is closed or used in a second event loop."""
+    """A client raises an error if its `http_client` is used in a second event loop or is closed."""
     http_client = httpx.AsyncClient(transport=Service())
     client = AsyncFlashbackClient(TOKEN, http_client=http_client)
     asyncio.run(call(client))

@@ -1,4 +1,4 @@
-"""Crash reporters send the local variables of every stack frame, but never credentials."""
+"""No credential reaches a crash reporter, which sends the local variables of all stack frames."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_report_for_an_interrupted_call_contains_no_credential(kind: type[BaseEx
 def test_traceback_with_elastic_apm_contains_no_credential(update: Any) -> None:
     """A traceback contains no credential, even if Elastic APM has instrumented httpx.
 
-    Elastic APM wraps httpx in Flask and Django applications, and the wrapper's frames contain the
+    In Flask and Django applications, Elastic APM wraps httpx, and the wrapper's frames contain the
     request headers.
     """
     with serving(ACCEPT_REPORT) as intake, serving(disconnect) as server:

@@ -46,7 +46,7 @@ def send_slowly(part: str, stop: threading.Event) -> Responder:
 
 @contextmanager
 def at_most(seconds: float) -> Generator[None]:
-    """Fail if the block takes longer than `seconds`. Use a generous limit for busy machines."""
+    """Fail if the block takes longer than `seconds`; allow some extra time for busy machines."""
     started = time.monotonic()
     yield
     assert time.monotonic() - started < seconds

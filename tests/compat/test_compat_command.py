@@ -145,7 +145,7 @@ def test_version_must_follow_semver(change: Change, old: str, least: str, too_lo
     """A breaking change requires a new major version, and an addition requires a minor version.
 
     Before 1.0.0, a breaking change requires a new minor version, and an addition requires a patch
-    version. After a pre-release, the release of that version can contain any further changes.
+    version. Between a pre-release and its release, any change is allowed.
     """
     changes = [Finding(change, "place", "what")] if change else []
     base = Contract({"info": {"version": old}}, "", "")
@@ -209,7 +209,7 @@ def test_output_has_no_control_characters(form: str, tmp_path: Path, compat: Com
 
 
 def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat) -> None:
-    """If no client can be generated, the report says so and is the same in every run."""
+    """If no client can be generated, every run reports the same reason."""
     body = "        content:\n          application/json:\n            schema:\n"
     head = write(tmp_path, (body, body.replace("json", "xml")), NARROW)
     first = compat("--base", "openapi.yaml", "--head", head)

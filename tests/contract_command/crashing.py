@@ -1,4 +1,4 @@
-"""Serve a mock that crashes if a request lacks the part that the command-line argument names."""
+"""Serve a mock that crashes if a request has no body or no token, as the argument specifies."""
 
 import os
 import sys

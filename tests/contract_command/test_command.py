@@ -38,7 +38,7 @@ def test_mock_keeps_the_contract(
 
 
 def test_same_seed_sends_the_same_requests(command: Contract) -> None:
-    """Two runs with the same seed receive each status the same number of times."""
+    """Two runs with the same seed get the same number of responses with each status."""
     options = ("--seed", "7", "--max-examples", "10", "-k", "generated or test_near_id")
     first = command(*options)
     second = command(*options)
@@ -278,7 +278,7 @@ def test_crash_is_a_finding(contract: Contract, missing: str, id: str) -> None:
 
 
 def test_header_without_effect_is_not_an_example(contract: Contract, backend: Backend) -> None:
-    """If readers can update without a special header, the finding's example omits the header."""
+    """If a reader's update is accepted with or without a header, the example omits the header."""
 
     def accept_readers(request: Request) -> None:
         if request.role == "reader":

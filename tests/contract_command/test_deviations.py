@@ -202,7 +202,7 @@ def test_again_repeats_broken_promises(contract: Contract, backend: Backend) -> 
 def test_again_reports_a_fix_for_repeated_names(
     contract: Contract, backend: Backend, reports: Path
 ) -> None:
-    """--again reports a fix if the backend now lets a configuration take another's former name."""
+    """--again reports a fix if the backend now accepts another configuration's former name."""
     id_by_name: dict[str, str] = {}
     is_fixed = False
 

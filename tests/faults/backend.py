@@ -1,8 +1,9 @@
 """Serve a mock with changes, which are functions that modify its requests or responses.
 
-A change's parameter names determine its arguments: attributes of the request, such as `token`, the
-whole `request`, or the mock's `answer`. With an `answer` parameter, a change modifies the response.
-Otherwise, it modifies the request or answers it instead of the mock. A change can be async.
+A change's parameter names determine its arguments: `request` is the whole request, `answer` is the
+mock's response, and any other name, such as `token`, is an attribute of the request. A change with
+an `answer` parameter modifies the response. Any other change modifies the request, or returns a
+response that replaces the mock's. A change can be async.
 """
 
 import inspect
@@ -30,7 +31,7 @@ def max_length(field: str) -> int:
 
 
 def call(function: Change, request: Request, answer: Answer | None = None) -> Any:
-    """Call a function with the arguments that the names of its parameters determine."""
+    """Call a function, and choose each argument by the name of its parameter."""
     arguments: list[object] = []
     for name in inspect.signature(function).parameters:
         if name == "answer":
@@ -53,7 +54,7 @@ async def apply(changes: list[Change], request: Request, answer: Answer | None) 
 
 @contextmanager
 def serving(*changes: Change) -> Generator[flashback_mock.Mock]:
-    """Yield a mock with these changes; afterward, raise the first exception that they raised."""
+    """Yield a mock with these changes. On exit, raise the first exception that a change raised."""
     before: list[Change] = []
     after: list[Change] = []
     for change in changes:

@@ -5,12 +5,12 @@ from typing import NamedTuple
 from tests.faults.backend import Change, call
 from tests.faults.messages import Answer, Request, accepted, refused
 
-# A function that can have the same parameters as a change. It returns whether to apply a change.
+# A function with the parameters of a change. It returns whether to apply the change.
 Condition = Change
 
 
 class Fault(NamedTuple):
-    """A change that breaks at least one promise that the `-k` expression `promises` selects."""
+    """A change that breaks at least one promise selected by `promises`, a `-k` expression."""
 
     change: Change
     promises: str
@@ -63,7 +63,7 @@ def ignore_body(condition: Condition) -> Change:
 
 
 def reply(status: int, condition: Condition = lambda: True) -> Change:
-    """Respond with this status in place of the mock."""
+    """Respond with this status instead of passing the request to the mock."""
     return when(condition, lambda request: accepted(request) if status == 200 else refused(status))
 
 

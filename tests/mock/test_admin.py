@@ -69,7 +69,7 @@ def test_log_can_be_read_searched_and_cleared(
 def test_settings_plan_answers_until_they_are_cleared(
     admin: httpx.Client, http: httpx.Client, mock: Mock
 ) -> None:
-    """Requests to `settings` can set a delay, plan answers, and show or clear the settings."""
+    """Requests to `settings` can set a delay or planned answers, and show or clear the settings."""
     main = mock.ids["main"]
     steps = [
         {"status": 403, "delay": 20, "afterUpdate": True},
@@ -205,7 +205,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("sender", [*CROSS_ORIGIN, *ALLOWED])
 def test_cross_origin_requests_are_rejected(mock: Mock, sender: str) -> None:
-    """The mock rejects requests that a page from another origin could send."""
+    """The mock rejects cross-origin requests from web pages."""
     mock.answer_next(500)
     if sender in ALLOWED:
         assert send_raw(mock, ALLOWED[sender]).startswith("HTTP/1.1 200")

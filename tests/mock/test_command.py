@@ -123,7 +123,7 @@ MISTAKES: list[tuple[str, str]] = [
 def test_unusable_option_is_a_clear_error(
     startup_error: StartupError, tmp_path: Path, options: str, message: str
 ) -> None:
-    """The error for an unusable option is a single line that gives the remedy but no token."""
+    """The error for an unusable option is one line that states the remedy and reveals no token."""
     for name, content in (("words", b"two words"), ("binary", b"\xff\xfe")):
         (tmp_path / name).write_bytes(content)
     error = startup_error("--port=0", *options.replace("{}", str(tmp_path)).split())

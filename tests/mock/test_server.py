@@ -256,7 +256,7 @@ def test_large_request_is_parsed_in_small_parts(mock: Mock) -> None:
 def test_response_to_a_huge_body_arrives(
     mock: Mock, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client that sends a huge body before reading gets the response instead of a reset."""
+    """A client that reads only after sending a huge body gets the response, not a reset."""
     monkeypatch.setattr(server, "SECONDS", 15)
     headers = {"Content-Type": "application/json"}
     answer = http.put(mock.ids["main"], content=b"x" * (50 << 20), headers=headers)

@@ -79,7 +79,7 @@ def suite_of(verdict: Verdict) -> ET.Element:
 
 
 def test_junit_has_a_case_for_each_promise() -> None:
-    """Each promise becomes a test case, and its sentence, clause and source become properties."""
+    """Each promise becomes a test case with its docstring, clause and source as properties."""
     verdict = broken()
     cases = suite_of(verdict).findall("testcase")
     for case, promise in zip(cases, verdict["promises"], strict=True):
@@ -153,7 +153,7 @@ def test_backend_text_is_not_a_workflow_command(hostile: Verdict) -> None:
 
 
 def test_command_prints_annotations(root: Path, tmp_path: Path) -> None:
-    """`python -m reports` prints the annotations, or an error message if the file is missing."""
+    """`python -m reports` prints the annotations, or an error message if the verdict is missing."""
     command = (sys.executable, "-m", "reports")
     variables = {"PYTHONPATH": str(root / "tests" / "contract")}
     reports.write(broken(), tmp_path)

@@ -118,7 +118,7 @@ def send_malformed_requests(url: str) -> str:
 
 
 def send_malformed_control_requests(url: str) -> str:
-    """Send /__admin malformed requests that contain secrets, and return all responses."""
+    """Send malformed requests that contain secrets to /__admin, and return all responses."""
     answers = ""
     bodies: list[object] = [
         {"key": SECRET, "secret": SECRET},

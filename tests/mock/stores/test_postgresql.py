@@ -39,7 +39,7 @@ def test_processes_share_a_store(location: StoreLocation, run: Run) -> None:
     """Two processes that start at the same time with an empty schema share one new store.
 
     Updates from both processes succeed during key rotations, and every secret can be decrypted
-    afterwards. The isolation level in the URL would hide new keys, so the store ignores it.
+    afterwards. The store overrides the URL's isolation level, which would hide new keys.
     """
     location.address = f"{location.address}&default_transaction_isolation=serializable"
     with running_mocks(location, 2) as (one, other):
@@ -210,7 +210,7 @@ def recover_secrets(cluster: Cluster, vaults: list[Vault]) -> set[str]:
         for vault in vaults:
             for match in re.finditer(re.escape(vault.key_id), content):
                 sealed = content[match.start() : match.start() + SMALLEST]
-                with suppress(StoreError, ValueError):  # `sealed` is not a credential or is cut off
+                with suppress(StoreError, ValueError):  # `sealed` is cut off, or not a credential
                     found.add(vault.open(sealed, "acme", MAIN, "secret"))
     return found
 

@@ -165,7 +165,7 @@ def test_reset_restores_the_fixtures(store: Store, run: Run) -> None:
 def test_key_file_can_contain_spaces_and_empty_lines(
     location: StoreLocation, store: Store, run: Run
 ) -> None:
-    """A key file that was copied by hand opens the store, even if the key has spaces around it."""
+    """A store opens even if the key in its key file has spaces or empty lines around it."""
     run(store.close())
     location.key_file.write_text(f"\n  {location.key_file.read_text().strip()} \r\n")
     reopened = location.store()
