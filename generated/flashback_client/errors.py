@@ -19,8 +19,8 @@ from flashback_runtime.errors import (
 
 
 class BadRequestError(ApiStatusError):
-    """400: Validation error. The request violates a rule, the name is taken, or the user's
-    account has not been validated. Nothing was changed."""
+    """400: Validation error. The request violates a rule, the name is taken, or the user has not
+    been validated. Nothing was changed."""
 
     status_code = 400
 
