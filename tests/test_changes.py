@@ -134,6 +134,7 @@ def test_optional_field(copy: Copy) -> None:
     with (copy.root / "tests/faults/validation.py").open("a", encoding="utf-8") as faults:
         faults.write(FAULTS)
     copy.run("pytest", "-n", "0", "tests/faults/test_faults.py", "-k", "examples_ or own_fault")
+    copy.run("pytest", "-n", "0", "tests/backends/test_backends.py")
 
 
 def test_member_of_an_enumeration(copy: Copy) -> None:
@@ -142,7 +143,7 @@ def test_member_of_an_enumeration(copy: Copy) -> None:
         contract["components"]["schemas"]["AiType"]["enum"].append("EXAMPLE")
     assert "EXAMPLE" in copy.run("scripts.compat")
     copy.check_mock("Schema")
-    copy.run("pytest", "-n", "0", "tests/mock/test_requests.py")
+    copy.run("pytest", "-n", "0", "tests/mock/test_requests.py", "tests/backends/test_backends.py")
 
 
 def test_second_operation(copy: Copy) -> None:

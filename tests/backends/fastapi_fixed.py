@@ -9,7 +9,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from tests.backends.model import LARGEST_BODY, validated_fields
+from support.contract import LARGEST_BODY
+from tests.backends.model import validated_fields
 from tests.backends.store import USERS, NameTakenError, Store
 
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]

@@ -1,26 +1,18 @@
-"""A FastAPI backend in the style of the FastAPI tutorial, written without the contract."""
+"""A FastAPI backend in the style of the FastAPI tutorial. It knows only the fields and types."""
 
-from enum import StrEnum
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel, HttpUrl
+from pydantic import BaseModel, Field, HttpUrl
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from support.contract import PROPERTIES
 from tests.backends.store import USERS, Store
 
-
-class AiType(StrEnum):
-    """An AI provider."""
-
-    OPENAI = "OPENAI"
-    GOOGLE = "GOOGLE"
-    ANTHROPIC = "ANTHROPIC"
-    AWS = "AWS"
-    OTHER = "OTHER"
+AiType = Annotated[str, Field(pattern=f"^({'|'.join(PROPERTIES['aiType']['enum'])})$")]
 
 
 class UpdateAiLlmRequest(BaseModel):

@@ -5,7 +5,8 @@ from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from tests.backends.model import LARGEST_BODY, validated_fields
+from support.contract import LARGEST_BODY
+from tests.backends.model import validated_fields
 from tests.backends.store import USERS, NameTakenError, Store
 
 api = Blueprint("api", __name__)

@@ -1,26 +1,20 @@
 """A pydantic model of the request bodies that the contract allows."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     AnyHttpUrl,
-    BaseModel,
     ConfigDict,
     Field,
     StrictStr,
     TypeAdapter,
+    create_model,
 )
 
-LARGEST_BODY = 262_144  # bytes
-
-
-def _without_controls(name: str) -> str:
-    if re.search(r"[\x00-\x1f\x7f-\x9f]", name):
-        raise ValueError("must not contain control characters")
-    return name
+from support.contract import PROPERTIES
 
 
 def _http_url(url: str) -> str:
@@ -30,21 +24,21 @@ def _http_url(url: str) -> str:
     return url
 
 
-Name = Annotated[StrictStr, Field(min_length=1, max_length=255), AfterValidator(_without_controls)]
-Endpoint = Annotated[StrictStr, Field(max_length=2048), AfterValidator(_http_url)]
-Credential = Annotated[StrictStr, Field(min_length=1, max_length=8192)]
+def _type(schema: dict[str, Any]) -> Any:
+    """Return the type that pydantic uses for a field with this schema."""
+    if "enum" in schema:
+        return Literal[tuple(schema["enum"])]
+    longest = schema["maxLength"]
+    if schema.get("format") == "uri":
+        return Annotated[StrictStr, Field(max_length=longest), AfterValidator(_http_url)]
+    pattern = schema.get("pattern")
+    return Annotated[StrictStr, Field(min_length=1, max_length=longest, pattern=pattern)]
 
 
-class UpdateAiLlmRequest(BaseModel):
-    """The fields to change. Defaults for missing fields are never stored."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    name: Name = ""
-    aiType: Literal["OPENAI", "GOOGLE", "ANTHROPIC", "AWS", "OTHER"] = "OTHER"  # noqa: N815
-    endpoint: Endpoint | None = None
-    key: Credential | None = None
-    secret: Credential | None = None
+CONFIG = ConfigDict(extra="forbid", hide_input_in_errors=True)
+# Defaults for missing fields are never stored.
+FIELDS: dict[str, Any] = {name: (_type(schema), "") for name, schema in PROPERTIES.items()}
+UpdateAiLlmRequest = create_model("UpdateAiLlmRequest", __config__=CONFIG, **FIELDS)
 
 
 def validated_fields(body: bytes) -> dict[str, str]:
