@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
 
@@ -146,7 +147,9 @@ class Response(Generic[P]):
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
             return float(value)
         try:
-            return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+            date = parsedate_to_datetime(value)
+            date = date.replace(tzinfo=date.tzinfo or UTC)  # asctime dates have no time zone
+            return max(0.0, date.timestamp() - time.time())
         except (ValueError, OverflowError):
             return None
 

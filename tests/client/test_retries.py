@@ -9,6 +9,7 @@ import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import httpx
 import pytest
@@ -28,7 +29,7 @@ from tests.client.wire import Request, disconnect, http_response, never_respond,
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 
 def rate_limited(*values: str) -> Service:
@@ -66,6 +67,22 @@ def test_retry_after_is_the_minimum_wait(waits: list[float]) -> None:
     assert waits[0] == 3
     assert 1.5 <= waits[1] <= 2
     assert 15 < waits[2] <= 20
+
+
+@pytest.fixture
+def _tokyo() -> Generator[None]:
+    with mock.patch.dict("os.environ", TZ="JST-9"):
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_tokyo")
+def test_retry_after_date_without_a_zone_is_in_utc(waits: list[float]) -> None:
+    """RFC 9110 allows asctime dates in Retry-After; they are in UTC, not in the local time zone."""
+    date = time.asctime(time.gmtime(time.time() + 20))
+    blocking(rate_limited(date), max_retries=1).update_ai_llm(ID)
+    assert 15 < waits[0] <= 20
 
 
 def test_backoff_doubles_up_to_eight_seconds(
