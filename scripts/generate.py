@@ -13,6 +13,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from unittest import mock
 
 from scripts.template_functions import functions
 
@@ -133,17 +134,22 @@ def unusable(value: object, place: str = "") -> Iterator[str]:
 
 def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
     members: object = schema.get("enum")
-    if isinstance(members, list) and not all(isinstance(member, str) for member in members):
-        yield ".enum: a member is not a string; only strings are supported"
+    if isinstance(members, list) and not all(map(_is_printable, members)):
+        yield ".enum: a member is not a printable string; only printable strings are supported"
     pattern = schema.get("pattern")
     if isinstance(pattern, str):
         try:
             re.compile(pattern)
         except re.error as error:
             yield f".pattern: {pattern} is not valid in Python ({error}); rewrite the pattern"
-    is_string_field = schema.get("type") == "string" and place.split(".")[-2:-1] == ["properties"]
-    if schema.get("writeOnly") is True and not is_string_field:
-        yield ": writeOnly is supported only for string fields; use a string, or remove writeOnly"
+    is_field = place.split(".")[-2:-1] == ["properties"]
+    has_own_type = "enum" in schema or schema.get("format") in {"date", "date-time", "uuid"}
+    is_text = schema.get("type") == "string" and not has_own_type
+    if schema.get("writeOnly") is True and not (is_field and is_text):
+        yield (
+            ": writeOnly is supported only for string fields without an enum, date or uuid format;"
+            " use such a field, or remove writeOnly"
+        )
     if schema.get("format") == "binary":
         yield ": the format binary is not supported; remove it"
     is_security_scheme = re.fullmatch(r"components\.securitySchemes\.[^.]+", place)
@@ -156,12 +162,17 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
         yield f": $ref {reference} is outside #/components/; move its target there"
 
 
+def _is_printable(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()
+
+
 def render(contract: Path, output: Path, templates: Path | None = None) -> None:
     """Run the generator; raise GenerationError if it reports an error or a warning."""
     from openapi_python_client import Project  # noqa: PLC0415
     from openapi_python_client.config import Config, ConfigFile, MetaType  # noqa: PLC0415
     from openapi_python_client.parser import GeneratorData  # noqa: PLC0415
     from openapi_python_client.parser.errors import GeneratorError  # noqa: PLC0415
+    from openapi_python_client.schema.untrusted_string import UntrustedString  # noqa: PLC0415
     from openapi_python_client.strings import RESERVED_WORDS  # noqa: PLC0415
 
     RESERVED_WORDS.update(RESERVED_NAMES)
@@ -171,7 +182,9 @@ def render(contract: Path, output: Path, templates: Path | None = None) -> None:
         settings, MetaType.NONE, contract, "utf-8", overwrite=False, output_path=output
     )
     try:
-        data = GeneratorData.from_dict(document, config=config)
+        # Errors quote parts of the contract, which would otherwise be shown as memory addresses.
+        with mock.patch.object(UntrustedString, "__repr__", UntrustedString.get_untrusted_value):
+            data = GeneratorData.from_dict(document, config=config)
         if isinstance(data, GeneratorError):
             raise GenerationError(f"{contract.name}: {data.header}\n{data.detail}")
         adapt(data)

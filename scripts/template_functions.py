@@ -49,7 +49,8 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
     def prose(text: Any, width: int, indent: int = 0) -> str:
         paragraphs = escape(text).split("\n\n")
         separator = "\n\n" + " " * indent
-        return separator.join(wrapped(paragraph, width, indent) for paragraph in paragraphs)
+        joined = separator.join(wrapped(paragraph, width, indent) for paragraph in paragraphs)
+        return f"{joined} " if joined.endswith('"') else joined  # keep it apart from the quotes
 
     def parameter_rule(endpoint: Any, prop: Any) -> str:
         found = parameter(contract, endpoint, prop)

@@ -60,7 +60,7 @@ SCHEMAS: dict[str, Any] = {
             "owner": {"$ref": "#/components/schemas/Owner"},
         },
     },
-    "Owner": {"type": "object", "properties": {"name": {"type": "string"}}},
+    "Owner": {"type": "object", "properties": {"name": {"type": "string", "description": 'a "b"'}}},
     "Label": {"type": "string", "maxLength": 8, "pattern": "^[a-z]"},
     "Labeled": {
         "type": "object",
@@ -96,7 +96,7 @@ CALLS = """
 import httpx, json, pytest
 from flashback_client import FlashbackClient, errors
 from flashback_client.api.keys import create_api_key
-from flashback_client.models import NewKey, Owner, Scope
+from flashback_client.models import LabelAiLlmBody, NewKey, Owner, Scope
 
 requests, responses = [], []
 def handle(request):
@@ -148,6 +148,9 @@ responses.append(httpx.Response(200, json={"aiLlmId": "x", "success": True}))
 assert client.get_ai_llm("x").ai_llm_id == "x"
 assert (requests[-1].method, requests[-1].content) == ("GET", b"")
 assert "content-type" not in requests[-1].headers
+responses.append(httpx.Response(200, json={}))
+client.label_ai_llm("x", body=LabelAiLlmBody.from_dict({"team": "a"}))
+assert json.loads(requests[-1].content) == {"team": "a"}
 assert client.update_ai_llm and not responses
 """
 
@@ -165,12 +168,15 @@ def write(contract: Any, folder: Path) -> Path:
 
 
 def write_extended_contract(folder: Path) -> Path:
-    """Write a contract with two more operations and root-level security; return its path."""
+    """Write a contract with three more operations and root-level security; return its path."""
     contract = document()
     item = contract["paths"]["/ai/llm/{id}"]
     get = {"operationId": "getAiLlm", "tags": ["AI LLM"], "summary": "Get a configuration"}
     item["get"] = {**get, "parameters": item["put"]["parameters"]}
     item["get"]["responses"] = item["put"]["responses"]
+    labels = {"type": "object", "additionalProperties": {"type": "string"}}
+    item["patch"] = {**item["get"], "operationId": "labelAiLlm"}
+    item["patch"]["requestBody"] = {"content": {"application/json": {"schema": labels}}}
     contract["paths"]["/workspaces/{workspaceId}/keys"] = {"post": CREATE}
     contract["components"]["schemas"] |= SCHEMAS
     days = {"type": "integer", "minimum": 1, "maximum": 30}
@@ -181,7 +187,7 @@ def write_extended_contract(folder: Path) -> Path:
 
 
 def test_templates_support_other_operations(tmp_path: Path) -> None:
-    """The templates support GET operations, and POST operations with query parameters."""
+    """The templates support GET, POST with query parameters, and bodies without fixed fields."""
     generate.generate(write_extended_contract(tmp_path), tmp_path / "flashback_client")
     variables = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{generate.RUNTIME.parent}"}
     assert run_program(sys.executable, "-W", "error", "-c", CALLS, variables=variables) == ""
@@ -270,11 +276,16 @@ def test_invalid_contract_is_an_error(
 
 FIELDS = ("components", "schemas", "UpdateAiLlmRequest", "properties")
 FIELD = ".".join((*FIELDS, "zzField"))
+CODE = {"type": "string", "writeOnly": True}
 UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
     ({"enum": ["a", "b", "a"]}, "the generator cannot read it (ValueError: Duplicate key A in"),
-    ({"enum": ["a", 2]}, f"{FIELD}.enum: a member is not a string; only strings are supported"),
+    ({"enum": ["a", 2]}, f"{FIELD}.enum: a member is not a printable string; only printable"),
+    ({"enum": ["a\nb"]}, f"{FIELD}.enum: a member is not a printable string; only printable"),
+    ({"enum": ["a"], "default": "b"}, "Value b is not valid for enum zzField"),
     ({"enum": ["a-b", "a_b"]}, "the generator cannot read it (ValueError: Duplicate key A_B"),
     ({"type": "integer", "writeOnly": True}, f"{FIELD}: writeOnly is supported only for string"),
+    ({**CODE, "enum": ["a"]}, f"{FIELD}: writeOnly is supported only for string"),
+    ({**CODE, "format": "uuid"}, f"{FIELD}: writeOnly is supported only for string"),
     ({"items": {"type": "string", "writeOnly": True}}, f"{FIELD}.items: writeOnly is supported"),
     ({"type": "string", "pattern": r"\p{L}"}, f"{FIELD}.pattern: \\p{{L}} is not valid in Python"),
     ({"allOf": [{}], "properties": {}}, f"{FIELD}: properties next to allOf are not supported"),
