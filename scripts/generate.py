@@ -126,7 +126,7 @@ def unusable(value: object, place: str = "") -> Iterator[str]:
             yield from unusable(item, f"{place}[{index}]")
     if isinstance(value, dict):
         known = cast("dict[str, Any]", value)
-        for problem in _schema_problems(known, place):
+        for problem in (*_schema_problems(known, place), *_operation_problems(known, place)):
             yield f"{place}{problem}"
         for name in known.keys() - {"example", "examples"}:
             yield from unusable(known[name], f"{place}.{name}".removeprefix("."))
@@ -152,14 +152,30 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
         )
     if schema.get("format") == "binary":
         yield ": the format binary is not supported; remove it"
-    is_security_scheme = re.fullmatch(r"components\.securitySchemes\.[^.]+", place)
-    if is_security_scheme and str(schema.get("scheme")).lower() != "bearer":
-        yield ": only bearer tokens are supported; use `type: http` and `scheme: bearer`"
     if isinstance(schema.get("allOf"), list) and "properties" in schema:
         yield ": properties next to allOf are not supported; move them into a member of allOf"
     reference = schema.get("$ref")
     if isinstance(reference, str) and not reference.startswith("#/components/"):
         yield f": $ref {reference} is outside #/components/; move its target there"
+
+
+def _operation_problems(part: dict[str, Any], place: str) -> Iterator[str]:
+    if place == "paths":
+        for path in part:
+            if not re.fullmatch("/[^?#]*|x-.*", path):
+                yield f".{path}: a path must start with / and not contain ? or #; rewrite the path"
+    if part.get("in") == "header" and str(part.get("name")).lower() == "authorization":
+        yield ": the client sets the header Authorization; remove the parameter"
+    if part.get("in") == "query" and _has_other_style(part):
+        yield ": only the default style is supported in a query; remove style, explode and content"
+    is_security_scheme = re.fullmatch(r"components\.securitySchemes\.[^.]+", place)
+    if is_security_scheme and str(part.get("scheme")).lower() != "bearer":
+        yield ": only bearer tokens are supported; use `type: http` and `scheme: bearer`"
+
+
+def _has_other_style(parameter: dict[str, Any]) -> bool:
+    style = parameter.get("style", "form")
+    return style != "form" or parameter.get("explode") is False or "content" in parameter
 
 
 def _is_printable(value: object) -> bool:
@@ -206,13 +222,22 @@ def adapt(data: Any) -> None:
     models = list(data.models)
     for collection in data.endpoint_collections_by_tag.values():
         for endpoint in collection.endpoints:
-            for _, parameter in endpoint.iter_all_parameters():
+            for place, parameter in endpoint.iter_all_parameters():
                 parameter.default = None
+                kind = type(parameter).__name__
+                if kind in {"ListProperty", "ModelProperty"} and place in {"path", "cookie"}:
+                    where = f"{endpoint.method} {endpoint.name}, {parameter.python_name}"
+                    problem = "arrays and objects are supported only in a query; use a string"
+                    raise GenerationError(f"{where}: {problem}")
             for body in endpoint.bodies:
                 models.append(body.prop)
                 if body.body_type != "json":
                     problem = "only JSON request bodies are supported; use application/json"
                     raise GenerationError(f"{endpoint.method} {endpoint.name}: {problem}")
+    modules = [kind.class_info.module_name for kind in (*data.models, *data.enums)]
+    if doubled := {name for name in modules if modules.count(name) > 1}:
+        names = ", ".join(sorted(doubled))
+        raise GenerationError(f"two schemas would share the module {names}; rename one of them")
     for model in models:
         for field in getattr(model, "optional_properties", None) or []:
             field.default = None

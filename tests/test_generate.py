@@ -34,6 +34,9 @@ CREATE: dict[str, Any] = {
         {"name": "dryRun", "in": "query", "schema": {"type": "boolean"}},
         {"name": "X-Trace", "in": "header", "schema": {"type": "string"}},
         {"$ref": "#/components/parameters/Days"},
+        {"name": "X-Key", "in": "header", "schema": {"type": "string", "format": "uuid"}},
+        {"name": "beta", "in": "cookie", "schema": {"type": "boolean"}},
+        {"name": "day", "in": "cookie", "schema": {"type": ["integer", "null"]}},
     ],
     "requestBody": {
         "required": True,
@@ -93,7 +96,7 @@ SCHEMAS: dict[str, Any] = {
     },
 }
 CALLS = """
-import httpx, json, pytest
+import httpx, json, pytest, uuid
 from flashback_client import FlashbackClient, errors
 from flashback_client.api.keys import create_api_key
 from flashback_client.models import LabelAiLlmBody, NewKey, Owner, Scope
@@ -107,13 +110,15 @@ arguments = dict(label="ci", passphrase="hush", scope="write-all")
 
 created = {"kind": "api-key", "scopes": ["read"], "owner": {"name": "o"}}
 responses.append(httpx.Response(201, json=created))
-key = client.create_api_key("w/1", **arguments, tags=["a"], ratio=1, dry_run=True, days=3)
+others = dict(x_key=uuid.UUID(int=1), beta=True, day=None, dry_run=True, days=3)
+key = client.create_api_key("w/1", **arguments, tags=["a"], ratio=1, **others)
 assert (key.kind, key.scopes, key.owner.name) == ("api-key", [Scope.READ], "o")
 sent = requests[-1]
 assert (sent.method, sent.url.raw_path) == ("POST", b"/workspaces/w%2F1/keys?dryRun=true&days=3")
 assert json.loads(sent.content) == {**arguments, "tags": ["a"], "ratio": 1}
 assert NewKey.from_dict(json.loads(sent.content)).to_dict() == json.loads(sent.content)
 assert sent.headers["authorization"] == "Bearer tok"
+assert (sent.headers["x-key"], sent.headers["cookie"]) == (str(uuid.UUID(int=1)), "beta=true")
 
 responses.append(httpx.Response(204))
 named = dict(cls_="1", d_="2", field_="3", self_="4", to_dict_="5", owner=Owner(name="o"))
@@ -294,6 +299,7 @@ UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
 ]
 PUT = ("paths", "/ai/llm/{id}", "put")
 CONTENT = (*PUT, "requestBody", "content")
+ARRAY = {"type": "array", "items": {"type": "string"}}
 TEXT = {"schema": {"type": "string"}}
 UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
     *(((*FIELDS, "zzField"), schema, problem) for schema, problem in UNSUPPORTED_SCHEMAS),
@@ -303,6 +309,11 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
         'invalid-syntax: Duplicate parameter "id"',
     ),
     ((*PUT, "parameters"), [{"$ref": "#/components/parameters/Zz"}], "parameters/Zz` not found"),
+    (("paths", "ai/{id}"), {}, "paths.ai/{id}: a path must start with / and not contain ? or #"),
+    ((*PUT, "parameters"), [{"name": "Authorization", "in": "header"}], "sets the header"),
+    ((*PUT, "parameters"), [{"name": "ids", "in": "query", "explode": False}], "default style"),
+    ((*PUT[:2], "parameters"), [{"name": "ids", "in": "cookie", "schema": ARRAY}], "ids: arrays"),
+    (("components", "schemas", "AIType"), {"enum": ["a"]}, "share the module ai_type; rename"),
     (CONTENT, {"text/plain": TEXT}, "Unsupported content type"),
     (CONTENT, {"application/x-www-form-urlencoded": TEXT}, "put update_ai_llm: only JSON request"),
     (

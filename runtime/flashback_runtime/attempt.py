@@ -14,7 +14,7 @@ from typing import Any
 
 from .calls import Failure, Response, RunningCall, printable
 from .errors import ArgumentTypeError, FlashbackError
-from .fields import UNSET
+from .fields import UNSET, as_texts
 from .secrets import Secret, cut_frames, exception_chain
 from .transport import MAX_BODY, httpx, timeout_until
 
@@ -51,7 +51,7 @@ def _request(
 ) -> httpx.Request:
     call = running.call
     headers = {name: value.reveal() for name, value in running.settings.headers.items()}
-    headers.update(call.headers or {})
+    headers.update(as_texts(call.headers))
     if token is not None:
         headers["authorization"] = "Bearer " + token.reveal()
     content = None
@@ -63,7 +63,8 @@ def _request(
         if content is None:  # a new error, because the suppressed error's frames hold credentials
             problem = "is not valid JSON; check the types of the values in nested fields"
             raise ArgumentTypeError.about("body", problem)
-    options: dict[str, Any] = {"params": call.params, "headers": headers, "cookies": call.cookies}
+    options: dict[str, Any] = {"params": call.params, "headers": headers}
+    options["cookies"] = as_texts(call.cookies) or None
     if isinstance(http, _CLIENTS):
         options["extensions"] = {"timeout": _timeouts(http.timeout.as_dict(), ends_at)}
         return http.build_request(call.method, running.url, content=content, **options)

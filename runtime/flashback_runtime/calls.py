@@ -42,8 +42,8 @@ class Call(NamedTuple, Generic[S, P]):
     body: Any = UNSET
     media_type: str = "application/json"
     params: Mapping[str, Any] | None = None
-    headers: Mapping[str, str] | None = None
-    cookies: dict[str, str] | None = None
+    headers: Mapping[str, Any] | None = None
+    cookies: Mapping[str, Any] | None = None
 
     @property
     def is_idempotent(self) -> bool:

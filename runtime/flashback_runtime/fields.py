@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from enum import Enum
 from math import inf
 from typing import Any, Final, Literal, TypeVar, cast, overload
@@ -147,5 +148,21 @@ def segment(name: str, value: object, rule: Rule) -> str:
     if value in {"", ".", ".."}:
         problem = "must not be empty, '.' or '..', because these values change the path"
         raise ArgumentError.about(name, problem)
-    # For a member of a string enum, `str()` can return the name instead of the value.
-    return quote(value if isinstance(value, str) else str(value), safe="")
+    return quote(as_text(value), safe="")
+
+
+def as_text(value: object) -> str:
+    """Return a parameter's value as it is sent in a path, header or cookie."""
+    if isinstance(value, str):  # for a member of a string enum, `str()` can return the name
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def as_texts(values: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the values of header or cookie parameters as text, without those that are None."""
+    given = values or {}
+    return {name: as_text(value) for name, value in given.items() if value is not None}
