@@ -152,9 +152,11 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _parse(path: Path) -> Any:
     """Parse a YAML or JSON file. Raise `ValueError` if it cannot be read or is not valid."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         if path.suffix == ".json":
-            return json.loads(text, object_pairs_hook=_mapping)
+            document = json.loads(text, object_pairs_hook=_mapping)
+            json.dumps(document, ensure_ascii=False).encode()  # rejects lone surrogates
+            return document
         return yaml.load(text, _Loader)  # noqa: S506 - `_Loader` creates only text and containers
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
@@ -163,6 +165,8 @@ def _parse(path: Path) -> Any:
         problem = re.sub("'.*'", "…", error.problem or "")  # the message could quote a credential
         remedy = "quote the value or fix the indentation"
         raise ValueError(f"{path}:{mark and mark.line + 1}: {problem}; {remedy}") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}:{error.lineno}: {error.msg}; fix the JSON syntax") from None
     except KeyError as error:
         raise ValueError(f"{path}: {error.args[0]}") from None
     except (TypeError, ValueError, RecursionError, yaml.YAMLError):

@@ -108,14 +108,19 @@ def test_values_need_no_quotes(tmp_path: Path) -> None:
 
 
 def test_json_file_is_accepted(tmp_path: Path) -> None:
-    """A fixtures file can contain JSON. The mock reports duplicate keys in JSON and in YAML."""
+    """A fixtures file can contain JSON, with a byte order mark. Mistakes are reported."""
     document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - BaseLoader is safe
     main = document["workspaces"]["acme"]["configurations"]["main"]
     main["key"] = "tab\tand \u2028 \U0001f600"
-    fixtures = read(tmp_path, json.dumps(document, indent="\t"), "f.json")
+    fixtures = read(tmp_path, "\ufeff" + json.dumps(document, indent="\t"), "f.json")
     assert fixtures.configurations[0].fields == {name: main[name] for name in main if name != "id"}
-    with pytest.raises(ValueError, match="users: appears twice"):
-        read(tmp_path, '{"users": {}, "users": {}}', "f.json")
+    for text, message in (
+        ('{"users": {}, "users": {}}', ": users: appears twice"),
+        ('{"users": {},\n}', ":2: .*; fix the JSON syntax"),
+        ('{"users": {"\\ud800": {}}}', ": is not valid YAML or JSON in UTF-8"),
+    ):
+        with pytest.raises(ValueError, match=f"f.json{message}"):
+            read(tmp_path, text, "f.json")
 
 
 def test_printed_fixtures_are_accepted(
