@@ -116,8 +116,6 @@ class Contract:
             for error in self._body.iter_errors(value):
                 field = str(error.instance_path[0]) if error.instance_path else "body"
                 messages.setdefault(field, f"{field}: {self._field_error(field, error)}")
-        except UnicodeError:
-            return "body: contains a lone surrogate"
         except ValueError:  # the nesting is deeper than the validator supports
             return "body: is nested too deeply"
         return "; ".join(messages.values()) or None

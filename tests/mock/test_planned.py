@@ -187,6 +187,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"status": 500, "tims": 2}, "unknown field; expected one of status, example, headers, delay"),
     ({"delay": float("nan")}, "delay: must not be negative or longer than ten minutes"),
     ({"headers": {"A b": "x"}}, "headers: a header name contains invalid"),
+    ({"headers": {1: "x"}}, "headers: a header name contains invalid"),
     ({"headers": {"X": "a\r\nb"}}, "headers: X must be a string of printable ASCII"),
     ({"headers": {"Content-Length": "1"}}, "headers: Content-Length is set by the mock"),
 ]

@@ -1,6 +1,7 @@
 """Argument checks, and a decorator that runs `Mock` methods in the mock's event loop."""
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -32,6 +33,7 @@ ACCEPTED: dict[Any, tuple[type, ...]] = {float: (float, int), tuple: (list, tupl
 # The arguments that are times, in seconds in Python and in milliseconds in JSON.
 TIMES = ("delay", "duration", "fixedDelay", "timeout")
 MAX_SECONDS = 600.0
+SURROGATE = re.compile("[\ud800-\udfff]")  # cannot be encoded in UTF-8
 
 
 def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
@@ -95,5 +97,7 @@ def check_types(
         accepted = ACCEPTED.get(kind, (kind,))
         if is_misused_bool or not isinstance(value, accepted):
             raise ValueError(f"{name}: must be of type {accepted[0].__name__}")
+        if isinstance(value, str) and SURROGATE.search(value):
+            raise ValueError(f"{name}: contains a lone surrogate")
         if name in TIMES and not 0 <= value <= MAX_SECONDS:
             raise ValueError(f"{name}: must not be negative or longer than ten minutes")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Literal, TypedDict, get_type_hints
+from typing import Any, Literal, TypedDict, get_type_hints
 
 from flashback_mock.contract import Contract
 
@@ -72,9 +72,9 @@ def check_step(contract: Contract, step: Step) -> None:
         )
 
 
-def _check_headers(headers: Mapping[str, object]) -> None:
+def _check_headers(headers: Mapping[Any, object]) -> None:
     for name, value in headers.items():
-        if not HEADER.fullmatch(name):
+        if not isinstance(name, str) or not HEADER.fullmatch(name):
             raise ValueError("headers: a header name contains invalid characters")
         if name.lower() in RESERVED_HEADERS:
             raise ValueError(
