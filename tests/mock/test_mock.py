@@ -94,10 +94,10 @@ def test_wait_for_returns_matching_requests(mock: Mock) -> None:
     assert [entry.updated for entry in entries] == [True, True]
     put(mock.base_url, main, {"nme": "x"})
     with pytest.raises(TimeoutError) as timed_out:
-        mock.wait_for(timeout=0.1, status=201, reason="s3cret")
+        mock.wait_for(timeout=0.1, status=201, fields=["s3cret"], reason="s3cret")
     message = str(timed_out.value)
     assert message.startswith(
-        "expected 1 request(s) with status=201, the given reason within 0.1 s, got 0"
+        "expected 1 request(s) with status=201, the given fields, the given reason within 0.1 s"
     )
     assert "PUT 400 as owner: body: has an unknown field" in message
     assert "s3cret" not in message

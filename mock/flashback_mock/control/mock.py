@@ -158,7 +158,8 @@ class Mock:
             listed: list[str] = []
             for name, value in criteria.items():
                 # Do not quote text, which could be a credential that was passed by mistake.
-                listed.append(f"the given {name}" if isinstance(value, str) else f"{name}={value}")
+                is_text = isinstance(value, str | list | tuple)
+                listed.append(f"the given {name}" if is_text else f"{name}={value}")
             matching = f" with {', '.join(listed)}" if listed else ""
             message = (
                 f"expected {count} request(s){matching} within {timeout:g} s, got {len(found)}"
