@@ -36,9 +36,9 @@ def read_vault(file: Path, key_id: bytes) -> Vault:
     Raise `StoreError` if the file cannot be read or does not contain the key.
     """
     try:
+        lines = file.read_bytes().splitlines()
         if file.stat().st_mode & 0o077:
             raise StoreError(f"{file}: other users can read these keys; run: chmod 600 {file}")
-        lines = file.read_bytes().splitlines()
     except OSError as error:
         reason = f"cannot read the store's master keys: {error.strerror}"
         raise StoreError(f"{file}: {reason}; {RESTORE}") from None

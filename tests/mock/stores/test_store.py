@@ -198,6 +198,9 @@ def test_unusable_key_file_is_a_clear_error(
             run(location.store().open(FIXTURES))
         for secret in (key.strip(), content or key):
             assert secret not in str(error.value)
+    file.mkdir()
+    with pytest.raises(StoreError, match="cannot read the store's master keys: Is a directory"):
+        run(location.store().open(FIXTURES))
 
 
 COPY = """
