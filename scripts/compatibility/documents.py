@@ -42,6 +42,8 @@ NAMED = {  # objects whose keys are names, not keywords
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
     *("webhooks", *SCHEMA_MAP_KEYWORDS),
 }
+# Keys that the targets of references in these keywords must have.
+REQUIRED = {"parameters": {"in", "name"}, "requestBody": {"content"}}
 RELEASE = re.compile(r"v\d+\.\d+\.\d+")
 
 
@@ -78,7 +80,8 @@ class Contract:
         """Return the target of a reference; raise CannotCompareError if it does not exist."""
         if not isinstance(reference, str) or not reference.startswith("#/"):
             raise self.error(
-                f"$ref {reference!r} points to another file; bundle the contract into one file"
+                f"$ref {reference!r} does not start with '#/'; bundle the contract into one file, "
+                "and use references such as '#/components/schemas/Name'"
             )
         found: Any = self.document
         for part in reference[2:].split("/"):
@@ -133,6 +136,11 @@ class Contract:
             else:
                 target = self.inlined(self.resolve(reference), (*inside, reference))
             if "schema" not in inside:  # keys next to the reference override keys in its target
+                required = REQUIRED.get(inside[-1], set[str]()) if inside else set[str]()
+                if not is_mapping(target) or not required <= target.keys():
+                    raise self.error(
+                        f"$ref {reference!r} points to the wrong kind of object; fix the reference"
+                    )
                 return {**target, **result}
             siblings = result.get("allOf", [])
             result["allOf"] = [*siblings, target] if is_list(siblings) else siblings
@@ -165,7 +173,7 @@ def parse(text: str, source: str) -> Contract:
     reader: Any = YAML(typ="safe")
     try:
         document: Any = json.loads(json.dumps(reader.load(text), default=str))
-    except YAMLError as error:
+    except (YAMLError, TypeError, ValueError, RecursionError) as error:
         what = " ".join(str(error).split())[:200]
         raise CannotCompareError(f"{source} is not valid YAML: {what}; fix it") from None
     version = document.get("openapi") if is_mapping(document) else None
