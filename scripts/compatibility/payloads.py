@@ -218,11 +218,12 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
 
 
 def _contents(holder: Part) -> dict[str, Part]:
+    """Return the contents by media type. Mark a media type that has two different schemas."""
     result: dict[str, Part] = {}
     for name, content in mapping_at(holder, "content").items():
         key = _normal_media_type(name)
-        is_free = result.get(key, content) == content
-        result[key if is_free else name] = content
+        first = result.get(key, content)
+        result[key] = first if first == content else {**first, name: content}
     return result
 
 
