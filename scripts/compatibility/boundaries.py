@@ -28,8 +28,11 @@ FORMATS = {
     "duration": "P1D",
     "email": "a@b.co",
     "hostname": "a.example",
+    "idn-email": "a@b.co",
     "ipv4": "127.0.0.1",
     "ipv6": "::1",
+    "iri": "http://a",
+    "relative-json-pointer": "0",
     "time": "23:59:59Z",
     "uri": "http://a",
     "uri-reference": "/",
@@ -83,8 +86,6 @@ class BoundaryValues:
                 self.names.update(value)
             elif keyword == "patternProperties":
                 self.patterns += value
-            elif keyword == "propertyNames":
-                self.patterns += _stated(value, "pattern")
 
     def values(self, schema: Any) -> Iterator[Any]:
         """Yield values that might be valid, up to the limit. The caller must validate them."""
@@ -118,7 +119,7 @@ class BoundaryValues:
     def admitted(self, schema: Any) -> list[Any]:
         """Return a few valid values that match different subschemas of the receiver's schema.
 
-        Ignore subschemas that also occur in the sender's schema.
+        Ignore subschemas that also occur in the sender's schema. Include null if it is valid.
         """
         text = canonical_json(schema)
         if text in self.known:
@@ -132,7 +133,7 @@ class BoundaryValues:
             if tried > MANY:
                 break
             if is_valid(value):
-                kind = tuple(check(value) for check in self.new_checks)
+                kind = (value is None, *(check(value) for check in self.new_checks))
                 if kind not in kinds or (len(found) < FEW and value not in found):
                     kinds.add(kind)
                     found.append(value)
@@ -164,7 +165,8 @@ class BoundaryValues:
     def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
         """Yield arrays of zero, one and two items, and arrays of each boundary size."""
         start: list[Any] = []
-        for part in schema.get("prefixItems", ()):
+        prefix = schema.get("prefixItems", ())
+        for part in prefix:
             start += self.admitted(part)[:1]
         items = schema.get("items", True)
         found = self.admitted(items)
@@ -184,6 +186,9 @@ class BoundaryValues:
                 yield [*start, *found, *(str(number).zfill(length) for number in numbers)][:size]
         for pair in combinations(found, 2):
             yield [*start, *pair]
+        for index, part in enumerate(prefix):
+            for value in self.admitted(part):
+                yield [*start[:index], value, *start[index + 1 :]]
 
     def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the smallest object, then objects that vary in their fields and field values."""
@@ -191,6 +196,10 @@ class BoundaryValues:
         required = schema.get("required", ())
         names = [*fields, *sorted(self.names), *self._matching(self.patterns)]
         names += ["a" * size for size in self.sizes if size < MANY]
+        rule = schema.get("propertyNames", True)
+        if is_mapping(rule):
+            names += [name for name in constants(rule) if isinstance(name, str)]
+            names += islice(self._strings(rule), FEW)
         parts = {name: _field(schema, name) for name in (*required, *names)}
         least = self._filled(required, parts)
         yield least
