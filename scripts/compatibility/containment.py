@@ -51,22 +51,19 @@ class Proof:
 
 @dataclass
 class Prover:
-    """Proves containment, and limits the number of values that one comparison tries."""
+    """Proves containment, and limits the number of values that one comparison tries.
+
+    `known` contains the proofs for each pair of schemas, because operations often share schemas.
+    """
 
     remaining: int = ALL
-    known: dict[str, Proof] = field(default_factory=dict[str, Proof])
+    known: dict[str, dict[str, Proof]] = field(default_factory=dict[str, dict[str, Proof]])
 
     def contained(self, small: Schema, large: Schema, location: str) -> Proof:
         """Check whether `large` admits every sendable value that `small` admits.
 
         jsonschema_rs proves containment, and a witness disproves it.
         """
-        key = canonical_json([small, large, location])
-        if key not in self.known:
-            self.known[key] = self._prove(small, large, location)
-        return self.known[key]
-
-    def _prove(self, small: Schema, large: Schema, location: str) -> Proof:
         is_proved = proved(small, large, location)
         most = min(FEW if is_proved else ONE, self.remaining)
         search = partial(_search, small, large, location, most)

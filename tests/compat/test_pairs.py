@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.compatibility import comparison
+from scripts.compatibility import comparison, containment
 from scripts.compatibility.findings import Change, Finding
 from scripts.compatibility.operations import status_pairs
+from scripts.compatibility.schemas import Schema, covers
 from tests.compat.edits import contract, edited, worst
 
 HERE = Path(__file__).parent
@@ -84,6 +85,26 @@ def test_many_conditions_are_searched_within_the_time() -> None:
     started = time.process_time()
     assert Change.BREAKING in _changes({**kind, "allOf": base}, {**kind, "allOf": head})
     assert time.process_time() - started < 5
+
+
+def test_a_schema_that_operations_share_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time to compare a changed schema does not depend on how many operations use it."""
+    proofs: list[Schema] = []
+
+    def count(large: Schema, small: Schema) -> bool:
+        proofs.append(small)
+        return covers(large, small)
+
+    monkeypatch.setattr(containment, "covers", count)
+    documents: list[dict[str, Any]] = []
+    for size in (50, 40):
+        content = {"application/json": {"schema": {"type": "string", "maxLength": size}}}
+        item = {"put": {"responses": {"200": {"content": content}}}}
+        paths = {f"/{number}": item for number in range(9)}
+        documents.append({"info": {"version": "1.0.0"}, "paths": paths})
+    (finding,) = compared(*documents)
+    assert len(finding.also) == 8
+    assert len(proofs) == 2
 
 
 def _changes(base: dict[str, Any], head: dict[str, Any]) -> list[Change]:
