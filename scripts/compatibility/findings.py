@@ -74,7 +74,8 @@ def merged(findings: list[Finding]) -> list[Finding]:
     return list(result.values())
 
 
-VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
+NUMBER = r"(0|[1-9]\d*)"
+VERSION = re.compile(rf"{NUMBER}\.{NUMBER}\.{NUMBER}(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
 VERDICTS = ("breaking", "addition", "words")
 KEYS = {"finding", "verdict", "reason", "date"}
 

@@ -314,6 +314,7 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         (("openapi: 3.1.0", "swagger: '2.0'"), "expected OpenAPI 3.1, got None"),
         (("openapi: 3.1.0", "openapi: ["), "not valid YAML"),
         ((f"version: {VERSION}", "version: tomorrow"), "MAJOR.MINOR.PATCH"),
+        ((f"version: {VERSION}", "version: 01.2.3"), "MAJOR.MINOR.PATCH"),
         ((f"  version: {VERSION}\n", ""), "info.version"),
         ((SCHEMA, "'#/components/schemas/AiTypo'"), "points to nothing"),
         ((SCHEMA, "other.yaml#/AiType"), "bundle"),
