@@ -3,7 +3,7 @@
 import json
 
 from tests.faults.changes import faults, on, refuse_with, reply
-from tests.faults.messages import Answer
+from tests.faults.messages import Answer, page
 
 faults(
     "test_every_response[statuses]",
@@ -46,6 +46,9 @@ faults(
     byte_order_mark_in_403=on(403, lambda answer: answer.set_body(b"\xef\xbb\xbf" + answer.body)),
     fields_are_wrapped_in_404=on(
         404, lambda answer: answer.set_body(json.dumps({"data": answer.fields}).encode())
+    ),
+    page_of_a_gateway_in_401=on(
+        401, lambda answer: answer.replace_with(page(401, "<center>nginx</center>"))
     ),
     body_of_404_is_empty=on(404, lambda answer: answer.set_body(b"")),
 )

@@ -254,10 +254,10 @@ class Promise:
         self._check_safety(again, expectation)
         if again.status == exchange.status or again.status not in expectation.rule.statuses:
             return breach
-        got = f"{exchange.got}, and {again.got} when it was repeated"
+        got = f"{exchange.got}, and {again.got} when it was repeated on a new connection"
         subject = "a request that fails only sometimes"
         intermittent = Breach(
-            "update", "intermittent", breach.outcome, breach.expected, got, subject
+            "update", "intermittent", breach.outcome, expectation.rule.expected, got, subject
         )
         # For these clauses, a failure may also depend on earlier requests.
         if breach.clause in ("alone", "idempotent") and intermittent.id not in findings:

@@ -60,7 +60,7 @@ class Shape:
             return True
         if "json" in exchange.media_type or exchange.succeeded:
             return False
-        if exchange.status == 500:  # proxies return 4xx, or 501 to 504
+        if exchange.status in (401, 404, 500):  # JSON, whichever server sends them
             return False
         if PROXY_PAGE.search(exchange.text):
             return True
