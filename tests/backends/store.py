@@ -12,7 +12,7 @@ TOKENS = {
     "expired": "expired-token",
 }
 IDS = {
-    "main": "550e8400-e29b-41d4-a716-446655440000",
+    "main": "an id with spaces",
     "sibling": "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
     "foreign": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
 }

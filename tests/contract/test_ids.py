@@ -71,7 +71,8 @@ def test_unusual_id_is_refused(promise: Promise) -> None:
     long = ("x" * longest, "x" * (longest + 1), "x" * (4 * longest), "é" * longest)
     for wrong in (*values.expand("UNUSUAL_IDS", id), *long):
         promise.ask(id=wrong, place=UNUSUAL, body={})
-    for segment in (quote(contract.escape(id), safe=""), "%FF", "%C3%28", f"{id}%FF", "%ED%A0%80"):
+    twice = quote(contract.escape(id), safe="")
+    for segment in (twice, "%FF", "%C3%28", f"{quote(id, safe='')}%FF", "%ED%A0%80"):
         promise.ask(path=contract.path_with(segment), place=UNUSUAL, body={})
 
 
@@ -89,7 +90,8 @@ def test_id_elsewhere_is_ignored(promise: Promise) -> None:
     id = promise.backend.id
     wrong = values.unique()
     for name in ("id", "aiLlmId", "ai_llm_id"):
-        promise.ask(id=wrong, query=f"?{name}={id}", body={}, words="the id in the query")
+        query = f"?{name}={quote(id, safe='')}"
+        promise.ask(id=wrong, query=query, body={}, words="the id in the query")
         promise.ask(query=f"?{name}={wrong}", body={}, words="another id in the query")
     for name in ("X-Id", "X-Resource-Id", "X-Original-URL", "X-Rewrite-URL"):
         value = id if "Id" in name else contract.path_of(id)
