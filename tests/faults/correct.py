@@ -42,7 +42,7 @@ def responses_have_additional_headers(request: Request, answer: Answer) -> None:
     answer.headers["Strict-Transport-Security"] = "max-age=1"
     answer.headers["Content-Type"] = "application/json; charset=utf-8"
     if answer.status == 401:
-        answer.headers["WWW-Authenticate"] = 'Bearer realm="x", error="invalid_token"'
+        answer.headers["WWW-Authenticate"] = 'Basic realm="x", Bearer error="invalid_token"'
 
 
 def options_returns_204(method: str, answer: Answer) -> None:
