@@ -30,6 +30,7 @@ faults(
     post_performs_the_update=treat_as_put("POST"),
     patch_performs_the_update=treat_as_put("PATCH"),
     reader_may_post=reply(200, lambda method, role: method == "POST" and role == "reader"),
+    every_method_returns_200=reply(200, lambda method: method != "PUT"),
     get_returns_500=reply(500, lambda method: method == "GET"),
     head_response_has_no_allow=on(
         405, lambda method, answer: method == "HEAD" and answer.drop_header("Allow")

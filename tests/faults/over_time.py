@@ -12,6 +12,11 @@ def token_is_remembered_for_the_connection(request: Request) -> None:
         request.as_user(user)
 
 
+def two_of_seventy_connections_are_reset(request: Request, answer: Answer) -> None:
+    if request.count("any") % 70 < 2:  # the tests send a request again after the first reset
+        answer.fault = "reset"
+
+
 def _follows(first: str, second: str) -> Condition:
     """Match a request from user `second` that directly follows one from user `first`."""
     return lambda role, previous: (previous("role", role), role) == (first, second)
@@ -19,6 +24,7 @@ def _follows(first: str, second: str) -> Condition:
 
 faults(
     "test_repeated_update_answers_200",
+    two_of_seventy_connections_are_reset,
     same_body_returns_409=refuse_with(409, lambda fields, body, count: fields and count(body) == 2),
     repeated_key_returns_409=refuse_with(409, lambda key, count: key and count(key) > 1),
     hundredth_request_returns_500=reply(500, lambda count: count("any") == 100),

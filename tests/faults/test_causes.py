@@ -15,10 +15,11 @@ EVERY_RESPONSE = "test_every_response[internals]"
 SEVERAL_FAULTS = [
     ("challenge_is_missing", "empty_names_are_ignored", "forbidden_update_changes_the_name"),
     ("malformed_json_returns_500", "reader_may_update", "unknown_fields_are_ignored"),
-    ("duplicate_names_are_accepted",),
-    ("repeated_key_returns_409",),
+    ("duplicate_names_are_accepted", "every_method_returns_200"),
+    ("repeated_key_returns_409", "not_found_resets_the_connection"),
     ("every_update_returns_500",),
     ("every_fiftieth_request_returns_500", "missing_body_is_an_empty_update"),
+    ("two_of_seventy_connections_are_reset",),
 ]
 BROKEN_CLAUSES = {
     "challenge_is_missing": ("challenge", "ours"),
@@ -30,8 +31,11 @@ BROKEN_CLAUSES = {
     "missing_body_is_an_empty_update": ("body", "page"),
     "forbidden_update_changes_the_name": ("all-or-nothing", "ours"),
     "repeated_key_returns_409": ("statuses", "page"),
+    "every_method_returns_200": ("other-methods", "ours"),
+    "not_found_resets_the_connection": ("id", "page"),
     "every_update_returns_500": ("update", "page"),
     "every_fiftieth_request_returns_500": ("update", "page"),
+    "two_of_seventy_connections_are_reset": ("update", "page"),
 }
 
 

@@ -248,7 +248,7 @@ class Promise:
             self.run.crashed = True
             got = f"{exchange.failure}, and then the backend stopped responding"
             return replace(breach, outcome="crash", got=got, explained_by=())
-        if exchange.status < 400:
+        if 0 < exchange.status < 400:
             return breach
         again = self.exchange(exchange.request.again())
         self._check_safety(again, expectation)

@@ -17,6 +17,7 @@ from support.leaks import Credentials, internals
 from support.rule import ACCEPTED, Breach, Rule, describe, id_of
 
 PLAIN = Rule("update", "plain", "a plain update", {200})
+UNKNOWN_ID = Rule("id", "unknown", "an unknown id")
 OWN_NAME = Rule(
     "unique-names", "free", "the configuration's own name", {200}, depends_on_earlier=True
 )
@@ -27,6 +28,8 @@ BROADER_KINDS = {
     "unauthorized": ("no-token", "unknown-token"),
     "order": ("no-token", "unknown-token"),
     "unknown-fields": ("other",),
+    "unreadable-body": ("not-json",),
+    "other-methods": ("GET", "POST"),
 }
 
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
@@ -101,7 +104,9 @@ def response_breaches(
     rule = expectation.rule
     status = exchange.status
     if not status:
-        yield _breach(rule, "no response", "a response", exchange.failure)
+        breach = _breach(rule, "no response", "a response", exchange.failure)
+        broader = breach.explained_by + _explanations(exchange, expectation)
+        yield replace(breach, explained_by=broader)
         return
     is_expected = status in rule.statuses
     if is_expected and not rule.has_documented_form:
@@ -190,11 +195,13 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
 def _explanations(exchange: Exchange, expectation: Expectation) -> tuple[str, ...]:
     """Return the ids of findings about a simpler or smaller request that got the same status."""
     rules = [PLAIN, *expectation.reasons]
+    if 200 not in exchange.request.place.statuses:
+        rules.append(UNKNOWN_ID)
     for name, value in exchange.request.text_fields.items():
         if name == "name":
             rules.append(OWN_NAME)
         rules += [Rule("update", f"{name}-plain", ""), rule_of_field(name, value)]
-    return tuple(f"{rule.id}/{exchange.got}" for rule in rules)
+    return tuple(id_of(rule.clause, rule.kind, exchange.got) for rule in rules)
 
 
 def _reveals_something(exchange: Exchange, expectation: Expectation) -> bool:
