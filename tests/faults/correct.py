@@ -155,7 +155,7 @@ def access_is_checked_before_the_method(request: Request) -> Answer | None:
 def some_requests_return_429_or_503(request: Request) -> Answer | None:
     number = request.count("any")
     if number % 40 == 39:
-        return refused(429, **RETRY_NOW)
+        return refused(429, **{"Retry-After": "nan"})
     return page(503, "<h1>Service Unavailable</h1>", **RETRY_NOW) if number % 50 == 49 else None
 
 

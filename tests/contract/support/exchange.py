@@ -136,4 +136,4 @@ class Exchange:
             asked = float(self.header("Retry-After") or "")
         except ValueError:
             asked = default
-        return min(max(asked, 0.0), LONGEST_PAUSE)
+        return min(max(0.0, asked), LONGEST_PAUSE)  # 0 if `asked` is NaN
