@@ -11,6 +11,7 @@ from scripts.contract import environment
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
 from tests.contract_command.conftest import Backend, Contract
+from tests.faults.changes import reply
 from tests.faults.messages import Answer, Request
 
 
@@ -67,6 +68,17 @@ def test_curl_commands_reproduce_unusual_requests(
                 received.clear()
                 assert run_in_shell(example["curl"], arguments, tmp_path) == "418"
                 assert received_in_run.issuperset(received), example["curl"]
+
+
+def test_curl_command_sends_headers_in_latin_1(
+    contract: Contract, backend: Backend, tmp_path: Path
+) -> None:
+    """A curl command sends a non-ASCII token in the same encoding as the tests."""
+    change = reply(500, lambda authorization: "\udcf6" in authorization)
+    with backend(change) as arguments:
+        result = contract("-k", "test_near_token", **arguments)
+        [finding] = result.findings
+        assert run_in_shell(finding["examples"][0]["curl"], arguments, tmp_path) == "500"
 
 
 def test_curl_commands_include_only_the_latest_request(

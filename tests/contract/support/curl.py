@@ -96,6 +96,8 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
     for name, value in request.headers:
         # A semicolon makes curl send an empty header.
         header = redactor.quote(f"{name}: {value}" if value else f"{name};")
+        if not value.isascii():
+            header = f'"$(printf %s {header} | iconv -f utf-8 -t latin1)"'
         if name.lower() not in ("content-length", "host"):
             words.append(f"-H {header}")
     # Send even an empty body, so that curl adds Content-Length.
