@@ -11,7 +11,10 @@ from support.exchange import Exchange, NoVerdictError
 
 SETUP_ERRORS = {
     401: ("does not accept the token", "set FLASHBACK_TOKEN to a valid token with WRITE access"),
-    403: ("does not allow updates with this token", "use a WRITE token, or another --id"),
+    403: (
+        "does not allow updates with this token",
+        "use a WRITE token or another --id, and check that no firewall sent the response",
+    ),
     404: (
         "has no configuration with this id, or no API at this URL",
         "pass the id of a throwaway configuration with --id, or add a path to --backend-url",
@@ -60,7 +63,7 @@ def _setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
         problem = f": it {what}"
     elif 300 <= status < 400:
         problem = f", to {exchange.header('Location') or 'elsewhere'}"
-        cure = "pass that URL to --backend-url"
+        cure = "correct --backend-url, or make the path work without a redirect"
     elif status >= 500:
         problem = ": a server error"
         cure = "check the backend's log, then run again"
