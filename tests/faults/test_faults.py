@@ -2,8 +2,9 @@
 
 import pytest
 
+from support import contract
 from support.options import BROKEN, KEPT
-from tests.faults.correct import CORRECT
+from tests.faults.correct import CORRECT, ids_are_compared_as_uuids
 from tests.faults.faults import FAULTS
 from tests.faults.runner import run_with_changes, selected_promises
 
@@ -21,6 +22,12 @@ def test_fault_breaks_a_promise(name: str, monkeypatch: pytest.MonkeyPatch) -> N
 def test_correct_backend_keeps_every_promise(name: str) -> None:
     result = run_with_changes(CORRECT[name], "--max-examples", "5", "--require-all")
     assert result.ids == [], result.output
+    assert result.status == KEPT, result.output
+
+
+def test_backend_may_answer_an_upper_case_uuid_in_lower_case() -> None:
+    options = ("--id", contract.EXAMPLE_ID.upper(), "--max-examples", "1")
+    result = run_with_changes([ids_are_compared_as_uuids], *options, promises="test_member")
     assert result.status == KEPT, result.output
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import re
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +9,7 @@ from typing import Any
 
 from support import contract, values
 from support.curl import Redactor
-from support.exchange import Exchange, NoVerdictError, Request
+from support.exchange import UUID, Exchange, NoVerdictError, Request
 from support.options import MEANINGS
 from support.rule import Rule
 from support.rules import Shape
@@ -30,7 +29,6 @@ NOBODY = Rule("authentication", "no-token", "an update without a token", {401})
 OWN = Rule("update", "own", "the configuration", {200})
 FOREIGN = Rule("workspace-access", "foreign", "a configuration in another workspace", {403})
 
-UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 ATTEMPTS = 4  # maximum number of times to send a request while the backend or a proxy is too busy
 TIMEOUTS_IN_FULL = 3  # after this many timeouts, wait at most one second per response
 

@@ -1,12 +1,14 @@
 """Requests and responses."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
 from support.rule import Rule
 
+UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 LONGEST_PAUSE = 10.0  # seconds; the limit applies even if Retry-After asks for more
 
 

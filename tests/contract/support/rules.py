@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from support import contract
-from support.exchange import Exchange
+from support.exchange import UUID, Exchange
 from support.expectation import Expectation, rule_of_field
 from support.leaks import Credentials, internals
 from support.rule import ACCEPTED, Breach, Rule, describe, id_of
@@ -287,8 +287,11 @@ def _required_headers(exchange: Exchange) -> Iterator[Breach]:
 def _fields(exchange: Exchange) -> Iterator[Breach]:
     clause = "success-fields" if exchange.succeeded else "error-response"
     correct: dict[str, object] = {"success": exchange.succeeded}
-    if exchange.succeeded and exchange.request.id:
-        correct["aiLlmId"] = exchange.request.id
+    id = exchange.request.id
+    if exchange.succeeded and id:
+        answered = exchange.field("aiLlmId")
+        is_same_uuid = UUID.fullmatch(id) and answered == id.lower()
+        correct["aiLlmId"] = answered if is_same_uuid else id
     for name, expected in correct.items():
         value = exchange.field(name)
         words = f"`{name}`: {describe(expected)}"
