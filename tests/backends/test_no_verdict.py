@@ -133,6 +133,14 @@ def test_reset_during_a_response_leaves_no_socket_open(recwarn: pytest.WarningsR
     assert recwarn.list == []
 
 
+def test_missing_sibling_has_no_verdict() -> None:
+    """If the sibling's id is unknown, the run has no verdict."""
+    name = "FLASHBACK_SIBLING_AI_LLM_ID"
+    with serving("flask_fixed", Store()) as url:
+        result = run_with_url(url, {**VARIABLES, name: "unknown"})
+    assert_no_verdict(result, name)
+
+
 def test_https_url_of_an_http_server_has_no_verdict() -> None:
     """A run with an https URL for a server without TLS has no verdict."""
     with serving("flask_fixed", Store()) as url:

@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _run(option: argparse.Namespace) -> Run:
     """Create the run; raise `NoVerdictError` if an option or environment variable is invalid."""
     contract.check_values(values.DATA["UNUSUAL"])
-    given = _given_variables()
+    given = _given_variables(option.id or contract.EXAMPLE_ID)
     if not option.backend_url or WRITER not in given:
         raise NoVerdictError("no backend was specified", f"pass --backend-url and set {WRITER}")
     seed = random.SystemRandom().randrange(10**9)
@@ -68,7 +68,7 @@ def _run(option: argparse.Namespace) -> Run:
     return Run(Backend(option, given), Findings(accepted, option), option, earlier)
 
 
-def _given_variables() -> dict[str, str]:
+def _given_variables(id: str) -> dict[str, str]:
     """Return the environment variables that are set; raise `NoVerdictError` if one is invalid."""
     given: dict[str, str] = {}
     for name, meaning in MEANINGS.items():
@@ -77,7 +77,7 @@ def _given_variables() -> dict[str, str]:
             continue
         if name in TOKENS and not re.fullmatch("[!-~]*", value):
             raise NoVerdictError(f"{name} contains an invalid character", "set it again")
-        for other, known in given.items():
+        for other, known in {"--id": id, **given}.items():
             if value == known and (other, name) != (WRITER, ADMIN):
                 reason = f"{other} and {name} have the same value"
                 raise NoVerdictError(reason, f"set {name} to {meaning}")
@@ -130,6 +130,7 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
     backend = run.backend
     values.RANDOM.seed(f"{run.option.seed} controls")
     run.controls = controls.send_controls(backend, ({}, values.fresh(), values.GOOD))
+    controls.check_sibling(backend)
     for control in run.controls:
         run.credentials.learn(control.request)
     _send_refusals(run)

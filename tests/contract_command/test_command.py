@@ -14,6 +14,7 @@ import jsonschema_rs
 import pytest
 
 from scripts import contract as contract_command
+from support.contract import EXAMPLE_ID
 from tests.contract_command.conftest import Backend, Contract
 from tests.faults.messages import Answer, Request
 from tests.faults.runner import selected_promises
@@ -118,6 +119,11 @@ def test_invalid_options_are_rejected(
             "",
             {"FLASHBACK_TOKEN": TOKEN, "FLASHBACK_READER_TOKEN": TOKEN},
             "FLASHBACK_TOKEN and FLASHBACK_READER_TOKEN have the same value",
+        ),
+        (
+            "",
+            {"FLASHBACK_TOKEN": TOKEN, "FLASHBACK_SIBLING_AI_LLM_ID": EXAMPLE_ID},
+            "--id and FLASHBACK_SIBLING_AI_LLM_ID have the same value",
         ),
     ],
 )

@@ -6,8 +6,9 @@ If they fail, the cause is usually a wrong URL, id or token, so the run ends wit
 import time
 from collections.abc import Iterable
 
-from support.backend import Backend
+from support.backend import SIBLING_ID, Backend
 from support.exchange import Exchange, NoVerdictError
+from support.options import MEANINGS
 
 SETUP_ERRORS = {
     401: ("does not accept the token", "set FLASHBACK_TOKEN to a valid token with WRITE access"),
@@ -46,6 +47,16 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
     if not is_endpoint:
         raise _setup_error(backend, exchanges[-1])
     return exchanges
+
+
+def check_sibling(backend: Backend) -> None:
+    """Raise `NoVerdictError` if the sibling configuration does not exist or may not be updated."""
+    id = backend.given.get(SIBLING_ID)
+    if id:
+        status = backend.exchange(backend.control({}, id=id)).status
+        if status in (403, 404):
+            reason = f"{SIBLING_ID}: an update of this configuration returned {status}"
+            raise NoVerdictError(reason, f"set it to {MEANINGS[SIBLING_ID]}")
 
 
 def _is_from_endpoint(exchange: Exchange) -> bool:

@@ -180,6 +180,8 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     got = exchange.got
     if exchange.succeeded and expectation.reasons and user.statuses != {401}:
         got += ACCEPTED
+    if exchange.status == 401 and user.statuses != {401}:
+        got += "; check that this token is valid"
     breach = _breach(rule, exchange.got, rule.expected, got)
     if rule.kind == user.kind:
         breach = replace(breach, subject=user.words)
