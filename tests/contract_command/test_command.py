@@ -88,6 +88,7 @@ def test_run_restores_the_example(contract: Contract, backend: Backend) -> None:
         (["--source", "page,pages"], "", "expected page, vendor, ours"),
         (["--again", "missing.json"], "", "missing.json"),
         (["--ca", "missing.pem"], "", "missing.pem"),
+        (["--ca", __file__], "", "not a PEM certificate"),
     ],
 )
 def test_invalid_options_are_rejected(

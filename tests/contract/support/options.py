@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def add_options(add: Callable[..., Any]) -> None:
     add("--rate-limit", type=_rate, default=0.0, metavar="N/s", help="maximum requests per second")
     about = "seconds to wait for a complete response (default: 10)"
     add("--timeout", type=_positive, default=10.0, metavar="S", help=about)
-    add("--ca", type=_file, metavar="FILE", help="PEM file with an HTTPS backend's CA certificate")
+    add("--ca", type=_ca, metavar="FILE", help="PEM file with an HTTPS backend's CA certificate")
     about = "test only rules from these sources (comma-separated): page, vendor, ours"
     add("--source", type=_sources, default=[], metavar="LIST", help=about)
     about = "fail the run only for findings from these sources"
@@ -84,4 +85,13 @@ def _file(text: str) -> Path:
     file = Path(text)
     if not file.is_file():
         raise argparse.ArgumentTypeError(f"file not found: {text}")
+    return file
+
+
+def _ca(text: str) -> Path:
+    file = _file(text)
+    try:
+        ssl.create_default_context(cafile=file)
+    except ssl.SSLError:
+        raise argparse.ArgumentTypeError(f"not a PEM certificate: {file}") from None
     return file
