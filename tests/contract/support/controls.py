@@ -6,6 +6,7 @@ If they fail, the cause is usually a wrong URL, id or token, so the run ends wit
 import time
 from collections.abc import Iterable
 
+from support import values
 from support.backend import SIBLING_ID, Backend
 from support.exchange import Exchange, NoVerdictError
 from support.options import MEANINGS
@@ -53,7 +54,7 @@ def check_sibling(backend: Backend) -> None:
     """Raise `NoVerdictError` if the sibling configuration does not exist or may not be updated."""
     id = backend.given.get(SIBLING_ID)
     if id:
-        status = backend.exchange(backend.control({}, id=id)).status
+        status = backend.exchange(backend.control(values.GOOD, id=id)).status
         if status in (403, 404):
             reason = f"{SIBLING_ID}: an update of this configuration returned {status}"
             raise NoVerdictError(reason, f"set it to {MEANINGS[SIBLING_ID]}")
