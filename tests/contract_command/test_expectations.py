@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from support import contract
+from support import contract, rules
 from support.backend import NOBODY, OWN, READER, USERS, WRITER
-from support.exchange import Request
+from support.exchange import Exchange, Request
 from support.expectation import expectation_of
 from support.rule import Rule
 from support.values import max_length
@@ -101,3 +101,12 @@ def test_every_example_in_the_contract_is_valid() -> None:
     """A request whose body is an example from the contract is expected to succeed."""
     for example in contract.EXAMPLES.values():
         assert expectation_of(request(example)).rule.must_succeed
+
+
+def test_number_as_id_breaks_one_rule() -> None:
+    """If the id in a response is a number, only the schema's rule reports it."""
+    sent = replace(request({}), id="1")
+    body = b'{"success": true, "aiLlmId": 1}'
+    exchange = Exchange(sent, 200, headers=(("Content-Type", "application/json"),), body=body)
+    breaches = rules.response_breaches(exchange, expectation_of(sent), rules.Shape())
+    assert [breach.id for breach in breaches] == ["success-response/aiLlmId-type/invalid"]
