@@ -13,7 +13,6 @@ import sysconfig
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from unittest import mock
 
 from scripts.template_functions import functions
 
@@ -41,10 +40,16 @@ RESERVED_NAMES = {
 }
 # Pass all formatter settings here so that no configuration file can change the output.
 RUFF = ("--isolated", "--no-cache", "--line-length=100", "--target-version=py311")
+# How openapi_python_client shows a text from the contract in its errors.
+OPAQUE = re.compile(r"<\S*UntrustedString object at 0x[0-9a-f]+>")
 
 
 class GenerationError(Exception):
     """The client cannot be generated. The message says what is wrong, where, and how to fix it."""
+
+    def __init__(self, message: str) -> None:
+        """Store the message."""
+        super().__init__(OPAQUE.sub("…", message))
 
 
 def main() -> int:
@@ -136,6 +141,8 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
     members: object = schema.get("enum")
     if isinstance(members, list) and not all(map(_is_printable, members)):
         yield ".enum: a member is not a printable string; only printable strings are supported"
+    if isinstance(members, list) and schema.get("default") not in (None, *members):
+        yield ".default: is not a member of the enum; change the default or the enum"
     pattern = schema.get("pattern")
     if isinstance(pattern, str):
         try:
@@ -188,7 +195,6 @@ def render(contract: Path, output: Path, templates: Path | None = None) -> None:
     from openapi_python_client.config import Config, ConfigFile, MetaType  # noqa: PLC0415
     from openapi_python_client.parser import GeneratorData  # noqa: PLC0415
     from openapi_python_client.parser.errors import GeneratorError  # noqa: PLC0415
-    from openapi_python_client.schema.untrusted_string import UntrustedString  # noqa: PLC0415
     from openapi_python_client.strings import RESERVED_WORDS  # noqa: PLC0415
 
     RESERVED_WORDS.update(RESERVED_NAMES)
@@ -198,9 +204,7 @@ def render(contract: Path, output: Path, templates: Path | None = None) -> None:
         settings, MetaType.NONE, contract, "utf-8", overwrite=False, output_path=output
     )
     try:
-        # Errors quote parts of the contract, which would otherwise be shown as memory addresses.
-        with mock.patch.object(UntrustedString, "__repr__", UntrustedString.get_untrusted_value):
-            data = GeneratorData.from_dict(document, config=config)
+        data = GeneratorData.from_dict(document, config=config)
         if isinstance(data, GeneratorError):
             raise GenerationError(f"{contract.name}: {data.header}\n{data.detail}")
         adapt(data)
@@ -218,7 +222,7 @@ def render(contract: Path, output: Path, templates: Path | None = None) -> None:
 
 
 def adapt(data: Any) -> None:
-    """Remove default values, because the service applies them. Reject non-JSON bodies."""
+    """Remove default values, because the service applies them; reject unsupported parts."""
     models = list(data.models)
     for collection in data.endpoint_collections_by_tag.values():
         for endpoint in collection.endpoints:

@@ -286,7 +286,7 @@ UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
     ({"enum": ["a", "b", "a"]}, "the generator cannot read it (ValueError: Duplicate key A in"),
     ({"enum": ["a", 2]}, f"{FIELD}.enum: a member is not a printable string; only printable"),
     ({"enum": ["a\nb"]}, f"{FIELD}.enum: a member is not a printable string; only printable"),
-    ({"enum": ["a"], "default": "b"}, "Value b is not valid for enum zzField"),
+    ({"enum": ["a"], "default": "b"}, f"{FIELD}.default: is not a member of the enum"),
     ({"enum": ["a-b", "a_b"]}, "the generator cannot read it (ValueError: Duplicate key A_B"),
     ({"type": "integer", "writeOnly": True}, f"{FIELD}: writeOnly is supported only for string"),
     ({**CODE, "enum": ["a"]}, f"{FIELD}: writeOnly is supported only for string"),

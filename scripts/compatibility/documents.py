@@ -136,7 +136,7 @@ class Contract:
             else:
                 target = self.inlined(self.resolve(reference), (*inside, reference))
             if "schema" not in inside:  # keys next to the reference override keys in its target
-                required = REQUIRED.get(inside[-1], set[str]()) if inside else set[str]()
+                required = REQUIRED.get(next(iter(inside[-1:]), ""), set())
                 if not is_mapping(target) or not required <= target.keys():
                     raise self.error(
                         f"$ref {reference!r} points to the wrong kind of object; fix the reference"

@@ -44,4 +44,6 @@ UpdateAiLlmRequest = create_model("UpdateAiLlmRequest", __config__=CONFIG, **FIE
 def validated_fields(body: bytes) -> dict[str, str]:
     """Return the fields in the body, or raise `ValidationError` if the body is invalid."""
     # pydantic's JSON parser is strict: it rejects NaN, lone surrogates and invalid UTF-8.
-    return UpdateAiLlmRequest.model_validate_json(body).model_dump(exclude_unset=True)
+    model = UpdateAiLlmRequest.model_validate_json(body)
+    fields: dict[str, str] = model.model_dump(exclude_unset=True)
+    return fields

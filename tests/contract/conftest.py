@@ -52,7 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def _run(option: argparse.Namespace) -> Run:
     """Create the run; raise `NoVerdictError` if an option or environment variable is invalid."""
     contract.check_values(values.DATA["UNUSUAL"])
-    given = _given_variables(option.id or contract.EXAMPLE_ID)
+    option.id = option.id or os.environ.get("FLASHBACK_AI_LLM_ID") or contract.EXAMPLE_ID
+    given = _given_variables(option.id)
     if not option.backend_url or WRITER not in given:
         raise NoVerdictError("no backend was specified", f"pass --backend-url and set {WRITER}")
     seed = random.SystemRandom().randrange(10**9)
@@ -63,7 +64,6 @@ def _run(option: argparse.Namespace) -> Run:
         seed, earlier = _read_earlier(option.again)
     if option.seed is None:
         option.seed = seed
-    option.id = option.id or os.environ.get("FLASHBACK_AI_LLM_ID") or contract.EXAMPLE_ID
     accepted = load_deviations(option.deviations, option.backend_url)
     return Run(Backend(option, given), Findings(accepted, option), option, earlier)
 
