@@ -27,7 +27,7 @@ def update(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Make the client's sleeps end at once, and return the list of their lengths in seconds."""
+    """Return a list that records the client's waits in seconds; the waits end immediately."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Tests for certificates, proxies, and connections in threads, event loops and processes."""
+"""Tests for certificates, proxies, threads, event loops and forked processes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_threads_share_one_client() -> None:
 
 
 def test_async_client_works_in_several_event_loops() -> None:
-    """An async client opens connections for each event loop, and closes them with the loop."""
+    """An async client uses new connections in each event loop and leaves none of them open."""
     with serving(OK) as server:
         client = AsyncFlashbackClient(TOKEN, base_url=server.url)
         for _ in range(3):
@@ -253,7 +253,7 @@ def test_https_is_tunneled_through_the_proxy(
 def test_proxy_is_never_used_for_loopback(
     update: Any, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Loopback requests never use a proxy, because it could read an unencrypted token."""
+    """Loopback requests never use a proxy, because a proxy could read the unencrypted token."""
     with serving(OK) as proxy, serving(OK) as server:
         monkeypatch.setenv("http_proxy", proxy.url)
         assert update(server.url.replace("127.0.0.1", host)).success is True
@@ -278,7 +278,7 @@ def test_no_proxy_exempts_matching_urls(no_proxy: str, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("no_proxy", ["2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:8080"])
 def test_no_proxy_exempts_ipv6_addresses(no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_PROXY can list an IPv6 address, with or without brackets and a port."""
+    """NO_PROXY can list an IPv6 address, optionally in brackets and with a port."""
     monkeypatch.setenv("http_proxy", "proxy.test:3128")
     monkeypatch.setenv("no_proxy", no_proxy)
     assert proxy_for(httpx.URL("http://[2001:db8::1]:8080")) is None

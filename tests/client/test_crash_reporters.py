@@ -160,7 +160,7 @@ def test_traceback_with_elastic_apm_contains_no_credential(update: Any) -> None:
 
 
 def test_traceback_of_a_failing_transport_ends_in_the_transport(update: Any) -> None:
-    """If a custom transport fails, the traceback ends in it and contains no httpx frames."""
+    """If a custom transport fails, the traceback ends in the transport and omits httpx frames."""
     error = failure_of(update, httpx.MockTransport(failing_service))
     assert traceback.extract_tb(error.__traceback__)[-1].name == "failing_service"
     check_no_frames(error, "httpx")

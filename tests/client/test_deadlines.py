@@ -1,4 +1,4 @@
-"""Tests for deadlines: `timeout` limits the entire call, and `attempt_timeout` each attempt."""
+"""Tests for deadlines: `timeout` limits a call, and `attempt_timeout` limits each attempt."""
 
 from __future__ import annotations
 
@@ -155,5 +155,5 @@ def test_connect_timeout_is_never_maybe_applied(update: Any) -> None:
                 filler.connect(listener.getsockname())
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with at_most(4), pytest.raises(errors.ApiTimeoutError) as caught:
-            update(url, timeout=2, max_retries=0)  # the connect timeout is 1.8 s
+            update(url, timeout=2, max_retries=0)  # connecting times out after 1.8 s
         assert caught.value.maybe_applied is False

@@ -60,7 +60,7 @@ def test_contract_examples_can_be_sent(update: Any, name: str) -> None:
 
 @pytest.mark.parametrize("status", DOCUMENTED)
 def test_every_documented_status_has_an_error_class(update: Any, status: int) -> None:
-    """Each documented status has its own error class, named after the HTTP reason phrase."""
+    """Each documented error status has its own error class, such as NotFoundError for 404."""
     phrase = http.HTTPStatus(status).phrase.title().replace(" ", "")
     body = {"success": False, "message": "so it is"}
     headers = {"X-Request-Id": "r-9", "Retry-After": "7"}
@@ -80,7 +80,7 @@ def test_every_documented_status_has_an_error_class(update: Any, status: int) ->
 
 @pytest.mark.parametrize("status", [204, 302, 418, 499, 502, 520, 527, 530, 599])
 def test_undocumented_status_is_unexpected(update: Any, status: int) -> None:
-    """An undocumented status raises UnexpectedStatusError; a 5xx error is also a ServerError."""
+    """An undocumented status raises UnexpectedStatusError. For a 5xx, it is also a ServerError."""
     with pytest.raises(errors.UnexpectedStatusError, match=str(status)) as caught:
         update(Service(httpx.Response(status)), name="n", max_retries=0)
     assert caught.value.status_code == status

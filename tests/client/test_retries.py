@@ -43,7 +43,7 @@ def rate_limited(*values: str) -> Service:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 520, 599])
 def test_transient_failures_are_retried(update: Any, waits: list[float], status: int) -> None:
-    """The client retries lost connections and 408, 429 or 5xx responses after random waits."""
+    """After a lost connection or a 408, 429 or 5xx, the client waits a random time and retries."""
     service = Service(httpx.Response(status), httpx.ConnectError("down"))
     assert update(service, name="n").success is True
     assert len(service.requests) == 3
@@ -79,7 +79,7 @@ def _tokyo() -> Generator[None]:
 
 @pytest.mark.usefixtures("_tokyo")
 def test_retry_after_date_without_a_zone_is_in_utc(waits: list[float]) -> None:
-    """RFC 9110 allows asctime dates in Retry-After; they are in UTC, not in the local time zone."""
+    """An asctime date in Retry-After is in UTC, not in the local time zone (RFC 9110)."""
     date = time.asctime(time.gmtime(time.time() + 20))
     blocking(rate_limited(date), max_retries=1).update_ai_llm(ID)
     assert 15 < waits[0] <= 20
@@ -173,7 +173,7 @@ def test_token_function_is_called_for_every_call() -> None:
 
 @pytest.mark.parametrize("timeout", [30, 0])
 def test_error_from_the_token_function_propagates(update: Any, timeout: float) -> None:
-    """If a request in the token function times out, its error propagates unchanged."""
+    """If the token function raises a timeout error, that error propagates unchanged."""
 
     def token() -> str:
         raise httpx.ReadTimeout("token service")

@@ -31,7 +31,7 @@ def test_environment_variables_supply_missing_arguments(monkeypatch: pytest.Monk
 
 
 def test_http_is_accepted_only_for_loopback() -> None:
-    """An http:// URL is accepted only for loopback hosts, because the token is not encrypted."""
+    """Only loopback hosts can have an http:// URL, because HTTP does not encrypt the token."""
     for host in ("host.test", "127.0.0.1.evil.test"):
         with pytest.raises(errors.ArgumentError, match="allow_http"):
             blocking(Service(), base_url=f"http://{host}")

@@ -76,7 +76,7 @@ def never_respond(connection: socket.socket, _: Request) -> None:
 
 
 class _ThreadingServer(socketserver.ThreadingTCPServer):
-    # Some tests open dozens of connections at once.
+    # A long queue, because some tests open dozens of connections at once.
     request_queue_size = 128
 
 
