@@ -21,7 +21,7 @@ Values = dict[str, Any]
 
 @dataclass
 class Job:
-    """A job whose only step is the action; `context` holds the values that its expressions use."""
+    """A job whose only step is the action; `context` holds values for its expressions."""
 
     action: Values
     folder: Path

@@ -109,7 +109,7 @@ def test_progress_in_a_log_has_one_line_per_family() -> None:
 
 
 def test_progress_in_a_terminal_shows_family_and_requests() -> None:
-    """In a terminal, the progress line shows the family and counts of promises and requests."""
+    """In a terminal, the progress line shows the family, promise count and request count."""
     file = io.StringIO()
     terminal = Console(file=file, force_terminal=True, width=100)
     progress = Progress(terminal)

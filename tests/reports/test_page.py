@@ -18,7 +18,7 @@ Open = Callable[[Verdict], Page]
 
 @pytest.fixture
 def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[BrowserContext]:
-    """Yield a browser context. The optional parameter sets its width and color scheme."""
+    """Yield a browser context; the optional parameter is its width and color scheme."""
     width, scheme = getattr(request, "param", SCREENS[0])
     with browser.new_context(
         viewport={"width": width, "height": 844},
@@ -145,7 +145,7 @@ def test_untested_promises_have_a_reason(show: Open) -> None:
 
 
 def test_accepted_deviation_shows_its_entry(show: Open) -> None:
-    """The heading counts accepted deviations; each card shows a reason, a date and a link."""
+    """The heading mentions the accepted deviation; its card shows the reason, date and link."""
     page = show(accepted())
     result = "The contract is kept except for 1 accepted deviation"
     expect(page.get_by_role("heading", level=1)).to_have_text(result)

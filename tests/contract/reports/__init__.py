@@ -1,4 +1,4 @@
-"""Renders reports from a verdict in the format that docs/verdict.schema.json describes."""
+"""Renders a verdict as reports. docs/verdict.schema.json describes the verdict's format."""
 
 import json
 from pathlib import Path

@@ -9,7 +9,7 @@ from reports.words import Verdict
 
 STYLES = {"kept": "green", "broken": "bold red", "accepted": "magenta", "not tested": "yellow"}
 
-rendering.template("verdict.txt")  # compile this template before tests/faults forks processes
+rendering.template("verdict.txt")  # cache the template; forked processes in tests/faults reuse it
 
 
 def report(verdict: Verdict, console: Console, reports: str = "") -> None:

@@ -5,7 +5,7 @@ from reports.words import Finding, Verdict
 
 
 def annotations(verdict: Verdict) -> str:
-    """Return errors for findings that fail the run, and warnings or notices for the others."""
+    """Return a workflow command for each finding; only findings that fail the run are errors."""
     verdict = words.readable(verdict)
     commands = []
     if verdict["result"] == "no verdict":

@@ -24,7 +24,7 @@ def template(name: str) -> jinja2.Template:
     """Return the compiled template, cached because compiling takes longer than rendering."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=name.endswith((".html", ".xml")),  # the other templates use filters
+        autoescape=name.endswith((".html", ".xml")),  # other templates call a filter to escape text
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -40,7 +40,7 @@ def render(name: str, verdict: Verdict, **context: Any) -> str:
 
 
 def page(verdict: Verdict) -> str:
-    """Return the HTML report. Its Content-Security-Policy allows only its own style and script."""
+    """Return the HTML report, whose Content-Security-Policy blocks injected styles and scripts."""
     style = (FOLDER / "page.css").read_text("utf-8")
     script = (FOLDER / "page.js").read_text("utf-8")
     policy = (
@@ -83,7 +83,7 @@ def block(text: str) -> str:
 
 
 def _fence(text: str, shortest: int) -> str:
-    """Return a run of at least `shortest` backticks that does not occur in the text."""
+    """Return a sequence of at least `shortest` backticks that does not occur in the text."""
     fence = "`" * shortest
     while fence in text:
         fence += "`"

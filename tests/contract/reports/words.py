@@ -25,8 +25,7 @@ def map_strings(value: Any, function: Callable[[str], str]) -> Any:
 def readable(verdict: Verdict) -> Verdict:
     """Return the verdict with invisible characters in its strings escaped.
 
-    The backend may send terminal escape sequences, which must not take effect, and characters that
-    XML does not allow.
+    Otherwise, text from the backend could control the terminal or make the XML invalid.
     """
     escaped: Verdict = map_strings(verdict, _escape_invisible)
     return escaped
@@ -66,7 +65,7 @@ def headline(verdict: Verdict) -> str:
 
 
 def tone(verdict: Verdict) -> str:
-    """Return the outcome whose color the reports use for the result."""
+    """Return the outcome whose color represents the result in the reports."""
     if verdict["exit_status"] == 2:
         return "not tested"
     if verdict["exit_status"] == 1:
@@ -99,7 +98,7 @@ def summary(verdict: Verdict) -> str:
 
 
 def explanation(verdict: Verdict) -> list[str]:
-    """Return the remedy, preceded by the reason unless `summary` already contains the reason."""
+    """Return the reason and the remedy, but omit a reason that `summary` already contains."""
     reason = "" if verdict["result"] == "no verdict" else verdict["reason"]
     return list(filter(None, (reason, verdict["cure"])))
 
@@ -131,12 +130,12 @@ def grouped(promises: Iterable[Promise], key: str) -> dict[str, list[Promise]]:
 
 
 def clause_reference(finding: Finding) -> str:
-    """Return the clause id with its source and its line in openapi.yaml."""
+    """Return the clause's id, source and line number in openapi.yaml."""
     clause = finding["clause"]
     return f"{clause['id']} ({clause['source']}), openapi.yaml line {clause['line']}"
 
 
 def run_facts(verdict: Verdict) -> str:
-    """Return the run's number of requests, duration and seed."""
+    """Return the number of requests, the duration and the seed of the run."""
     requests = plural(verdict["requests"], "request")
     return f"{requests} in {verdict['seconds']:.1f} s, seed {verdict['seed']}"
