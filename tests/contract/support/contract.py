@@ -55,7 +55,7 @@ SOURCES = (*options.SOURCES, "open")
 
 @dataclass(frozen=True)
 class Clause:
-    """One rule of the contract, as listed in `x-clauses`."""
+    """A rule from the contract's `x-clauses` list."""
 
     id: str
     source: str

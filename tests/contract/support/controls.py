@@ -43,7 +43,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
             raise _unreachable(backend, exchange)
         exchanges.append(exchange)
         is_endpoint |= _is_from_endpoint(exchange)
-        if exchange.succeeded:  # a 2xx can only come from the endpoint
+        if exchange.succeeded:  # a proxy would not return a 2xx
             backend.shape.learn(exchange)
     if not is_endpoint:
         raise _setup_error(backend, exchanges[-1])
@@ -51,7 +51,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
 
 
 def check_sibling(backend: Backend) -> None:
-    """Raise `NoVerdictError` if the sibling configuration does not exist or may not be updated."""
+    """Raise `NoVerdictError` if the sibling configuration is missing or cannot be updated."""
     id = backend.given.get(SIBLING_ID)
     if id:
         status = backend.exchange(backend.control(values.GOOD, id=id)).status

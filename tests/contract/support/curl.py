@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from support.exchange import Request
 
-LONGEST_BODY = 2000  # bytes; curl reads longer bodies from files
+LONGEST_BODY = 2000  # in bytes; curl reads longer bodies from files
 HTML_UNSAFE = "\"&'+<>`"  # characters that many JSON serializers escape
-LEAST = 4  # characters; shorter texts are not redacted because they reveal too little of a token
+LEAST = 4  # in characters; shorter texts reveal too little to require redaction
 
 
 def encodings_of(token: str) -> dict[str, str]:
@@ -28,7 +28,7 @@ def encodings_of(token: str) -> dict[str, str]:
 
 
 def _escaped_json(token: str) -> Iterator[str]:
-    r"""Yield JSON forms of a token that use \uXXXX for all characters or those in HTML_UNSAFE."""
+    r"""Yield the token as JSON, with all characters or only HTML_UNSAFE escaped as \uXXXX."""
     for digits in ("04x", "04X"):
         escapes = {code: f"\\u{code:{digits}}" for code in range(33, 127)}
         yield token.translate(escapes)
@@ -80,7 +80,7 @@ def needs_file(request: Request) -> bool:
     body = request.body
     text = body.decode(errors="replace")
     can_be_pasted = text.isprintable() and text.encode() == body
-    is_file_name = body.startswith(b"@")  # curl would treat the body as a file name
+    is_file_name = body.startswith(b"@")  # curl treats text after `@` as a file name
     return len(body) > LONGEST_BODY or is_file_name or not can_be_pasted
 
 
@@ -94,7 +94,7 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
         words.append("--globoff")
     words.append(redactor.quote(url))
     for name, value in request.headers:
-        # A semicolon makes curl send an empty header.
+        # If a semicolon follows the name, curl sends a header with an empty value.
         header = redactor.quote(f"{name}: {value}" if value else f"{name};")
         if not value.isascii():
             header = f'"$(printf %s {header} | iconv -f utf-8 -t latin1)"'

@@ -9,7 +9,7 @@ from typing import Any, Self
 from support.rule import Rule
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-LONGEST_PAUSE = 10.0  # seconds; the limit applies even if Retry-After asks for more
+LONGEST_PAUSE = 10.0  # in seconds, even if Retry-After is longer
 
 
 @dataclass(eq=False)
@@ -48,12 +48,12 @@ class Request:
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
     chunks: tuple[bytes, ...] | None = None
-    user: Rule  # what the contract says about the sender
-    place: Rule  # what the contract says about the addressed configuration
-    id: str = ""  # set only if the tests may update the configuration
+    user: Rule  # the rule for requests by this user
+    place: Rule  # the rule for requests to this configuration
+    id: str = ""  # empty if the tests must not update the configuration
     words: str = ""  # additional description
     on_new_connection: bool = False
-    earlier: "tuple[Request, ...]" = ()  # requests that the reports' curl commands send first
+    earlier: "tuple[Request, ...]" = ()  # to reproduce the response, send these first
 
     def header(self, name: str) -> str | None:
         """Return the value of the header, or None."""
@@ -90,7 +90,7 @@ class Exchange:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     failure: str = ""
-    never_sent: bool = False  # no connection was established
+    never_sent: bool = False  # whether connecting failed
     timed_out: bool = False
 
     @property
@@ -138,4 +138,4 @@ class Exchange:
             asked = float(self.header("Retry-After") or "")
         except ValueError:
             asked = default
-        return min(max(0.0, asked), LONGEST_PAUSE)  # 0 if `asked` is NaN
+        return min(max(0.0, asked), LONGEST_PAUSE)  # the result is 0 if `asked` is NaN

@@ -15,8 +15,8 @@ from support.exchange import Request
 from support.rule import Rule, describe
 
 REFUSALS = frozenset(range(300, 500))
-LARGE_BODY = 65536  # bytes; some servers do not accept larger bodies
-LONGEST_NUMBER = 100  # digits; Python refuses to parse more than 4,300
+LARGE_BODY = 65536  # in bytes; some servers do not accept larger bodies
+LONGEST_NUMBER = 100  # in digits; Python refuses to parse more than 4,300
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UNREADABLE = frozenset({400, 413, 415})
@@ -34,7 +34,7 @@ class Expectation:
     """What the contract requires for a request: the rule for its response, and related rules."""
 
     rule: Rule
-    access: Rule | None  # the access rule that a 2xx would break, if any
+    access: Rule | None  # the access rule that a 2xx would violate, if any
     reasons: list[Rule]  # other reasons to refuse the request
 
 
@@ -238,7 +238,7 @@ def _syntax_error(body: bytes, error: str) -> Rule:
 
 
 def _parse(text: str, ambiguities: list[Rule]) -> Any:
-    """Parse JSON; add a rule for each construct whose handling RFC 8259 leaves to the parser."""
+    """Parse JSON; add a rule for each construct that parsers are free to accept or reject."""
 
     def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)

@@ -37,7 +37,7 @@ Accepted = dict[str, str]  # the reason, link and date of an accepted finding
 
 @dataclass
 class Finding:
-    """One way in which the backend breaks a clause, with up to three examples."""
+    """One way in which the backend violates a clause, with up to three examples."""
 
     breach: Breach
     finder: str  # the promise whose test found it first
@@ -53,7 +53,7 @@ class Finding:
 
     @property
     def clause(self) -> contract.Clause:
-        """The clause that the backend breaks."""
+        """The clause that the backend violates."""
         return contract.CLAUSES[self.breach.clause]
 
     @property
@@ -74,7 +74,7 @@ class Finding:
         """Add the exchange as an example; keep only the shortest examples, sorted by length."""
         without_details = sent.partition("; ")[0]
         if without_details != sent and without_details in self.examples:
-            return  # a request without these details fails too, so they are not the cause
+            return  # the request also fails without these details, so they are not the cause
         known = self.examples.setdefault(sent, exchange)
         if exchange.request.size < known.request.size:
             self.examples[sent] = exchange
@@ -177,7 +177,7 @@ def _check_id(id: str) -> None:
 
 
 def _names_of(url: str) -> set[str]:
-    """Return the keys for the backend in a deviations file; a default port may be omitted."""
+    """Return the backend's keys in a deviations file. The port is optional if it is the default."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     usual = PORTS.get(parts.scheme)
@@ -187,7 +187,7 @@ def _names_of(url: str) -> set[str]:
 
 
 def write_deviations(file: Path, url: str, findings: Iterable[Finding]) -> None:
-    """Write an entry for each finding that can be accepted; new entries have fields to fill in."""
+    """Write an entry for each finding that can be accepted; new ones have no reason yet."""
     host = max(_names_of(url), key=len)  # prefer the key that includes the port
     empty = dict.fromkeys(REASONS, "")
     entries: list[Accepted] = []

@@ -16,9 +16,9 @@ from urllib.parse import quote
 from support import contract
 from support.exchange import Exchange, Request
 
-SHORTEST = 8  # ignore credentials with fewer characters, which a response may contain by chance
+SHORTEST = 8  # ignore shorter credentials, which a response may contain by chance
 CANARY = re.compile("Canary[A-Za-z0-9]{26}")
-SHORTEST_PART = 5  # a masked part: four characters of a canary and one mask character
+SHORTEST_PART = 5  # a leak can be as short as four characters and a mask character
 URL_SAFE = str.maketrans("+/", "-_")
 MASKS = "*.…•xX-_#"  # characters that backends use to mask the rest of a credential
 HASHES = ("md5", "sha1", "sha256", "sha512")
@@ -36,7 +36,7 @@ class Credentials:
     def __init__(self) -> None:
         """Start with no known canaries."""
         self._known: set[str] = set()
-        # Parts of canaries with their encodings, grouped by the first characters of each part.
+        # Maps the start of each canary part to the parts with that start and their encodings.
         self._parts: dict[str, dict[str, str]] = {}
         self._harmless: set[str] = set()  # response lines that contain no part of a canary
 
@@ -81,7 +81,7 @@ class Credentials:
 
 def _own_credential_in(request: Request, response: str) -> str | None:
     fields = request.text_fields
-    # A response may contain the id, the name, and any text from the contract.
+    # A backend is allowed to return the id, the name, and any text from the contract.
     harmless = f"{contract.TEXT} {request.target} {fields.get('name', '')}"
     token = (request.header("Authorization") or "").partition(" ")[2]
     credentials = [token, *(fields.get(name, "") for name in contract.CREDENTIALS)]
@@ -144,7 +144,7 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _base64(octets: bytes) -> Iterator[str]:
-    """Yield the octets as they appear in a longer text that was base64-encoded once or twice."""
+    """Yield the Base64 forms of the octets inside longer data that was encoded once or twice."""
     for lead in range(3):
         once = base64.b64encode(b"x" * lead + octets)[4:-4]
         yield once.decode()
@@ -153,9 +153,9 @@ def _base64(octets: bytes) -> Iterator[str]:
 
 
 def internals(exchange: Exchange) -> str | None:
-    """Return internal text from an error response, or a request value repeated in a 500 response.
+    """Return internal text, such as a stack trace or file path, from an error response.
 
-    Internal text looks like a stack trace, an SQL query or a file path.
+    If a 500 response contains a value from the request, return that value.
     """
     if exchange.status < 400:
         return None

@@ -82,7 +82,7 @@ class Follower:
         self._done = 0
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """With `--again`, keep only tests that had findings."""
+        """With `--again`, keep only tests that had findings in the earlier run."""
         if self.run.earlier:
             items[:] = [item for item in items if item.name in self.run.earlier]
 
@@ -112,7 +112,7 @@ class Follower:
         return result
 
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
-        """Seed the random generator for the test, and update the progress display."""
+        """Seed the random number generator, and update the progress display."""
         values.RANDOM.seed(f"{self.run.option.seed} {item.name}")
         promises = self.run.promises
         requests = self.run.backend.statuses.total()
@@ -161,14 +161,14 @@ class Follower:
             self._end(f"{TEST_ERROR}: {name}: {type(error).__name__}: {error}", REPORT_IT)
 
     def _end(self, reason: str, cure: str = "") -> None:
-        """Record why the run ends without a verdict, unless another reason was recorded before."""
+        """Record why the run ends without a verdict, unless a reason has already been recorded."""
         redact = self.run.backend.redactor.redact
         if not self.run.no_verdict:
             self.run.no_verdict = NoVerdictError(redact(reason), redact(cure))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """End the run without a verdict if the user interrupted it."""
-        exits = (pytest.Session.Interrupted, pytest.exit.Exception)  # raised by pytest itself
+        exits = (pytest.Session.Interrupted, pytest.exit.Exception)  # not caused by the user
         if not isinstance(excinfo.value, exits):
             self._end("interrupted")
 

@@ -68,7 +68,7 @@ class Promise:
     requests: int = 0
     passed: int = 0  # number of exchanges that satisfied all rules
     skipped: str = ""  # the reason why the promise was not tested
-    hiding: set[str] = field(default_factory=set)  # ids of findings after which checks were skipped
+    hiding: set[str] = field(default_factory=set)  # ids of findings that prevented other checks
     broken_since: float | None = None
     is_cut_short: bool = False  # whether some requests were not sent because of a finding
     prepared: Request | None = None  # the request that `prepare` sent last
@@ -103,9 +103,9 @@ class Promise:
         return self.backend.given[variable]
 
     def need_unique_names(self) -> str:
-        """Return the sibling's id; skip the test if names need not be unique.
+        """Return the sibling's id; skip the test if the backend accepts duplicate names.
 
-        Without unique names, no response can show that a name has changed.
+        On such a backend, no response can show that a name has changed.
         """
         sibling = self.need(SIBLING_ID)
         body = values.fresh()
@@ -157,7 +157,7 @@ class Promise:
         return tuple(recent[-1:])
 
     def send_renamed(self, request: Request) -> Exchange | None:
-        """Send the request as `send` does, but retry with a new name if the name may be taken."""
+        """Send the request like `send`; after a possible name conflict, retry with a new name."""
         if not self.is_wanted(request):
             return None
         exchange = self.exchange(request)
@@ -235,9 +235,9 @@ class Promise:
         return hides
 
     def _confirmed(self, breach: Breach, exchange: Exchange, expectation: Expectation) -> Breach:
-        """Return the breach; if it would be a new finding, first repeat the failed request.
+        """Repeat the failed request if the breach is new; return the breach to report.
 
-        Return a different breach if the backend has crashed or if the failure does not recur.
+        If the backend has crashed or the failure does not recur, the returned breach says so.
         """
         findings = self.run.findings
         is_known = findings.id_of(breach) in findings or not findings.is_selected(breach.clause)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 # Rules about missing authentication. Their findings always fail the run and cannot be accepted.
 NO_AUTHENTICATION = ("authentication/no-token", "authentication/unknown-token")
 
-ACCEPTED = ": the update was accepted"  # added to the status in reports if a refusal was expected
+ACCEPTED = ": the update was accepted"  # follows the status if a refusal was expected
 LONGEST = 60  # describe longer values only by their length
 
 
@@ -20,7 +20,7 @@ def id_of(*parts: str) -> str:
 def describe(value: object) -> str:
     """Return the value as JSON on one line; describe a long value only by its length.
 
-    The value is never truncated, because the redactor would not recognize a part of a token.
+    The value is never truncated, because the redactor cannot recognize a truncated token.
     """
     try:
         text = json.dumps(value)

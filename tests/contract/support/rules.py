@@ -1,4 +1,4 @@
-"""Checks each exchange, starting with whether a response arrived and ending with its status.
+"""Checks each exchange: first whether a response arrived, and last the response's status.
 
 In general, only the first rule that an exchange breaks is reported. However, the rules about
 access, credentials and internal details are always checked.
@@ -22,7 +22,7 @@ OWN_NAME = Rule(
     "unique-names", "free", "the configuration's own name", {200}, depends_on_earlier=True
 )
 
-# If a clause has a finding of one of these kinds, its other findings have the same cause.
+# A finding of one of these kinds explains all other findings for the same clause.
 BROADER_KINDS = {
     "authentication": ("no-token", "unknown-token"),
     "unauthorized": ("no-token", "unknown-token"),
@@ -63,7 +63,7 @@ class Shape:
             return True
         if "json" in exchange.media_type or exchange.succeeded:
             return False
-        if exchange.status in (401, 404, 500):  # JSON, whichever server sends them
+        if exchange.status in (401, 404, 500):  # must be JSON, even from a proxy
             return False
         if PROXY_PAGE.search(exchange.text):
             return True
@@ -162,7 +162,7 @@ def _cause_of_server_error(exchange: Exchange, expectation: Expectation) -> Rule
     if rule.must_succeed and max(text, default="") > "\uffff":
         return Rule("update", "astral", "a value with a character beyond U+FFFF")
     causes = [*expectation.reasons, rule]
-    for cause in causes:  # if a rule about parsing the body applies, blame that rule
+    for cause in causes:  # a rule about parsing the body is the likely cause
         if cause.clause in ("unreadable-body", "json-open") or cause.kind.startswith("empty"):
             return replace(cause, clause="unreadable-body", kind="server-error")
     return causes[0]
@@ -175,7 +175,7 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     if rule.clause == "unauthorized" and _reveals_something(exchange, expectation):
         rule = replace(rule, clause="order")
     if rule.clause == "update" and user.kind == "ADMIN" and exchange.status in (401, 403, 404):
-        # WRITE access is enough for the update, so attribute the refusal to the ADMIN access.
+        # WRITE access is enough for the update, so only the ADMIN access explains the refusal.
         rule = replace(rule, clause="access-levels", kind=user.kind)
     got = exchange.got
     if exchange.succeeded and expectation.reasons and user.statuses != {401}:

@@ -26,7 +26,7 @@ INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{"
 
 RANDOM = random.Random()  # noqa: S311 - not used for secrets; seeded for each promise
 
-# Every 64th printable Unicode character, which includes characters from every modern script.
+# Every 64th printable Unicode character. Every modern script is represented.
 LETTERS = "".join(filter(str.isprintable, map(chr, range(0x21, 0x20000, 0x40))))
 URL = "https://api.example.com/"
 LOCK = "\U0001f510"  # a character outside the Basic Multilingual Plane
@@ -67,7 +67,7 @@ def single_fields(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def with_bodies(*bodies: Any) -> list[dict[str, Any]]:
-    """Return arguments for one request per body."""
+    """For each body, return the arguments of a request with that body."""
     return [{"body": body} for body in bodies]
 
 
@@ -79,7 +79,7 @@ def expand(name: str, word: str) -> list[str]:
 def unusual(field: str) -> list[Any]:
     """Return unusual valid values for a field.
 
-    For an enumeration, every ordered pair of members occurs as neighbors.
+    For an enumeration, each member appears directly after every member, including itself.
     """
     members = contract.PROPERTIES[field].get("enum")
     if members:
@@ -104,7 +104,7 @@ def of_length(field: str, length: int) -> str:
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
-    """Yield the kinds so that every ordered pair, even of equal kinds, occurs as neighbors."""
+    """Yield a sequence in which each kind appears directly after every kind, including itself."""
     for first in range(len(kinds)):
         yield kinds[first]
         for second in range(first + 1, len(kinds)):

@@ -19,7 +19,7 @@ NOT_SHOWN_BY_HTTP = [
     "`key` and `secret` are encrypted before they are stored",
     "old values of `key` and `secret` are securely replaced",
 ]
-LONGEST_BODY = 2000  # characters; longer response bodies are truncated
+LONGEST_BODY = 2000  # in characters; longer response bodies are truncated
 SEVERITIES = ("broken", "accepted", "note")
 
 Document = dict[str, Any]
@@ -100,7 +100,7 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
 
 
 def _promise(run: Run, promise: Promise) -> Document:
-    """Return the promise's entry, with the findings that break it and those that its test found."""
+    """Return the promise's entry in the verdict."""
     name = promise.name
     ids: list[str] = []
     severities: set[str] = set()

@@ -1,4 +1,4 @@
-"""Raw HTTP/1.1: sends request targets and headers unchanged, on one connection per thread."""
+"""An HTTP/1.1 client that sends targets and headers unchanged, on one connection per thread."""
 
 import http.client
 import socket
@@ -83,7 +83,7 @@ class Wire:
         connection.putheader("Host", self._url.netloc)
         for name, value in request.headers:
             connection.putheader(name, value.encode("latin-1", errors="replace"))
-        # A server may respond and close the connection before it has read the whole body.
+        # The server may have responded and closed the connection before reading the whole body.
         with suppress(BrokenPipeError, ConnectionResetError):
             if request.chunks is None:
                 connection.endheaders(request.body)
@@ -97,7 +97,7 @@ def _interrupt(connection: Connection) -> None:
 
 
 def _acknowledge_at_once(connection: Connection) -> None:
-    """Disable delayed TCP acknowledgments for the next segment on Linux.
+    """On Linux, disable delayed TCP acknowledgments for the next segment.
 
     A server that sends headers and body separately may wait until the headers are acknowledged,
     which would add 40 ms to each of its responses.
