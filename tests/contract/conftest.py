@@ -125,7 +125,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Generator[Run]:
-    """Send the control requests and yield the run; reset the configuration afterward."""
+    """Send the control requests and yield the run. At the end, restore the example values."""
     run = request.config.stash[RUN]
     backend = run.backend
     values.RANDOM.seed(f"{run.option.seed} controls")
@@ -136,7 +136,7 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
     _send_refusals(run)
     yield run
     rest = dict(contract.EVERYTHING)
-    # Send the name separately and last, because the update fails if the name is taken.
+    # Send the name in a separate update, which fails if another configuration has the name.
     name = rest.pop("name")
     for body in (rest, {"name": name}):
         backend.send(backend.control(body))

@@ -13,7 +13,7 @@ from support.rules import OWN_NAME, PLAIN
 def test_member_may_update(promise: Promise, token: str) -> None:
     """A member with this access level can update every configuration in the workspace."""
     promise.need(token)
-    for control in promise.run.controls[1:]:  # test_time.py checks the first control request
+    for control in promise.run.controls[1:]:  # test_time.py checks controls[0]
         promise.check(control, PLAIN)
     name = values.fresh()
     promise.prepare(body=name)

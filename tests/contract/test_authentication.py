@@ -128,7 +128,7 @@ def test_token_elsewhere_answers_401(promise: Promise) -> None:
 
 
 def test_no_header_replaces_a_token(promise: Promise) -> None:
-    """No header that a proxy, browser or developer may set is accepted instead of a token."""
+    """Headers that proxies, browsers or developers set are not accepted in place of a token."""
     for name, value in values.DATA["TRUSTED_HEADERS"].items():
         user = bad_token("trusted-header", f"without a token, with `{name}: {value}`")
         for authorization in ((), (WRONG,)):

@@ -41,7 +41,7 @@ def similar_ids(id: str) -> Iterator[str]:
 
 
 def is_of_another(exchange: Exchange, other: str, id: str) -> bool:
-    """Return whether ids are sequential and the request updated the other id's configuration."""
+    """Return whether ids are sequential and the request updated the configuration `other`."""
     if not exchange.succeeded or exchange.field("aiLlmId") != other:
         return False
     counts_up = len(other) == len(id) and other[:-2] == id[:-2] and other[-2:].isalnum()

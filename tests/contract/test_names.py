@@ -1,7 +1,7 @@
 """Names and effects: name conflicts are the only visible effects of updates.
 
-No operation in the contract returns a configuration. But names are unique in a workspace, so the
-tests can find out whether a configuration has a name by trying to give that name to another one.
+No operation in the contract returns a configuration. However, names are unique in a workspace. To
+find out whether a configuration has a certain name, the tests try to give that name to another one.
 """
 
 import json
@@ -80,7 +80,7 @@ def test_name_that_was_given_up_is_free(promise: Promise) -> None:
     exchange = promise.ask(GIVEN_UP, id=sibling, body=body)
     if exchange and exchange.succeeded:
         promise.ask(TAKEN, body=body)
-    # Release the name again, because a run with the same seed reuses it.
+    # Release the name, because another run with the same seed would use it again.
     promise.prepare(id=sibling, body=values.fresh())
 
 
@@ -126,7 +126,7 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
     is_kept = True
     for parts in refused:
         exchange = promise.ask(**{"body": other, **parts})
-        if exchange is None or exchange.succeeded:  # another promise reports this success
+        if exchange is None or exchange.succeeded:  # another test reports this success
             promise.prepare(body=kept)
             continue
         shown = promise.ask(REFUSED, id=sibling, body=other)
@@ -167,7 +167,7 @@ def test_other_method_does_not_rename(promise: Promise) -> None:
     for method in ("GET", "HEAD", "OPTIONS", "POST", "PATCH"):
         name = values.fresh()
         exchange = promise.exchange(promise.request(method=method, body=name))
-        if exchange.succeeded and method in ("POST", "PATCH"):  # another promise reports this
+        if exchange.succeeded and method in ("POST", "PATCH"):  # another test reports this success
             continue
         words = f"a name that was sent with `{method}`" + ELSEWHERE
         rule = effect("other-methods", f"{method}-renamed", words, 200)

@@ -38,7 +38,7 @@ def request_of(promise: Promise, step: Step) -> Request:
 
 
 def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
-    """Return the status that each step gets on a new connection, after a valid request."""
+    """Send each step on a new connection, after a valid request; return the steps' statuses."""
     statuses: dict[str, int] = {}
     for step in steps:
         promise.prepare(body={})
@@ -52,7 +52,7 @@ def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
 
 
 def rule_of_isolated(status: int, request: Request, kind: str, when: str) -> Rule:
-    """Return a rule that requires the status that the request got when it was sent alone."""
+    """Return a rule that requires this status, which the request got when it was sent alone."""
     words = f"{expectation_of(request).rule.words}, {when}"
     return Rule("alone", kind, words, {status}, depends_on_earlier=True)
 
