@@ -1,4 +1,4 @@
-"""A FastAPI backend that keeps the contract."""
+"""A FastAPI backend that conforms to the contract."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -48,7 +48,7 @@ def create_app(store: Store) -> FastAPI:
         request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
         response = await call_next(request)
-        del response.headers["Content-Length"]  # makes uvicorn send the body in chunks
+        del response.headers["Content-Length"]  # makes uvicorn send a chunked response
         return response
 
     @app.put("/ai/llm/{id}")

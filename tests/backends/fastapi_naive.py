@@ -1,4 +1,4 @@
-"""A FastAPI backend in the style of the FastAPI tutorial. It knows only the fields and types."""
+"""A FastAPI backend in the tutorial's style, which validates only the types of known fields."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""A Flask backend that keeps the contract; it also supports GET and DELETE."""
+"""A Flask backend that conforms to the contract and also supports GET and DELETE."""
 
 from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -15,7 +15,7 @@ api = Blueprint("api", __name__)
 def create_app(store: Store) -> Flask:
     """Return an application that keeps its data in this store."""
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY + 1  # lets `update` detect larger bodies
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY + 1  # a truncated body is still too large
     app.config["STORE"] = store
     app.url_map.merge_slashes = False
     app.register_blueprint(api)

@@ -20,7 +20,7 @@ FASTAPI = {"fastapi_naive": fastapi_naive.create_app, "fastapi_fixed": fastapi_f
 
 @contextmanager
 def serving(name: str, store: Store, certificate: Path | None = None) -> Generator[str]:
-    """Serve the backend and yield its URL. With a `certificate`, serve a FastAPI app over TLS."""
+    """Serve the backend and yield its URL. Only FastAPI backends support a `certificate`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         if name in FASTAPI:
             stop = _start_uvicorn(FASTAPI[name](store), listener, certificate)

@@ -104,7 +104,7 @@ class _SlowHandler(socketserver.StreamRequestHandler):
 
 
 def test_timeout_limits_a_response_that_arrives_byte_by_byte() -> None:
-    """A response that keeps arriving is interrupted after `--timeout` seconds."""
+    """A response times out after `--timeout` seconds even if bytes keep arriving."""
     with serving_tcp(_SlowHandler) as url:
         started = time.monotonic()
         result = run_with_url(url, VARIABLES, "--timeout", "0.5", promises="test_member")
@@ -125,7 +125,7 @@ class _ResetHandler(socketserver.BaseRequestHandler):
 
 
 def test_reset_during_a_response_leaves_no_socket_open(recwarn: pytest.WarningsRecorder) -> None:
-    """A reset leaves no socket open; otherwise, a run would end with a ResourceWarning."""
+    """A reset leaves no socket open, so the run does not end with a ResourceWarning."""
     with serving_tcp(_ResetHandler) as url:
         request = Request(target="/", headers=(), user=NOBODY, place=OWN)
         assert not Wire(url, timeout=4).send(request).succeeded
