@@ -21,7 +21,7 @@ from tests.faults.changes import (
 )
 from tests.faults.messages import Answer, Request, accepted, refused
 
-# For each of these kinds of updates and each unauthorized role, one fault accepts the update.
+# For each action and each unauthorized role, one fault allows the role to perform the action.
 ACTIONS: dict[str, Condition] = {
     "send_an_empty_update": lambda body: body == b"{}",
     "change_the_name": lambda names: names == ["name"],

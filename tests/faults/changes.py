@@ -5,7 +5,7 @@ from typing import NamedTuple
 from tests.faults.backend import Change, call
 from tests.faults.messages import Answer, Request, accepted, refused
 
-# A function with the parameters of a change. It returns whether to apply the change.
+# A function with the same parameters as a change. It returns whether to apply the change.
 Condition = Change
 
 

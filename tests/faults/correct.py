@@ -87,7 +87,7 @@ def options_returns_cors_headers_without_allow(method: str, answer: Answer) -> N
 
 
 def endpoints_are_parsed_leniently(request: Request) -> None:
-    """Accept asterisks in the host and, like browsers, backslashes instead of slashes."""
+    """Accept asterisks in the host. Accept backslashes in place of slashes, as browsers do."""
     endpoint = request.endpoint
     if re.fullmatch(r"https?://[\w.*-]*\*[\w.*-]*(?:/[!-~]*)?", endpoint):
         request.set_fields(endpoint=endpoint.replace("*", "x"))

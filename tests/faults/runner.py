@@ -20,7 +20,7 @@ CONTRACT_TESTS = Path(__file__).parents[1] / "contract"
 
 @dataclass(eq=False)
 class RunResult:
-    """The result of a contract test run, and the pytest plugin that receives its verdict."""
+    """The result of a contract test run. As a pytest plugin, it receives the run's verdict."""
 
     status: int = NO_VERDICT
     output: str = ""

@@ -47,7 +47,7 @@ def run_with_faults(faults: tuple[str, ...], *options: str, promises: str = "") 
 
 @pytest.mark.parametrize("faults", SEVERAL_FAULTS, ids="-".join)
 def test_findings_identify_the_broken_clause(faults: tuple[str, ...]) -> None:
-    """For each fault, a run reports one or two findings, and only for the broken clause."""
+    """For each fault, a run reports one or two findings, all for the broken clause."""
     result = run_with_faults(faults, "--max-examples", "5")
     found = Counter((finding["clause"]["id"], finding["source"]) for finding in result.findings)
     assert {*found} == {BROKEN_CLAUSES[fault] for fault in faults}, result.output
@@ -64,7 +64,7 @@ def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
 
 
 def test_promise_that_is_cut_short_is_not_kept() -> None:
-    """A promise counts as not tested if a finding for another promise cuts its test short."""
+    """A promise is not tested if its test is cut short by a finding for another promise."""
     promises = "test_unreadable_body or test_valid_request_works or credentials or internals"
     result = run_with_faults(
         ("malformed_json_returns_500",), "--rate-limit", "25", promises=promises

@@ -32,7 +32,7 @@ def test_backend_may_answer_an_upper_case_uuid_in_lower_case() -> None:
 
 
 def test_every_promise_has_its_own_fault() -> None:
-    """For every promise, at least one fault is defined to break only that promise."""
+    """Every promise has at least one fault whose `promises` expression selects no other one."""
     promises = selected_promises("")
     covered: set[str] = set()
     for name, fault in FAULTS.items():
