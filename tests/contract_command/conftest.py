@@ -53,7 +53,7 @@ def command(root: Path, reports: Path, tmp_path: Path) -> Contract:
 
 @pytest.fixture
 def contract(reports: Path) -> Contract:
-    """Return a function that runs the contract tests in this process, which avoids slow imports."""
+    """Return a function that runs the contract tests in this process to avoid slow imports."""
 
     def run(*options: str, url: str, **variables: str) -> RunResult:
         result = run_with_url(url, variables, *options, "--report-dir", str(reports))

@@ -1,4 +1,4 @@
-"""Serve a mock that crashes if a request has no body or no token, as the argument specifies."""
+"""Serve a mock that crashes if a request lacks the part named by the argument: body or token."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from flashback_mock.http import messages
 
 
 def crash(handler: messages.Handler) -> messages.Handler:
-    """Return a handler that ends the process if a request has no body or no token."""
+    """Return a handler that ends the process if the specified part of a request is missing."""
 
     async def handle(request: messages.Request) -> messages.Answer:
         part = request.body if sys.argv[1] == "body" else request.headers.get("Authorization")

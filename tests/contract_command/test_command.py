@@ -25,7 +25,7 @@ TOKEN = "token-of-a-live-backend-91c4"
 def test_mock_keeps_the_contract(
     command: Contract, schema: jsonschema_rs.Draft202012Validator
 ) -> None:
-    """The mock keeps every promise, and the run ignores unrelated environment variables."""
+    """A run against the mock has no findings and ignores unrelated environment variables."""
     others = {"FLASHBACK_BASE_URL": "http://x", "PYTEST_ADDOPTS": "--collect-only"}
     result = command("--max-examples", "30", FLASHBACK_TOKEN=TOKEN, **others)
     assert result.status == 0, result.output
@@ -131,7 +131,7 @@ def test_invalid_options_are_rejected(
 def test_run_that_cannot_start_has_no_verdict(
     command: Contract, promises: str, tokens: dict[str, str], hint: str
 ) -> None:
-    """If a token is invalid or no test is selected, the status is 2 and no token is shown."""
+    """With an invalid token or no selected test, a run exits with status 2 and shows no token."""
     result = command("--backend-url", "http://127.0.0.1:1", "-k", promises, **tokens)
     assert result.status == 2
     assert hint in result.output
@@ -285,7 +285,7 @@ def test_crash_is_a_finding(contract: Contract, missing: str, id: str) -> None:
 
 
 def test_header_without_effect_is_not_an_example(contract: Contract, backend: Backend) -> None:
-    """If a reader's update is accepted with or without a header, the example omits the header."""
+    """If a forbidden update succeeds even without a header, the example omits the header."""
 
     def accept_readers(request: Request) -> None:
         if request.role == "reader":

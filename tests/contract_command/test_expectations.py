@@ -84,7 +84,7 @@ def test_backend_may_refuse_a_query() -> None:
 
 
 def test_backend_may_check_in_any_order_after_the_token() -> None:
-    """A backend may check some rules before it checks the token, and others later in any order."""
+    """A backend may check some rules before the token, and the others afterward in any order."""
     without_token = expectation_of(request({"name": ""}, user=NOBODY, place=UNKNOWN))
     unparsed = expectation_of(request(b"{", user=NOBODY))
     reader = expectation_of(request({"name": ""}, user=USERS[READER]))
