@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from .control.mock import Mock
 from .http.guard import Guard
 
-# The maximum number of tokens, and of configurations, that the banner lists.
+# The banner lists at most this many tokens, and at most this many configurations.
 # If nothing reads standard output, a longer banner could fill the pipe and block the mock.
 LISTED = 20
 
@@ -43,7 +43,7 @@ def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> st
 
 
 def _addresses(url: str, guard: Guard | None, *, is_local: bool) -> list[str]:
-    """Return lines that show the web page's URL, and the mock's URL for other machines."""
+    """Return lines with the web page's URL and the URL at which other machines reach the mock."""
     if guard or is_local:
         link = f"{url}/__admin/login/{guard.session}" if guard else url
         lines = ["Web page with the request log and planned answers", f"  {link}"]

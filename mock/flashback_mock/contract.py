@@ -9,9 +9,11 @@ import yaml
 Json = dict[str, Any]
 
 STATUSES = (200, 400, 401, 403, 404, 500)  # every contract must document these statuses
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is 8 times faster
+# CSafeLoader is 8 times faster than SafeLoader, but PyYAML can be built without it.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# Error messages by schema keyword. `{}` is replaced with the keyword's value in the contract.
+# Error messages, keyed by schema keyword.
+# `{}` is replaced with the keyword's value in the contract.
 RULES = {
     "type": "must be of type {}",
     "enum": "must be one of {}",
@@ -135,7 +137,7 @@ class Contract:
         return self._resolve(target)
 
     def validator(self, schema: Json) -> jsonschema_rs.Validator:
-        """Return a validator for a schema that can reference other parts of the contract."""
+        """Return a validator for a schema. The schema can reference other parts of the contract."""
         return jsonschema_rs.validator_for({**self.document, **schema}, validate_formats=True)
 
 

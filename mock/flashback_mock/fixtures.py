@@ -77,7 +77,10 @@ class Fixtures:
 
     @classmethod
     def _of(cls, document: dict[str, Any]) -> Self:
-        """Raise `ValueError` if a member is not a user or if a token, id or name is not unique."""
+        """Return the fixtures in a parsed file.
+
+        Raise `ValueError` if a member is not a user or if a token, id or name is not unique.
+        """
         tokens: list[Token] = []
         members: list[Member] = []
         configurations: list[Configuration] = []
@@ -92,8 +95,9 @@ class Fixtures:
             check_unique(f"users.{name}.token", "token", user["token"])
             try:
                 expires = datetime.fromisoformat(user["expires"]) if "expires" in user else None
-            except ValueError:  # such as a leap second, which Python does not support
-                raise ValueError(f"users.{name}.expires: not supported by Python") from None
+            except ValueError:  # Python does not support every valid time, such as a leap second
+                problem = "Python does not support this time; specify another one"
+                raise ValueError(f"users.{name}.expires: {problem}") from None
             tokens.append(Token(user["token"], name, expires))
         for workspace, content in document["workspaces"].items():
             for user, access in content.get("members", {}).items():
@@ -138,7 +142,7 @@ class _Loader(yaml.BaseLoader):
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Convert the pairs to a mapping. Raise `KeyError` for mistakes that parsers do not report."""
+    """Convert pairs to a dictionary. Raise `KeyError` for mistakes that the parsers ignore."""
     mapping: dict[str, Any] = {}
     for name, value in pairs:
         if value == "" and ":" in name:  # the part after the colon could be a credential

@@ -46,7 +46,7 @@ def to_stderr(level: str, log_format: str) -> None:
 
 
 def text_line(record: logging.LogRecord) -> str:
-    """Return a human-readable line. Control characters, which ids can contain, are escaped."""
+    """Return a log record as readable text. Escape control characters, which ids can contain."""
     entry: object = record.msg
     if isinstance(entry, Entry):
         about = f"id {entry.configuration or 'unknown'}, request {entry.request_id}"
@@ -57,7 +57,7 @@ def text_line(record: logging.LogRecord) -> str:
 
 
 def json_line(record: logging.LogRecord) -> str:
-    """Return a line that contains a JSON object."""
+    """Return a log record as a JSON object on a single line."""
     entry: object = record.msg
     if isinstance(entry, Entry):
         fields = entry.to_dict()

@@ -45,7 +45,7 @@ def flashback_mock_session(
 ) -> Generator["Mock"]:
     """Return a mock that is shared by all tests in this process and never reset.
 
-    This fixture sets the same variables as `flashback_mock`, but for the whole session.
+    This fixture sets the same environment variables as `flashback_mock`, but for the whole session.
     """
     mock = flashback_mock_factory()
     with pytest.MonkeyPatch.context() as environment:

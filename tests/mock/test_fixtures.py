@@ -31,7 +31,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("admin-token", f"'{CANARY} x'", "users.admin.token: must be a bearer token: letters"),
     ("reader-token", f"a, tokn: {CANARY}", "users.reader.tokn: unknown field; expected one"),
     ("2026-01-01T00:00:00Z", "tomorrow", "users.expired.expires: must be a time, such as 2026"),
-    ("00:00:00Z", "23:59:60Z", "users.expired.expires: not supported by Python"),
+    ("00:00:00Z", "23:59:60Z", "users.expired.expires: Python does not support this time"),
     ("owner: WRITE, ", "ownr: WRITE, ", "workspaces.acme.members.ownr: is not a user; add it"),
     (f"        id: {FOREIGN}\n", "", "configurations.foreign: missing required field id"),
     (FOREIGN, MAIN, "configurations.foreign.id: is used twice"),
@@ -108,7 +108,7 @@ def test_values_need_no_quotes(tmp_path: Path) -> None:
 
 
 def test_json_file_is_accepted(tmp_path: Path) -> None:
-    """A fixtures file can contain JSON, with a byte order mark. Mistakes are reported."""
+    """A fixtures file can be JSON with a byte order mark. Mistakes in the JSON are reported."""
     document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - BaseLoader is safe
     main = document["workspaces"]["acme"]["configurations"]["main"]
     main["key"] = "tab\tand \u2028 \U0001f600"

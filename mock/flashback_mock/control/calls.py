@@ -28,20 +28,20 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-# The types that these annotations allow. Other annotations allow only the type they name.
+# These annotations allow several types. Any other annotation allows only the type it names.
 ACCEPTED: dict[Any, tuple[type, ...]] = {float: (float, int), tuple: (list, tuple)}
-# The arguments that are times, in seconds in Python and in milliseconds in JSON.
+# These arguments are times. They are in seconds in Python, and in milliseconds in JSON.
 TIMES = ("delay", "duration", "fixedDelay", "timeout")
 MAX_SECONDS = 600.0
-SURROGATE = re.compile("[\ud800-\udfff]")  # cannot be encoded in UTF-8
+SURROGATE = re.compile("[\ud800-\udfff]")  # lone surrogates cannot be encoded in UTF-8
 
 
 def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     """Return a blocking method that runs a coroutine method in the mock's event loop.
 
     The blocking method raises `ValueError` if an argument is missing, unknown or of the wrong type,
-    if no configuration has the id, or if a name is taken. In the event loop, await the method's
-    `__wrapped__` instead.
+    if no configuration has the id, or if a name is taken. Code in the event loop must await the
+    method's `__wrapped__` instead.
     """
     expected = signature(method)
     parameters = list(expected.parameters.values())[1:]

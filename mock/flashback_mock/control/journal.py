@@ -12,10 +12,10 @@ class Entry:
     """An entry in the request log. It contains no tokens or credential values.
 
     `status` is 0 if a `reset`, `empty` or `timeout` fault prevented a response. `fields` contains
-    the names of the body's fields if the token and the body are valid, and `updated` is true if
-    these fields were stored.
-    `user` and `configuration` are empty if unknown. `milliseconds` excludes any planned delay.
-    `reason` says why the request was refused, and `time` is when it arrived.
+    the names of the body's fields if the token and the body are valid. `updated` is true if the
+    fields were stored. An unknown `user` or `configuration` is an empty string. `milliseconds`
+    excludes any planned delay. `reason` says why the request was refused. `time` is the time at
+    which the request arrived.
     """
 
     method: str
@@ -49,9 +49,9 @@ CRITERIA = get_type_hints(Entry)
 
 
 def matches(entry: Entry, criteria: Mapping[str, Any]) -> bool:
-    """Return whether the entry meets all criteria, such as a status of 200."""
+    """Return whether the entry meets all criteria, such as `status=200`."""
     for name, expected in criteria.items():
-        value = tuple(expected) if name == "fields" else expected  # JSON arrays become lists
+        value = tuple(expected) if name == "fields" else expected  # JSON arrays are parsed as lists
         if getattr(entry, name) != value:
             return False
     return True

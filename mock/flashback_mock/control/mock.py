@@ -33,13 +33,13 @@ class Mock:
         self.contract = contract
         self.fixtures = fixtures
         self.store = store
-        self.tokens: dict[str, str] = {}  # by user: owner, admin, reader, stranger and expired
+        self.tokens: dict[str, str] = {}  # keyed by user, such as `owner`
         for token in fixtures.tokens:
             self.tokens[token.user] = token.value
-        self.ids: dict[str, str] = {}  # by role: main, sibling and foreign
+        self.ids: dict[str, str] = {}  # keyed by role, such as `main`
         for configuration in fixtures.configurations:
             self.ids[configuration.role] = configuration.id
-        self.planned: list[Step] = []  # changed only by code that runs in the event loop
+        self.planned: list[Step] = []  # only code in the event loop changes this list
         self._delay = 0.0
         self._log = deque[Entry](maxlen=MAX_LOGGED)
         self._waiting = set[asyncio.Queue[Entry]]()  # each queue receives every new entry
@@ -172,7 +172,10 @@ class Mock:
 
     @control
     async def configuration(self, id: str) -> dict[str, Any]:
-        """Return the stored configuration. It shows when credentials changed, not their values."""
+        """Return the stored configuration.
+
+        Each credential is replaced with the time of its last change.
+        """
         return (await self.store.find(id)).describe()
 
     @control
@@ -271,7 +274,7 @@ class Mock:
         expired = Token(token, user, datetime.now(UTC))
         await self.store.add(Fixtures(tokens=(expired,)))
 
-    revoke_token = expire_token  # the service returns a 401 for expired and for revoked tokens
+    revoke_token = expire_token  # the service returns 401 for both expired and revoked tokens
 
     @control
     async def reset(self) -> None:
@@ -284,7 +287,7 @@ class Mock:
         await self.open_port()
 
     def _fields(self, given: Mapping[str, str], *other_names: str) -> dict[str, str]:
-        """Return the fields under their names in the contract (`aiType` for `ai_type`)."""
+        """Return the fields with the contract's names, such as `aiType` instead of `ai_type`."""
         names = {CAPITAL.sub(r"_\g<0>", name).lower(): name for name in self.contract.fields}
         fields = {names.get(name, name): value for name, value in given.items()}
         if len(fields) < len(given):

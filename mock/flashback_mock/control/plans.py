@@ -32,7 +32,7 @@ STEP = get_type_hints(Step)
 
 
 def take_plan(planned: list[Step], id: str) -> Step:
-    """Return the first plan for this id and decrement its `times`, or return an empty plan."""
+    """Return the first plan for this id and decrement its `times`. If there is none, return {}."""
     for index, plan in enumerate(planned):
         if plan.get("id", id) == id:
             remaining = plan.get("times", 1) - 1
@@ -62,7 +62,7 @@ def check_step(contract: Contract, step: Step) -> None:
     if fault == "refused" or "duration" in step:
         if fault != "refused" or step.keys() != {"fault", "duration"}:
             raise ValueError(
-                "fault: refused requires duration; do not combine either with anything else"
+                "fault: refused and duration must be used together, without any other option"
             )
     elif not any(map(step.get, ("status", "example", "headers", "delay", "fault"))):
         raise ValueError("nothing planned; specify status, example, headers, delay or fault")

@@ -27,7 +27,7 @@ OK = {"status": "ok"}
 
 Json = dict[str, Any]
 AdminHandler = Callable[..., Awaitable[object]]
-Control = Callable[..., object]  # a method of `Mock`
+Control = Callable[..., object]  # a `Mock` method
 
 
 def _ok(_result: object) -> Json:

@@ -60,7 +60,7 @@ def parse(body: bytes) -> Any:
         ) from None
     except UnicodeError:
         raise HttpError(400, "body: is not UTF-8 or contains a lone surrogate") from None
-    except (RecursionError, ValueError):  # raised for an integer with thousands of digits
+    except (RecursionError, ValueError):  # an integer with thousands of digits raises ValueError
         raise HttpError(400, "body: is nested too deeply or contains too large a number") from None
     return value
 

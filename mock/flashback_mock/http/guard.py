@@ -15,8 +15,7 @@ class Guard:
 
     If no token is set, the Host header must be a loopback name or address. If a token is set, each
     request must contain the token or the session cookie, which a browser receives when it opens the
-    link that the mock prints. Requests from pages of other origins are refused unless they contain
-    the token.
+    link that the mock prints. Cross-origin requests are refused unless they contain the token.
     """
 
     def __init__(self, token: str | None = None) -> None:
@@ -28,7 +27,7 @@ class Guard:
     def check(self, request: Request, *, is_page: bool) -> None:
         """Raise `HttpError` if the request is not allowed.
 
-        Pages from other origins can link to the mock's web page. This is safe: opening the page
+        Pages on other origins can link to the mock's web page. This is safe: opening the page
         changes nothing, and other pages cannot embed it.
         """
         headers = request.headers
@@ -60,7 +59,7 @@ class Guard:
 
 def _check_same_origin(request: Request) -> None:
     host = request.headers.get("Host", "")
-    own = (f"http://{host}", f"https://{host}")  # https if a reverse proxy terminates TLS
+    own = (f"http://{host}", f"https://{host}")  # a reverse proxy can terminate TLS
     if request.headers.get("Origin", own[0]) not in own:
         raise HttpError(403, "Origin: requests from other origins are not allowed")
     if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):

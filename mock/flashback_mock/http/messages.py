@@ -32,7 +32,7 @@ class HttpError(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """A request and its log entry. `peer` is the address of the client.
+    """A request and its log entry. `peer` is the client's address.
 
     If the body could not be received completely, `incomplete` is the error to return.
     """
@@ -46,7 +46,10 @@ class Request:
     entry: Entry = field(init=False)
 
     def __post_init__(self) -> None:
-        """Create the log entry. Log an unknown method as `other`: it could be a misplaced token."""
+        """Create the log entry.
+
+        An unknown method could be a misplaced token, so it is logged as `other`.
+        """
         self.entry = Entry(self.method if self.method in METHODS else "other")
 
     @property

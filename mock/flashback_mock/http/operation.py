@@ -20,7 +20,7 @@ from . import body
 from .messages import Answer, HttpError, Request, error_answer, json_answer
 
 REQUEST_ID = re.compile("[0-9A-Za-z._-]{1,64}")
-# Same syntax as in Prism: `Prefer: code=404, example=notFound` or `?__code=404&__example=notFound`.
+# Prism's syntax: `Prefer: code=404, example=notFound` or `?__code=404&__example=notFound`.
 QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
 PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
 PROXY_STATUSES = (502, 503, 504)  # statuses that a reverse proxy sends if the service is down
@@ -178,7 +178,7 @@ def _decode(raw_id: str) -> str:
 
 def _cause(error: Exception) -> str:
     """Return an error's type and location, but not its text, which could contain a credential."""
-    if isinstance(error, StoreError):  # its text never contains a credential
+    if isinstance(error, StoreError):  # a StoreError's text never contains a credential
         return str(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {frame.name}:{frame.lineno}"

@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 from .body import too_large
 from .messages import Answer, Handler, HttpError, Request
 
-SECONDS = 10.0  # time limit for receiving a body, and for sending a response
+SECONDS = 10.0  # time limit for receiving a body and for sending a response
 IDLE_SECONDS = 20.0  # time limit for receiving headers, and for idle connections
 IDLE_CHECK_SECONDS = 0.05
 MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
@@ -61,7 +61,7 @@ class Connection(web.RequestHandler):
             loop.call_later(IDLE_CHECK_SECONDS, self._close_if_idle, deadline, self.answered)
 
     def close_after_response(self) -> None:
-        """Close the connection, but first send the response that is being prepared, if any."""
+        """Close the connection, but first send any response that is being prepared."""
         if self.is_answering:
             self.close()
         else:
@@ -75,7 +75,7 @@ class Connection(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
         """Respond to an unparsable request. aiohttp's own response would echo the request."""
-        if isinstance(exc, ConnectionError):  # close the connection without a response
+        if isinstance(exc, ConnectionError):  # raising closes the connection without a response
             raise exc
         if self.body is not None and not self.body.is_eof():
             # The invalid data is the body of a request that was already answered.
@@ -106,7 +106,7 @@ class Server:
         self._manager = web.Server(self._serve)
         self._asyncio_server: asyncio.Server
         self._port_lock = asyncio.Lock()  # held while the port is being opened or closed
-        self._opening: asyncio.Task[None] | None = None  # opens the port again later
+        self._opening: asyncio.Task[None] | None = None  # a task that reopens the port later
 
     async def start(self) -> None:
         """Start accepting connections."""
@@ -184,7 +184,7 @@ class Server:
             if incoming.body_exists:
                 request.incomplete = await self._read_body(incoming, request)
             answer = await self._handler(request)
-            # After an Upgrade request, close the connection: aiohttp would lose pipelined requests.
+            # After an Upgrade request, close the connection: aiohttp would drop pipelined requests.
             if request.incomplete or "Upgrade" in incoming.headers:
                 answer.headers["Connection"] = "close"
                 connection.close()

@@ -43,7 +43,7 @@ def read_vault(file: Path, key_id: bytes) -> Vault:
         reason = f"cannot read the store's master keys: {error.strerror}"
         raise StoreError(f"{file}: {reason}; {RESTORE}") from None
     for line in lines:
-        with suppress(ValueError):  # the line is not a key
+        with suppress(ValueError):  # ignore lines that are not keys
             vault = Vault(base64.b64decode(line.strip(), validate=True))
             if vault.key_id == key_id:
                 return vault

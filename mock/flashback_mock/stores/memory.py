@@ -22,10 +22,10 @@ class MemoryStore(Store):
         self._clear()
 
     def _clear(self) -> None:
-        self._tokens = dict[bytes, Token]()  # by SHA-256 hash; token values are not stored
-        self._access = dict[tuple[str, str], str]()  # by workspace and user
-        self._configurations = dict[str, Stored]()  # by id
-        self._ids = dict[tuple[str, str | None], str]()  # by workspace and name
+        self._tokens = dict[bytes, Token]()  # keyed by the token's SHA-256 hash
+        self._access = dict[tuple[str, str], str]()  # keyed by workspace and user
+        self._configurations = dict[str, Stored]()  # keyed by id
+        self._ids = dict[tuple[str, str | None], str]()  # keyed by workspace and name
 
     async def open(self, fixtures: Fixtures | None) -> bool:
         await self.add(fixtures or Fixtures())

@@ -16,9 +16,9 @@ UNUSABLE = (
     "the URL cannot be used; expected postgresql://user:password@host:port/database, optionally "
     "with asyncpg options or PostgreSQL settings as parameters"
 )
-# The time limit for opening a connection and for waiting for a lock. The limit for a statement is
-# 2 s longer, and closing an unresponsive connection takes up to 2 s. An update therefore takes at
-# most 14 s.
+# The time limit for opening a connection and for waiting for a lock.
+# The limit for a statement is 2 s longer, and closing an unresponsive connection takes up to 2 s.
+# An update therefore takes at most 14 s.
 SECONDS = 5
 CONNECTIONS = 8  # the maximum number of connections per process
 SETTINGS = {
@@ -45,7 +45,7 @@ class PostgresqlStore(SqlStore):
 
     insert = staticmethod(insert)
     erase = CREDENTIAL.delete()
-    driver_errors = (  # SQLAlchemy does not wrap connection errors of asyncpg and the OS
+    driver_errors = (  # SQLAlchemy does not wrap connection errors from asyncpg or the OS
         exc.DBAPIError,
         exc.TimeoutError,
         asyncpg.PostgresError,
@@ -74,9 +74,9 @@ class PostgresqlStore(SqlStore):
                 command_timeout=SECONDS + 2,
                 server_settings={**SETTINGS, "lock_timeout": f"{SECONDS}s"},
             )
-        except OSError:  # includes certificate errors, which are also ValueErrors
+        except OSError:  # a certificate error is both an OSError and a ValueError
             raise
-        except ValueError:  # its text could quote part of the URL
+        except ValueError:  # the error could quote part of the URL
             raise self.error(UNUSABLE) from None
 
     async def close(self) -> None:
@@ -92,7 +92,7 @@ class PostgresqlStore(SqlStore):
         db.exec_driver_sql("SELECT pg_advisory_xact_lock(4010)")
 
     def lock(self, db: Connection) -> None:
-        # This lock makes updates wait: each locks a row of the table before it reads the key.
+        # Updates wait for this lock, because each update locks a row before it reads the key.
         db.exec_driver_sql(f"LOCK TABLE {CONFIGURATION.name} IN EXCLUSIVE MODE")
 
     def reason(self, error: Any) -> str:

@@ -20,7 +20,7 @@ class Utf8(sa.TypeDecorator[str]):
 
 
 METADATA = sa.MetaData()
-STORE = Table(  # contains exactly one row
+STORE = Table(  # this table contains exactly one row
     "flashback_mock_store",
     METADATA,
     Column("id", sa.Text, primary_key=True),

@@ -53,7 +53,7 @@ class SqlStore(Store):
     erase: ClassVar[Any]  # the statement that erases credentials; callers add a condition
 
     def __init__(self, name: str, credentials: Collection[str], keys: Path | None) -> None:
-        """Error messages begin with `name`."""
+        """Create a store whose error messages begin with `name`."""
         self._name = name
         self._credentials = frozenset(credentials)
         self._keys = keys

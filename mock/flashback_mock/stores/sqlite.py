@@ -89,7 +89,7 @@ class SqliteStore(SqlStore):
         # This pragma can change the file, so run it only after the checks.
         db.exec_driver_sql("PRAGMA journal_mode = TRUNCATE")
         db.exec_driver_sql("BEGIN")
-        db.exec_driver_sql("PRAGMA user_version = 0")  # raises an error if the file is read-only
+        db.exec_driver_sql("PRAGMA user_version = 0")  # this fails if the file is read-only
 
     def reason(self, error: Any) -> str:
         name = getattr(error, "sqlite_errorname", type(error).__name__)

@@ -53,7 +53,10 @@ class Stored:
         return Stored(self.vault, self.workspace, self.id, plain, credentials)
 
     def describe(self) -> dict[str, Any]:
-        """Return the fields as JSON. For a credential, include only when it last changed."""
+        """Return the fields as JSON.
+
+        Each credential is replaced with the time of its last change.
+        """
         described: dict[str, Any] = {"id": self.id, "workspace": self.workspace, "name": None}
         described |= self.plain
         for name, credential in self.credentials.items():
@@ -81,7 +84,10 @@ class Store(Protocol):
         """Return where the state and its master keys are stored. The text contains no secrets."""
 
     async def open(self, fixtures: Fixtures | None) -> bool:
-        """Open the store and return whether it is new. It must exist if `fixtures` is None."""
+        """Open the store, and return whether it is new.
+
+        If `fixtures` is None, the store must already exist.
+        """
 
     async def close(self) -> None:
         """Close all files and connections."""
@@ -90,7 +96,7 @@ class Store(Protocol):
         """Return a token's user, or None if the token is unknown or expired."""
 
     async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
-        """Apply either all changes or none of them, and return the token's user.
+        """Apply all changes or, if an error occurs, none of them. Return the token's user.
 
         Raise `UnauthorizedError` if the token is not valid, `ForbiddenError` if the user's access
         level is not in `MAY_UPDATE`, and `NameTakenError` if another configuration in the workspace
@@ -104,7 +110,7 @@ class Store(Protocol):
         """Return up to 1,000 configuration ids, each with its workspace."""
 
     async def add(self, more: Fixtures) -> None:
-        """Add either all of these tokens, members and configurations or none of them.
+        """Add these tokens, members and configurations. If one cannot be added, add none.
 
         If a token already exists, replace its user and expiry. If a member already exists, replace
         the member's access level. Raise `NameTakenError` if a configuration's id or name is taken.

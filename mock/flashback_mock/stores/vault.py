@@ -41,13 +41,14 @@ class Vault:
         size = SMALLEST
         while size < HEADER_BYTES + len(content) + TAG_BYTES:
             size *= GROWTH
-        padded = content.ljust(size - HEADER_BYTES - TAG_BYTES)  # JSON parsers ignore the padding
+        padded = content.ljust(size - HEADER_BYTES - TAG_BYTES)  # JSON allows trailing spaces
         return header + self._cipher.encrypt(nonce, padded, _associated_data(header, place))
 
     def open(self, sealed: bytes, *place: str) -> str:
         """Decrypt a credential.
 
-        Raise `StoreError` if the sealed value is damaged or belongs to another place or key.
+        Raise `StoreError` if the sealed value was damaged, was moved from another place or was
+        sealed with another key.
         """
         header = sealed[:HEADER_BYTES]
         nonce = header[ID_BYTES:]
