@@ -176,7 +176,7 @@ def test_another_contract_is_served(root: Path, tmp_path: Path) -> None:
 
 
 def test_long_banner_is_shortened() -> None:
-    """The banner lists at most 20 items of each kind, so it fits into the buffer of a pipe."""
+    """The banner lists at most 20 items of each kind, so it fits into a pipe's buffer."""
     tokens = tuple(Token(f"token-{number}", f"user {number}") for number in range(25))
     mock = Mock(Contract(), Fixtures(tokens), MemoryStore(()))
     shown = banner.text(mock, None, is_new=True, is_local=True)

@@ -53,8 +53,8 @@ def mock(flashback_mock_factory: Callable[..., Mock]) -> Mock:
 def shared_page(browser: Browser, mock: Mock) -> Generator[Page]:
     """Open the mock's page through a link on another site, and yield the browser page.
 
-    Afterwards, assert that the page wrote nothing to the console and loaded nothing from other
-    hosts.
+    After the last test, assert that the page wrote nothing to the console and loaded nothing from
+    other hosts.
     """
     messages: list[str] = []
     hosts: set[str] = set()
@@ -99,12 +99,12 @@ def answer_selector(page: Page) -> Locator:
 
 
 def example_selector(page: Page, number: int) -> Locator:
-    """Return the locator for an example selector: 0 for the ids, 1 for the bodies."""
+    """Return the locator for the id selector (`number` 0) or the body selector (`number` 1)."""
     return page.get_by_label("Examples").nth(number)
 
 
 def send_update(page: Page, status: int, message: str) -> None:
-    """Send the update, and assert that the viewport shows the given response."""
+    """Send the update, and assert that the expected response is visible."""
     page.get_by_role("button", name="Execute").click()
     shown = page.locator(".live-responses-table")
     code = shown.locator(".response-col_status").last
@@ -169,7 +169,7 @@ def test_log_is_live_and_reset_clears_it(page: Page, mock: Mock) -> None:
 
 
 def test_ids_and_tokens_can_be_selected(page: Page, mock: Mock) -> None:
-    """The page offers every id and token, and each selection leads to the matching response."""
+    """Every id and token can be selected, and the response depends on the selection."""
     example_selector(page, 1).select_option("rotateCredentials")
     for user, id, status, message in (
         ("admin", "sibling", 200, "updated successfully"),

@@ -17,7 +17,7 @@ from tests.mock.wire import JSON, connected, exchange, receive_all, request_head
 
 @pytest.fixture(scope="module")
 def mock() -> Generator[Mock]:
-    """Yield one mock for all tests in this module, because none of them requires a fresh one."""
+    """Yield one mock for all tests in this module. None of them needs a fresh mock."""
     with flashback_mock.running() as mock:
         yield mock
 
@@ -50,7 +50,7 @@ def test_message_states_the_problem_with_a_body(http: httpx.Client, mock: Mock, 
 
 
 def test_message_lists_fields_and_rules_but_no_value(http: httpx.Client, mock: Mock) -> None:
-    """The message in a 400 response lists all invalid fields and broken rules, but no values."""
+    """The message in a 400 response lists all invalid fields and violated rules, but no values."""
     secret_value = "s3cret-7f3a"
     body = {
         "name": secret_value + "\n",

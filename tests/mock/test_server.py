@@ -26,7 +26,7 @@ from tests.mock.wire import (
     request_head,
 )
 
-TIME_LIMIT = 0.5  # in seconds; the real limits are longer
+TIME_LIMIT = 0.5  # in seconds; shorter than the real limit to keep the tests fast
 UPGRADE_OPTIONS: list[tuple[str, ...]] = [(), UPGRADE]
 CHUNKED = b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 with_and_without_upgrade = pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_body_that_becomes_malformed_gets_no_second_response(mock: Mock) -> None
 
 @pytest.mark.parametrize("method", ["PUT", "GET", "CONNECT"])
 def test_body_is_not_parsed_as_a_request(mock: Mock, method: str) -> None:
-    """A body that looks like a request is not executed, even with an `Upgrade` header."""
+    """A body that looks like a request is not parsed as one, even with an `Upgrade` header."""
     inner = empty_update(mock)
     outer = request_head(mock, *UPGRADE, f"Content-Length: {len(inner)}", "Connection: close")
     outer = outer.replace(b"PUT", method.encode(), 1)

@@ -1,4 +1,4 @@
-"""Fixtures for the store tests: stores of each kind and a PostgreSQL server."""
+"""Fixtures for the store tests: a store of each kind, and a PostgreSQL server."""
 
 import asyncio
 from collections.abc import Generator

@@ -1,4 +1,4 @@
-"""Locations of stores that tests open, reopen and inspect."""
+"""Store locations, with methods to open and inspect the stores."""
 
 import base64
 import sqlite3
@@ -25,7 +25,7 @@ OWNER = "owner-token"
 class StoreLocation:
     """A store's file name or PostgreSQL URL, and the directory for its key file.
 
-    For an in-memory store, `address` is empty.
+    `address` is the file name or the URL. For an in-memory store, it is an empty string.
     """
 
     address: str

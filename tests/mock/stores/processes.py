@@ -127,7 +127,7 @@ def full_disk(process: int) -> Generator[None]:
 
 @dataclass
 class Updates:
-    """A series of numbered updates to one configuration, and the statuses of the responses."""
+    """A series of numbered updates to one configuration, and the response statuses."""
 
     id: str
     statuses: list[int] = field(default_factory=list)
@@ -153,7 +153,7 @@ class Updates:
     async def assert_stored(self, store: Store) -> None:
         """Assert that all stored fields come from the last acknowledged update or a later one.
 
-        A later update may have been stored if the process was killed before it could respond.
+        If the process was killed before it responded, a later update could have been stored.
         """
         stored = await store.find(self.id)
         number = int(stored.plain["name"].split()[1])
@@ -170,7 +170,7 @@ def credentials(number: int) -> dict[str, str]:
 
 @contextmanager
 def updating(mocks: list[MockProcess], *ids: str) -> Generator[list[Updates]]:
-    """Update each configuration continuously, through one of the mocks, until the block ends."""
+    """Until the block ends, continuously update each configuration through one of the mocks."""
     updates = [Updates(id) for id in ids]
     with ThreadPoolExecutor(len(ids)) as threads:
         for mock, update in zip(cycle(mocks), updates, strict=False):

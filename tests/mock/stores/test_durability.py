@@ -95,8 +95,8 @@ def test_replaced_credentials_are_in_no_file(
         assert not contain_fragments(tmp_path, current.values(), 1000)
 
 
-# This seed makes the test sensitive: if replaced credentials were deleted but not wiped, SQLite
-# would leave copies of two of them in the file.
+# With this seed, the test fails if the store deletes replaced credentials without wiping them.
+# SQLite then leaves copies of two credentials in the file.
 RANDOM = random.Random(1)  # noqa: S311 - not cryptography
 
 

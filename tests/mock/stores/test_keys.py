@@ -51,7 +51,7 @@ def test_new_store_needs_a_new_key_file(
 ) -> None:
     """Two stores cannot share a key file: rotating one store's keys would destroy the other's.
 
-    A key file cannot be in its store's folder. The error contains the key file's name.
+    A key file must not be in its store's folder. The error contains the key file's name.
     """
     with location.opened(run, is_new=True):
         used = location.key_file
@@ -69,7 +69,7 @@ def test_new_store_needs_a_new_key_file(
 def test_failed_start_leaves_no_key_file(
     location: StoreLocation, key_folder: Path, run: Run
 ) -> None:
-    """A failed attempt to create a store leaves no key file to block the next attempt."""
+    """A failed attempt to create a store leaves no key file that would block the next attempt."""
     same_name = (Configuration("", "w", id, {"name": "n"}) for id in ("one", "two"))
     with pytest.raises(NameTakenError):
         run(location.store().open(Fixtures(configurations=tuple(same_name))))
@@ -92,7 +92,7 @@ def test_replaced_key_is_wiped(tmp_path: Path) -> None:
 
 
 def test_failed_write_keeps_the_old_key(tmp_path: Path) -> None:
-    """If the disk is full, writing a new key fails. The old key stays usable."""
+    """If the disk is full, writing a new key fails, but the old key remains usable."""
     file = tmp_path / "keys"
     old = Vault()
     write_keys(file, old, is_new=True)

@@ -34,7 +34,7 @@ def test_file_store_leaks_no_secret(tmp_path: Path) -> None:
 
 
 def test_postgresql_store_leaks_no_secret(cluster: Cluster, tmp_path: Path) -> None:
-    """No secret appears in the mock's output or in PostgreSQL's files, including its logs."""
+    """No secret appears in the mock's output or in PostgreSQL's data files and logs."""
     store = ["--store", cluster.schema(), "--keys", str(tmp_path / "keys")]
     with command_with_log(*store, "--log-format", "json") as (process, _, url):
         output = send_requests_while(url, cluster.stopped("immediate"))
@@ -80,7 +80,7 @@ def assert_no_secret(store: list[str], output: list[str], *folders: Path) -> Non
 
 
 def encodings(secret: str) -> list[bytes]:
-    """Return a secret as plain text, in hex, and in the three forms it can take inside Base64."""
+    """Return a secret as text, in hex, and in the three ways it can appear in Base64 data."""
     plain = secret.encode()
     shifted = (base64.b64encode(bytes(at) + plain)[4:-4] for at in range(3))
     return [plain, plain.hex().encode(), *shifted]
@@ -118,7 +118,7 @@ def send_malformed_requests(url: str) -> str:
 
 
 def send_malformed_control_requests(url: str) -> str:
-    """Send malformed requests that contain secrets to /__admin, and return all responses."""
+    """Send malformed /__admin requests that contain secrets, and return all responses."""
     answers = ""
     bodies: list[object] = [
         {"key": SECRET, "secret": SECRET},

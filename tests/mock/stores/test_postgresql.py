@@ -39,7 +39,8 @@ def test_processes_share_a_store(location: StoreLocation, run: Run) -> None:
     """Two processes that start at the same time with an empty schema share one new store.
 
     Updates from both processes succeed during key rotations, and every secret can be decrypted
-    afterwards. The store overrides the URL's isolation level, which would hide new keys.
+    afterwards. The URL sets an isolation level that would hide new keys, but the store overrides
+    it.
     """
     location.address = f"{location.address}&default_transaction_isolation=serializable"
     with running_mocks(location, 2) as (one, other):
@@ -70,7 +71,7 @@ def test_processes_share_a_store(location: StoreLocation, run: Run) -> None:
 def test_rotation_and_updates_wait_for_each_other(location: StoreLocation, run: Run) -> None:
     """Concurrent rotations and updates wait for each other and lose no data.
 
-    Afterwards, every credential is encrypted with the last key, and no other key is left.
+    After the last rotation, every credential is encrypted with its key, and no other key is left.
     """
     with location.opened(run, is_new=True) as one, location.opened(run) as other:
         before = other.update("owner-token", MAIN, {"secret": "before"})
@@ -210,7 +211,7 @@ def recover_secrets(cluster: Cluster, vaults: list[Vault]) -> set[str]:
         for vault in vaults:
             for match in re.finditer(re.escape(vault.key_id), content):
                 sealed = content[match.start() : match.start() + SMALLEST]
-                with suppress(StoreError, ValueError):  # `sealed` is cut off, or not a credential
+                with suppress(StoreError, ValueError):  # `sealed` is not a complete credential
                     found.add(vault.open(sealed, "acme", MAIN, "secret"))
     return found
 

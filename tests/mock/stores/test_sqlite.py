@@ -73,7 +73,7 @@ def test_read_only_file_is_rejected(location: StoreLocation, path: Path, run: Ru
     connect = sqlite3.connect
 
     def connect_read_only(path: str, **options: Any) -> Any:
-        # A mode such as 0400 would not stop root.
+        # A read-only file mode would not prevent root from writing.
         return connect(path.replace("mode=rw", "mode=ro"), **options)
 
     with patch.object(sqlite3, "connect", connect_read_only):

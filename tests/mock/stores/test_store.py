@@ -59,7 +59,7 @@ def test_memory_contains_no_plaintext_credential(run: Run) -> None:
 
 
 def test_rejected_or_empty_update_changes_nothing(store: Store, run: Run) -> None:
-    """A rejected or empty update changes nothing. Each kind of rejection raises its own error."""
+    """A rejected or empty update changes nothing. Each kind of rejection has its own error."""
     new = {"key": "new"}
     taken = {"name": "Anthropic in staging", **new}
     before = run(store.find(MAIN)).describe()
@@ -113,7 +113,7 @@ def test_additions_replace_only_the_same_member(store: Store, run: Run) -> None:
 
 
 def test_adding_configurations_is_atomic(store: Store, run: Run) -> None:
-    """If the id or name of any configuration is taken, none of the configurations is added."""
+    """If any configuration's id or name is taken, no configuration is added."""
     before = run(store.configurations())
     first = Configuration("", "acme", "first", {"name": "of the first"})
     for id, name in (
