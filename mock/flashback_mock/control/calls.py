@@ -79,8 +79,8 @@ def check_types(
 ) -> None:
     """Raise `ValueError` if a name is unknown or a value does not match its annotation.
 
-    A time must be between 0 and 600 seconds. The error for an unknown name also lists
-    `other_names`, which are valid but checked elsewhere.
+    A time must be between 0 and 600 seconds. The error for an unknown name lists the valid names,
+    which include `other_names`.
     """
     for name, value in given.items():
         if name not in annotations:

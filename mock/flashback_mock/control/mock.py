@@ -68,7 +68,7 @@ class Mock:
         return list(self._log)
 
     def log(self, entry: Entry) -> None:
-        """Add an entry to the request log. Only code in the event loop calls this method."""
+        """Add an entry to the request log. Call this method only in the event loop."""
         self._log.append(entry)
         for logged in self._waiting:
             logged.put_nowait(entry)
@@ -77,7 +77,7 @@ class Mock:
     def answer_next(self, status: int | None = None, /, **options: Unpack[Step]) -> None:
         """Plan the answer to the next request, or to the next `times` requests.
 
-        If `id` is set, only requests for this id are answered as planned. Set at least one of these
+        If `id` is set, the plan applies only to requests for this id. Set at least one of these
         options:
 
         - `status`: 200, or any 4xx or 5xx status

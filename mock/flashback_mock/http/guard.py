@@ -6,7 +6,7 @@ import secrets
 
 from .messages import HttpError, Request
 
-# An attacker could make any other host name resolve to this machine (DNS rebinding).
+# Allow no other host names: an attacker could use them for DNS rebinding.
 LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE | re.ASCII)
 
 

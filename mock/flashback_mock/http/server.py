@@ -78,7 +78,7 @@ class Connection(web.RequestHandler):
         if isinstance(exc, ConnectionError):  # raising closes the connection without a response
             raise exc
         if self.body is not None and not self.body.is_eof():
-            # The invalid data is the body of a request that was already answered.
+            # The invalid data belongs to the body of a request that was already answered.
             raise ConnectionAbortedError
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             return self.refuse(HttpError(500, f"failed: {type(exc).__name__}"))
