@@ -75,7 +75,7 @@ def test_plan_for_an_id_applies_only_to_that_id(http: httpx.Client, mock: Mock) 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_proxy_errors_are_html(http: httpx.Client, mock: Mock, status: int) -> None:
-    """A planned 502, 503 or 504 returns a proxy's HTML page unless the plan specifies JSON."""
+    """The body of a planned 502, 503 or 504 is an HTML page, unless the plan specifies JSON."""
     mock.answer_next(status)
     mock.answer_next(status, headers={"Content-Type": "application/json"})
     page = http.put(mock.ids["main"], json={})

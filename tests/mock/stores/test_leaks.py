@@ -60,7 +60,7 @@ def send_requests_while(url: str, failing: AbstractContextManager[None]) -> list
 def kill_and_read_log(process: subprocess.Popen[str], output: list[str]) -> str:
     """Kill the mock, and return its log.
 
-    Also add the log and the process's command line and environment to `output`.
+    Add the log and the process's command line and environment to `output`.
     """
     output += (Path(f"/proc/{process.pid}/{name}").read_text() for name in ("cmdline", "environ"))
     process.kill()

@@ -222,7 +222,7 @@ def test_moved_credential_cannot_be_decrypted(
 ) -> None:
     """A credential moved to another field, configuration or workspace cannot be decrypted.
 
-    An update can replace such a credential with a valid one.
+    An update can replace the moved credential with a valid one.
     """
     run(store.close())
     for user, move in (
