@@ -50,7 +50,7 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
         paragraphs = escape(text).split("\n\n")
         separator = "\n\n" + " " * indent
         joined = separator.join(wrapped(paragraph, width, indent) for paragraph in paragraphs)
-        return f"{joined} " if joined.endswith('"') else joined  # keep it apart from the quotes
+        return f"{joined} " if joined.endswith('"') else joined  # a space before the closing quotes
 
     def parameter_rule(endpoint: Any, prop: Any) -> str:
         found = parameter(contract, endpoint, prop)

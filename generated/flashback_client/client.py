@@ -110,7 +110,7 @@ class FlashbackClient(Client):
 class AsyncFlashbackClient(AsyncClient):
     """An async client for the Flashback AI LLM API, with one method for each operation.
 
-    It has the methods of `FlashbackClient` as coroutines. The token function can be async.
+    The methods of `FlashbackClient` are coroutines here. The token function can be async.
     """
 
     _service = _SERVICE
