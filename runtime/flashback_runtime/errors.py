@@ -90,7 +90,7 @@ class ResponseError(FlashbackError):
     body: bytes = b""
 
     def __init__(self, text: str = "", attributes: Mapping[str, Any] | None = None) -> None:
-        """Take the body as Latin-1 text and the headers as a dict, for JSON serialization."""
+        """Accept JSON-serializable attributes: the body as Latin-1 text, the headers as a dict."""
         super().__init__(text, attributes)
         self.headers = Headers(self.headers, "utf-8")
         self.body = vars(self).get("body", "").encode("latin-1")

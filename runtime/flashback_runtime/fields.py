@@ -136,7 +136,8 @@ class Rule:
             return f"must be one of {', '.join(str(member.value) for member in self.kind)}"
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
-        # `$` can skip one final line break. Append one, so that it skips none of the text's own.
+        # `$` also matches before a final line break. Append one so that the pattern applies to all
+        # line breaks in the text.
         if self.pattern is not None and not re.search(self.pattern, f"{text}\n", _ASCII):
             return self.message or f"must match {self.pattern}"
         return None
@@ -163,6 +164,6 @@ def as_text(value: object) -> str:
 
 
 def as_texts(values: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return the values of header or cookie parameters as text, without those that are None."""
+    """Return header or cookie parameters as text, omitting those whose value is None."""
     given = values or {}
     return {name: as_text(value) for name, value in given.items() if value is not None}

@@ -16,8 +16,8 @@ from urllib.parse import unquote
 
 MASK = "**********"  # the repr and str of every Secret
 REDACTED = "***"  # replaces a credential in text
-# Stack frames of these packages, which send or trace requests, and of these modules can contain
-# requests or credentials in plain text.
+# Stack frames of these packages and modules can contain requests or credentials in plain text.
+# The packages send or trace requests.
 _HIDDEN = sys.stdlib_module_names | {
     *("anyio", "h11", "h2", "hpack", "httpcore", "httpx", "hyperframe", "idna", "sniffio"),
     *("gevent", "socksio", "trio", "uvloop"),
@@ -98,13 +98,13 @@ def _unescape_json(text: str) -> str:
 
 def _unescape(escape: re.Match[str]) -> str:
     code, byte, character = escape.groups()
-    if byte:  # In the repr of a bytes object, convert escapes such as \x2f to %2f.
+    if byte:  # Convert \x2f, from the repr of a bytes object, to %2f, which unquote() decodes.
         return f"%{byte}"
     return chr(int(code, 16)) if code else _CONTROL_CHARACTERS.get(character, character)
 
 
 def cut_frames(chain: Iterable[BaseException]) -> None:
-    """Remove the frames that might hold a request from the tracebacks of these exceptions.
+    """In the tracebacks of these exceptions, remove the frames that might hold a request.
 
     Frames in the caller's own hooks and transports remain so that the traceback still shows the
     failing line.
@@ -133,8 +133,8 @@ def exception_chain(
 ) -> list[BaseException]:
     """Return the exception and all linked exceptions: causes, contexts and group members.
 
-    The last exception is the root cause, such as an OSError. Skip `handled`: the exceptions that
-    the caller was already handling when the call started.
+    The last exception is the root cause, such as an OSError. The result omits the exceptions in
+    `handled`, which the caller was already handling when the call started.
     """
     chain: list[BaseException] = []
     seen = set(map(id, handled))

@@ -154,8 +154,8 @@ class Connections:
     def new_pool(self, proxy: Secret | None) -> Any:
         """Return an httpx transport whose connections enforce the attempt's deadline.
 
-        httpx has no public way to set a network backend, so this method, and no other code in this
-        package, uses private attributes. We could avoid them with our own transport class, but
+        httpx has no public way to set a network backend, so this method uses private attributes. No
+        other code in this package uses them. Our own transport class would not need them, but
         pytest-httpx and OpenTelemetry work only with `httpx.HTTPTransport`, which they patch.
         """
         transport = httpx.HTTPTransport(**pool_options(proxy))
@@ -202,7 +202,8 @@ class Connections:
 def pool_options(proxy: Secret | None) -> dict[str, Any]:
     """Return the arguments for an httpx transport.
 
-    All clients share one TLS context until SSL_CERT_FILE (path or file) or SSL_CERT_DIR changes.
+    All clients share one TLS context. A new one is created after SSL_CERT_FILE, SSL_CERT_DIR or
+    the certificate file changes.
     """
     file = os.environ.get("SSL_CERT_FILE")
     try:
