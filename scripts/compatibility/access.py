@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
 MOST = 200  # a server's variables are expanded into at most this many URLs
-# Maps each required security scheme or scope to the URLs at which a client can get its token.
+# For each required security scheme or scope, the URLs at which a client can get a token for it.
 Credentials = dict[str, set[str]]
-# Matches URLs that contain no variables and do not depend on where the contract is hosted.
+# Matches absolute URLs and absolute paths without variables. The empty URL means the path `/`.
 FIXED = re.compile(r"((\w+:/)?/[^{]*)?")
 DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
 
 def compare_security(pair: Pair) -> None:
-    """Report credentials that are no longer sufficient, and credentials that now suffice."""
+    """Report credentials that are no longer sufficient, and credentials that are sufficient now."""
     before = _alternatives(pair.base)
     after = _alternatives(pair.head)
     sides = (pair.base.security, pair.head.security)
@@ -48,7 +48,7 @@ def _is_sufficient(given: Credentials, needed: Credentials) -> bool | None:
 
 
 def _alternatives(operation: Operation) -> dict[str, Credentials]:
-    """Return the credentials that each of the operation's security requirements asks for."""
+    """Return the credentials for each of the operation's security requirements, keyed by name."""
     result: dict[str, Credentials] = {}
     for schemes in operation.security:
         names: list[str] = []
@@ -66,7 +66,7 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
 
 
 def _meaning(scheme: Part) -> tuple[str, set[str]]:
-    """Return how the scheme sends a token, and where a client gets one (flow, field and URL)."""
+    """Return how a client sends the scheme's token, and where it gets one (flow, field and URL)."""
     name = str(scheme.get("name"))
     if scheme.get("in") == "header":
         name = name.lower()

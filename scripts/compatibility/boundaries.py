@@ -38,22 +38,22 @@ FORMATS = {
     "uri-reference": "/",
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
-# Common patterns distinguish letters, digits, spaces, control characters and non-ASCII ones.
+# Characters that common patterns distinguish, such as letters, digits, spaces and controls.
 CHARACTERS = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x180))]
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # the number of values to keep for each subschema
 MANY = 700  # the number of candidates to try for each subschema
 DIGITS = 18  # the maximum number of digits in a number
 LONGEST = 300_000  # the maximum length of a string or an array
-PATTERN = 1_500  # the cost, in candidates, of generating strings that match a pattern
-LETTERS = 1_000  # the number of characters for which a value costs one more candidate
+PATTERN = 1_500  # generating strings from a pattern counts as this many candidates
+LETTERS = 1_000  # a value with this many characters counts as one more candidate
 
 
 class BoundaryValues:
     """Boundary values, based on the sizes, numbers, names and patterns in two schemas."""
 
     def __init__(self, small: Schema, large: Schema, most: int) -> None:
-        """Collect the boundaries in the sender's schema (`small`) and the receiver's (`large`).
+        """Collect the boundaries from the sender's schema (`small`) and the receiver's (`large`).
 
         `most` limits the number of generated values.
         """
@@ -191,7 +191,7 @@ class BoundaryValues:
                 yield [*start[:index], value, *start[index + 1 :]]
 
     def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Yield the smallest object, then objects that vary in their fields and field values."""
+        """Yield the smallest object, and then objects with other fields and values."""
         fields = mapping_at(schema, "properties")
         required = schema.get("required", ())
         names = [*fields, *sorted(self.names), *self._matching(self.patterns)]
@@ -267,7 +267,10 @@ def _stated(schema: Any, keyword: str) -> list[str]:
 
 @lru_cache(maxsize=256)
 def matching(pattern: str) -> list[str]:
-    """Return a few matching strings (the same in every run), or none if the pattern is invalid."""
+    """Return a few strings that match the pattern, or none if the pattern is invalid.
+
+    The strings are the same in every run.
+    """
     from hypothesis import HealthCheck, Phase, given, settings  # noqa: PLC0415 # slow to import
     from hypothesis import strategies as st  # noqa: PLC0415
 

@@ -45,8 +45,8 @@ RESPONSE_PRESENCE = {
 def compare(base: Contract, head: Contract) -> list[Finding]:
     """Return the changes to requests and responses.
 
-    If there are none, return the changes to documentation. Raise CannotCompareError if a contract
-    is invalid.
+    If requests and responses are unchanged, return the changes to the documentation. Raise
+    CannotCompareError if a contract is invalid.
     """
     findings: list[Finding] = []
     prover = Prover()
@@ -104,7 +104,7 @@ def _add_operation(pair: Pair, before: list[Operation]) -> None:
 
 
 def _overlaps(new_path: str, old_path: str) -> bool:
-    """Return whether some URLs match both paths because of a parameter in the old path."""
+    """Return whether a URL can match both paths because of a parameter in the old path."""
     new_parts = new_path.split("/")
     old_parts = old_path.split("/")
     if len(old_parts) != len(new_parts):
@@ -211,7 +211,10 @@ def _compare_response(response: Pair, old: Part, new: Part) -> None:
 
 
 def _headers(response: Part) -> dict[str, Part]:
-    """Return the response headers by lower-case name. Omit Content-Type: OpenAPI ignores it."""
+    """Return the response headers, keyed by lower-case name.
+
+    Omit Content-Type, because OpenAPI ignores it.
+    """
     result: dict[str, Part] = {}
     for name, header in mapping_at(response, "headers").items():
         if name.lower() != "content-type":

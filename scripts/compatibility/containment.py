@@ -32,13 +32,13 @@ from scripts.compatibility.values import (
 if TYPE_CHECKING:
     from scripts.compatibility.schemas import Schema
 
-ALL = 80_000  # the number of values to try per comparison (takes about 2 seconds)
+ALL = 80_000  # the number of values to try per comparison; trying all takes about 2 seconds
 ONE = 10_000  # the number of values to try per search
 FEW = 500  # the number of values to try after a proof, in case jsonschema_rs is wrong
 SCALARS = {"type": ["string", "number", "boolean"]}
 ONE_ITEM = {"type": "array", "minItems": 1, "maxItems": 1}
 LIST = {"type", "items", "minItems", "maxItems"}
-NEVER: dict[str, Any] = {"path": "", "query": []}  # values that cannot be sent in these locations
+NEVER: dict[str, Any] = {"path": "", "query": []}  # for each location, a value that it cannot carry
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Proof:
 class Prover:
     """Proves containment, and limits the number of values that one comparison tries.
 
-    `known` contains the proofs for each pair of schemas, because operations often share schemas.
+    `known` caches the proofs for each pair of schemas, because operations often share schemas.
     """
 
     remaining: int = ALL
@@ -90,7 +90,10 @@ def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[lis
 
 
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:
-    """Return whether the schema declares an array (for a list) or a type; strings need neither."""
+    """Return whether the schema declares a type for the value.
+
+    Strings and values in bodies need no declaration. For a list, the schema must declare an array.
+    """
     if location == BODY or isinstance(value, str):
         return True
     declared = canonical_json(schema)
@@ -114,9 +117,10 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
-    """Return the schema, extended to admit values whose text form it accepts.
+    """Return `schema`, extended to admit values whose text form `schema` accepts.
 
-    Add the items of `values` whose text form it accepts, and each type whose text forms it accepts.
+    Check each item of `values`, and each JSON type. Admit a type if `schema` accepts the text form
+    of every value of this type.
     """
     is_valid = validator(schema).is_valid
     accepted = [value for value in values if any(map(is_valid, readings(location, value)))]

@@ -42,13 +42,13 @@ NAMED = {  # objects whose keys are names, not keywords
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
     *("webhooks", *SCHEMA_MAP_KEYWORDS),
 }
-# Keys that the targets of references in these keywords must have.
+# For each keyword, the keys that the target of a reference must have.
 REQUIRED = {"parameters": {"in", "name"}, "requestBody": {"content"}}
 RELEASE = re.compile(r"v\d+\.\d+\.\d+")
 
 
 class CannotCompareError(Exception):
-    """A contract is missing or invalid. The message says which one, why, and how to fix it."""
+    """A contract is missing or invalid. The message names the contract, the problem and the fix."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Contract:
         return found
 
     def inlined(self, part: Any, inside: tuple[str, ...] = ()) -> Any:
-        """Return a part of the contract with its references inlined and without documentation.
+        """Return a part of the contract with references inlined and documentation removed.
 
         `inside` contains the keys and references that lead to the part. A recursive reference
         becomes `N up`, where N is the number of levels to its target.
@@ -120,8 +120,11 @@ class Contract:
     def _resolved(
         self, result: dict[str, Any], part: dict[str, Any], inside: tuple[str, ...]
     ) -> Any:
-        """Inline the top-level references in `result`, a copy of `part` without nested ones."""
-        if "discriminator" in result:  # a discriminator selects schemas by name
+        """Inline the references at the top level of `result`.
+
+        `result` is a copy of `part` in which all nested references are already inlined.
+        """
+        if "discriminator" in result:  # a discriminator selects schemas by name, so keep the names
             alternatives = chain(*filter(is_list, (part.get("oneOf"), part.get("anyOf"))))
             names = [alternative.get("$ref") for alternative in filter(is_mapping, alternatives)]
             result["discriminator"] = [result["discriminator"], names]

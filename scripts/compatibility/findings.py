@@ -43,7 +43,7 @@ class Finding:
     place: str
     what: str
     part: str = "wire"  # or "python"
-    sides: tuple[Any, Any] = (None, None)  # the part in the old and the new contract
+    sides: tuple[Any, Any] = (None, None)  # the changed part in the old and in the new contract
     also: tuple[str, ...] = ()  # other places where the same change occurs
     witness: Any = None  # a value that demonstrates the breaking change
     shown: tuple[str, ...] = ()  # the lines of evidence in the report
@@ -97,7 +97,7 @@ class Verdict:
 
     @property
     def _least(self) -> tuple[int, ...]:
-        """Return the lowest release that SemVer allows after these changes.
+        """Return the numbers in `least_version`.
 
         Between a pre-release and its release, SemVer allows any change.
         """
@@ -113,12 +113,12 @@ class Verdict:
 
     @property
     def least_version(self) -> str:
-        """Return the lowest release that SemVer allows, such as `1.2.0`."""
+        """Return the lowest release that SemVer allows for the new contract, such as `1.2.0`."""
         return ".".join(map(str, self._least))
 
     @property
     def is_high_enough(self) -> bool:
-        """Return whether the new version suffices. A pre-release of `least_version` is enough."""
+        """Return whether SemVer allows the new version. A pre-release counts as its release."""
         base = parse_version(self.base)
         head = parse_version(self.head)
         is_later = head > base or (head == base and self.weight() == Change.NONE)

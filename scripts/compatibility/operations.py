@@ -76,7 +76,7 @@ class Operation:
 
     @property
     def security(self) -> list[dict[str, list[str]]]:
-        """Return the operation's security requirements, or else those of the contract."""
+        """Return the operation's security requirements, or else the contract's."""
         holder = self.parts if "security" in self.parts else self.contract.api
         return holder.get("security") or [{}]
 
@@ -107,10 +107,10 @@ class Pair:
     place: str  # such as `PUT /ai/llm/{id}, body`
     status: str = ""  # the status of the response that contains the part; empty for requests
     location: str = BODY  # where the part is sent: body, query, path, header or cookie
-    label: str = "body"  # the name of the part in the evidence
+    label: str = "body"  # what the evidence calls the part
 
     def at(self, part: str, **changes: Any) -> Pair:
-        """Return the pair for one part of this pair, such as `body`."""
+        """Return a copy of this pair for one of its parts, such as `body`."""
         return replace(self, place=f"{self.place}, {part}", **changes)
 
     @property
@@ -131,8 +131,8 @@ class Pair:
     ) -> None:
         """Add a finding.
 
-        For a breaking change, `evidence` describes a response with this status or, if there is no
-        status, a request.
+        `evidence` describes an example of a breaking change: a response if the pair has a status,
+        and a request otherwise.
         """
         finding = Finding(
             change, self.place, what, sides=(old, new), witness=witness, removed=is_removed
@@ -169,9 +169,10 @@ def operations(contract: Contract) -> Iterator[Operation]:
 
 
 def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
-    """Map (old entry, new entry, whether the status is 2xx) to the lowest status with these values.
+    """Map each pair of an old and a new entry to the lowest status that both entries cover.
 
-    An entry is a status, a range such as `4XX`, or `default`.
+    An entry is a status, a range such as `4XX`, or `default`. A key contains the old entry, the
+    new entry, and whether the status is 2xx.
     """
     pairs: dict[tuple[Any, Any, bool], str] = {}
     for status in map(str, range(100, 600)):

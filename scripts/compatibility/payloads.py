@@ -43,14 +43,17 @@ WHAT = {
     ("response", None): (Change.UNDECIDED, "may be an undocumented value (not proved)"),
     ("response", False): (Change.BREAKING, "may be a value that was not documented"),
 }
-# Rules in this module compare these keys of parameters and headers.
+# Keys of parameters and headers for which this module has comparison rules.
 PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
 # A schema that has only these keywords restricts each field separately.
 SIMPLE = {"type", "properties", "required", "additionalProperties"}
 
 
 def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
-    """Compare schemas. Old requests must stay valid, and new responses must fit the old schema."""
+    """Compare two schemas and report the changes.
+
+    Valid requests must stay valid, and new responses must be valid against the old schema.
+    """
     if canonical_json(old) == canonical_json(new):
         return
     check_schema(pair.base.contract, assertions(old), pair.place)
@@ -102,8 +105,8 @@ def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
 def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
     """Split the comparison of two schemas into one comparison for each field that differs.
 
-    Yield the field, the part of `small` that affects it, and the part of `large` that constrains
-    it. If the schemas differ outside `properties`, yield a single step with both schemas.
+    Yield the field and two schemas: the part of `small` that affects the field, and the part of
+    `large` that constrains it. If the schemas differ outside `properties`, yield both schemas.
     """
     if canonical_json(small) == canonical_json(large):
         return
@@ -112,7 +115,7 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
         return
     before = mapping_at(small, "properties")
     after = mapping_at(large, "properties")
-    # If no rule involves more than one field, other optional fields do not matter.
+    # In a simple schema, fields do not affect each other, so forbid the other optional fields.
     is_simple = small.keys() <= SIMPLE
     others = dict(before)
     if is_simple:
@@ -124,7 +127,7 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
                 fields = {**others, name: part} if is_simple and name in before else others
                 yield inner, {**small, "properties": fields}, {"properties": {name: limits}}
         else:
-            # The other fields accept any value, so additionalProperties applies only to this one.
+            # The other fields accept any value, so additionalProperties applies only to `name`.
             unlimited = dict.fromkeys(others, True)
             del unlimited[name]
             fields = {**others, name: before[name]}
@@ -166,7 +169,7 @@ def _compare_annotations(pair: Pair, old: Any, new: Any, place: str = "") -> Non
 
 
 def _annotation_change(side: str, keyword: str, *, is_new: bool) -> Change:
-    """Return the severity of adding (`is_new`), changing or removing an annotation."""
+    """Return the severity of a change to an annotation, or of adding it if `is_new` is true."""
     if keyword in HIDDEN.values() and keyword != HIDDEN[side]:
         return Change.NONE
     if keyword == "deprecated":
@@ -222,7 +225,10 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
 
 
 def _contents(holder: Part) -> dict[str, Part]:
-    """Return the contents by media type. Mark a media type that has two different schemas."""
+    """Return the contents, keyed by media type.
+
+    If different contents have the same media type, the result contains both.
+    """
     result: dict[str, Part] = {}
     for name, content in mapping_at(holder, "content").items():
         key = _normal_media_type(name)

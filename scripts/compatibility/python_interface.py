@@ -138,5 +138,5 @@ def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tu
 
 
 def _members(annotation: object) -> set[str]:
-    """Return the members of a union. A union inside brackets is split as well."""
+    """Return the members of a union. Also split at a `|` inside brackets."""
     return {part.strip() for part in str(annotation).split(" | ")}

@@ -119,7 +119,7 @@ def _what(finding: Finding) -> str:
 
 
 def _details(finding: Finding) -> Iterator[str]:
-    """Yield the evidence, and then the decision from compat.yaml or, if there is none, the ID."""
+    """Yield the lines of evidence, and then a line with the decision or the finding's ID."""
     for i, line in enumerate(finding.shown):
         yield f"  {line}" if i else line
     decision = finding.decision

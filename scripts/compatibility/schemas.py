@@ -45,7 +45,7 @@ DEPENDENT = UNEVALUATED | {
 MAX_ALTERNATIVES = 100
 # The time to compute a difference grows with the fourth power of the number of subschemas.
 MAX_SUBSCHEMAS = 100
-# Definitions of the formats in OpenAPI's format registry that jsonschema_rs does not know.
+# jsonschema_rs does not know these formats, which are in OpenAPI's format registry.
 FORMATS: dict[str, Schema] = {
     "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
@@ -126,7 +126,7 @@ def has_references(schema: Schema) -> bool:
 
 
 def is_marked(schema: Schema, hidden: str) -> bool:
-    """Return whether `view` kept the given annotation, readOnly or writeOnly, in the schema."""
+    """Return whether `view` left the annotation `hidden` (readOnly or writeOnly) in the schema."""
     return any(part.get(hidden) is True for part in subschemas(schema))
 
 
@@ -145,7 +145,7 @@ def check_schema(contract: Contract, schema: Schema, where: str) -> None:
 
 
 def _mapped(schema: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    """Apply `change` to each schema that the schema contains, and return the new schema."""
+    """Apply `change` to the schema's direct subschemas, and return the new schema."""
     result = dict(schema)
     for keyword, value in schema.items():
         if keyword in SCHEMA_KEYWORDS:
@@ -158,7 +158,7 @@ def _mapped(schema: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, A
 
 
 def parts(schema: dict[str, Any]) -> dict[tuple[str, str], Any]:
-    """Return the schemas that the schema contains, keyed by keyword and by name or index."""
+    """Return the schema's direct subschemas, keyed by keyword and by name or index."""
     result: dict[tuple[str, str], Any] = {}
     for keyword, value in schema.items():
         if keyword in SCHEMA_KEYWORDS:
@@ -192,9 +192,10 @@ def constants(schema: Any) -> Iterator[Any]:
 def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     """Return the schema as it applies to the sender or to the receiver of a message.
 
-    `hidden` marks fields that are neither sent nor required: readOnly in requests, writeOnly in
-    responses. Make the sender's schema reject these fields, and the receiver's accept any value
-    for them. Leave fields unchanged in a schema that has, or is in, alternatives or conditions.
+    `hidden` is the annotation of fields that are neither sent nor required: readOnly in requests,
+    and writeOnly in responses. The sender's schema rejects these fields, and the receiver's schema
+    accepts any value for them. Alternatives, conditions and the schemas that contain them keep
+    their fields unchanged.
     """
     if not is_mapping(schema):
         return schema

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BODY = "body"  # one more location, alongside OpenAPI's query, path, header and cookie
+BODY = "body"  # a location, in addition to OpenAPI's query, path, header and cookie
 LONGEST = 60  # the maximum length of a value in a report, in characters
 SHOWN = 4  # the maximum number of items per line
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
@@ -43,7 +43,7 @@ def mapping_at(value: object, key: str) -> dict[str, Any]:
 
 
 def canonical_json(value: Any) -> str:
-    """Return the value as JSON with sorted keys. Equal objects then have equal texts."""
+    """Return the value as JSON with sorted keys, so that equal objects have the same text."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
@@ -120,10 +120,10 @@ def _cut(text: str) -> str:
 
 
 def can_carry(location: str, value: Any) -> bool:
-    """Return whether a body, or a parameter in the default style, can represent the value.
+    """Return whether the value can be sent in this location.
 
-    Parameters cannot represent null, objects or empty lists. Only query parameters can represent
-    lists: each item is sent as a separate parameter.
+    Parameters in the default style cannot represent null, objects or empty lists. Only query
+    parameters can represent lists: each item is sent as a separate parameter.
     """
     if UNUSABLE.search(canonical_json(value)):
         return False
@@ -161,7 +161,7 @@ def readings(location: str, value: Any) -> list[Any]:
 
 
 def _readings(value: Any) -> list[Any]:
-    """Return the text form and, if it can be read as a number, boolean or null, that value too."""
+    """Return the text form and, if it is a JSON number, boolean or null, also the parsed value."""
     sent = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if sent in {"true", "false", "null"} or re.fullmatch(NUMBER, sent):
         return [sent, json.loads(sent)]
