@@ -72,7 +72,8 @@ def _options() -> argparse.Namespace:
 def _test_given(options: argparse.Namespace) -> int:
     """Test the backend at --backend-url.
 
-    If the backend is not on loopback, require --id, and print which configurations will change.
+    For a backend at a non-loopback address, require a configuration ID, and print the IDs of the
+    configurations that the tests overwrite.
     """
     address: str = options.backend_url
     url = urlsplit(address)
@@ -87,8 +88,8 @@ def _test_given(options: argparse.Namespace) -> int:
     if not _is_loopback(url.hostname):
         if not identifier:
             raise ValueError(
-                f"{url.hostname} is not a loopback address, so a configuration ID is required: set "
-                "--id or FLASHBACK_AI_LLM_ID to a throwaway configuration, which the run overwrites"
+                f"{url.hostname} is not a loopback address; set --id or FLASHBACK_AI_LLM_ID to the "
+                "ID of a throwaway configuration, which the run overwrites"
             )
         sibling = os.environ.get("FLASHBACK_SIBLING_AI_LLM_ID")
         ids = f"{identifier} and {sibling}" if sibling else identifier
@@ -141,7 +142,7 @@ def _run(arguments: list[str], environment: dict[str, str]) -> int:
     signal.signal(signal.SIGTERM, terminate)
     try:
         return tests.wait()
-    except KeyboardInterrupt:  # Ctrl-C in a terminal also interrupts the tests
+    except KeyboardInterrupt:  # Ctrl-C also interrupted the tests; let them finish
         return tests.wait()
 
 
@@ -149,7 +150,7 @@ def _is_http(url: SplitResult) -> bool:
     try:
         # Refuse an `@`: a password could precede it, and the reports would show the password.
         is_safe = "@" not in url.netloc and url.port != 0
-    except ValueError:  # the port is not a number
+    except ValueError:  # the port is invalid
         return False
     return is_safe and url.scheme in ("http", "https") and not url.query
 

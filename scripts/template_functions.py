@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Names of error classes that differ from the reason phrases in http.HTTPStatus, either because
-# another name is more common or because the phrase differs between Python versions.
+# These names replace reason phrases that are uncommon or differ between Python versions.
 _PHRASES = {
     401: "Authentication",
     403: "Permission Denied",
@@ -50,7 +49,8 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
         paragraphs = escape(text).split("\n\n")
         separator = "\n\n" + " " * indent
         joined = separator.join(wrapped(paragraph, width, indent) for paragraph in paragraphs)
-        return f"{joined} " if joined.endswith('"') else joined  # a space before the closing quotes
+        # Add a space so that a final quote does not touch the docstring's closing quotes.
+        return f"{joined} " if joined.endswith('"') else joined
 
     def parameter_rule(endpoint: Any, prop: Any) -> str:
         found = parameter(contract, endpoint, prop)

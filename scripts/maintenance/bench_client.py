@@ -83,7 +83,7 @@ def time_imports(rounds: int) -> dict[str, float]:
 def take_turns(
     functions: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float]
 ) -> dict[str, float]:
-    """Return each function's median time, ignoring the first round, which is for warm-up."""
+    """Return each function's median time. The first round is a warm-up and does not count."""
     spent: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds + 1):
         for name, function in functions.items():

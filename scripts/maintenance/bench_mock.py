@@ -100,7 +100,7 @@ def fixtures(folder: Path, size: int) -> Path:
 
 
 async def send(url: str, sent: bytes) -> int:
-    """Repeat the request on several connections for a second; return the number of responses."""
+    """Repeat the request on several connections for one second; return the number of responses."""
     until = time.perf_counter() + SECONDS
     port = urlsplit(url).port
 

@@ -23,7 +23,7 @@ START_SECONDS = 300  # long enough for the mock to load a million configurations
 
 
 class Target(NamedTuple):
-    """A measured value and the highest value that meets the target."""
+    """A measured value and its limit, which is the highest acceptable value."""
 
     what: str
     value: float
@@ -31,7 +31,7 @@ class Target(NamedTuple):
 
     @property
     def is_met(self) -> bool:
-        """Return whether the value meets the target."""
+        """Return whether the value is within the limit."""
         return self.value <= self.limit
 
 

@@ -25,7 +25,7 @@ def link(folder: Path) -> None:
 
 
 def dependencies(name: str) -> set[str]:
-    """Return the names of the distribution and its dependencies, excluding those of extras."""
+    """Return the names of the distribution and its dependencies, excluding optional ones."""
     found = {name}
     for requirement in map(Requirement, metadata.requires(name) or []):
         marker = requirement.marker

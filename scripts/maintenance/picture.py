@@ -1,4 +1,4 @@
-"""Create the image of a verdict for the README: `python -m scripts.maintenance.picture`."""
+"""Create the README's image of a verdict: `python -m scripts.maintenance.picture`."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from scripts.contract import ROOT, environment
 PICTURE = ROOT / ".github" / "verdict.png"
 PORT = 4010  # fixed, because the picture shows the port
 WIDTH = 900
-SCALE = 1.5  # sharp on most screens; scale 2 would double the file size
+SCALE = 1.5  # sharp enough on most screens; scale 2 would double the file size
 MARGIN = 20
 
 

@@ -98,7 +98,7 @@ def write_sbom(wheel: Path, version: str, folder: Path) -> None:
 
 
 def test_wheel(wheel: Path, copy: Path) -> None:
-    """Test the wheel in a clone of HEAD, with the lowest dependency versions that it allows."""
+    """Test the wheel in a clone of HEAD, with its lowest allowed dependency versions."""
     print("Testing the wheel with the lowest dependency versions (takes minutes) ...", flush=True)
     run("git", "clone", "--quiet", ROOT, copy)
     python = install(copy / ".venv", wheel, "--group", f"{PYPROJECT}:test")
