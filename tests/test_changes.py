@@ -65,7 +65,7 @@ class Copy:
     """A copy of the repository in which a test changes the contract."""
 
     def __init__(self, root: Path) -> None:
-        """Use the copy in the folder `root`."""
+        """Store the path to the copy."""
         self.root = root
 
     @contextmanager

@@ -17,7 +17,7 @@ def code_blocks(page: Path) -> list[str]:
 
 
 def pages(root: Path) -> list[Path]:
-    """Return the Markdown files in the root, docs/ and .github/."""
+    """Return the Markdown files in the root folder, docs/ and .github/."""
     return [*root.glob("*.md"), *(root / "docs").glob("*.md"), *(root / ".github").glob("*.md")]
 
 
@@ -79,7 +79,7 @@ def test_relative_links_are_valid(root: Path) -> None:
 
 
 def test_paths_in_the_docs_exist(root: Path) -> None:
-    """Files, folders and commands that the docs mention exist. The commands are executable."""
+    """The docs mention only files, folders and commands that exist. The commands are executable."""
     folders = "docs|examples|generated|mock|runtime|scripts|tests"
     for page in pages(root):
         if page.name == "CHANGELOG.md":  # The changelog mentions files from earlier versions.

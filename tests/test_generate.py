@@ -192,7 +192,7 @@ def write_extended_contract(folder: Path) -> Path:
 
 
 def test_templates_support_other_operations(tmp_path: Path) -> None:
-    """The templates support GET, POST with query parameters, and bodies without fixed fields."""
+    """The templates support other methods, query parameters, and bodies without fixed fields."""
     generate.generate(write_extended_contract(tmp_path), tmp_path / "flashback_client")
     variables = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{generate.RUNTIME.parent}"}
     assert run_program(sys.executable, "-W", "error", "-c", CALLS, variables=variables) == ""

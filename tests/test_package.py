@@ -43,7 +43,7 @@ def python(wheel: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_wheel_contains_the_packages_and_the_contract(wheel: Path, root: Path) -> None:
-    """The wheel contains the contract and the three packages, including all files of the mock."""
+    """The wheel contains the contract and the three packages, including all of the mock's files."""
     packages = {"flashback_client", "flashback_runtime", "flashback_mock"}
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -83,7 +83,7 @@ def test_client_updates_a_configuration(python: Path, mock: flashback_mock.Mock)
 
 
 def test_mock_without_its_extra_explains_the_installation(python: Path, tmp_path: Path) -> None:
-    """Without the `mock` extra, the mock's command and fixture say how to install it."""
+    """Without the `mock` extra, the mock's command and fixture say how to install the extra."""
     (tmp_path / "test_it.py").write_text("def test_it(flashback_mock): pass\n")
     command = run(python, "-I", "-m", "flashback_mock", "--help", status=1)
     pytest_command = (python, "-I", "-m", "pytest", "-p", "no:cacheprovider")

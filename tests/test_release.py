@@ -1,4 +1,4 @@
-"""Tests for scripts/release, without building a release."""
+"""Tests for scripts/release that do not build a release."""
 
 from pathlib import Path
 

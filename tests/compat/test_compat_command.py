@@ -85,7 +85,7 @@ def clone(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def compat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Compat:
-    """Return a function that runs the command in this process, which saves time."""
+    """Return a function that runs scripts/compat in the test process to save time."""
 
     def run(*arguments: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
         monkeypatch.setattr(sys, "argv", ["compat", *arguments])

@@ -57,7 +57,7 @@ PARTS = st.one_of(
 
 @st.composite
 def rules(draw: st.DrawFn) -> Schema:
-    """Draw a rule about more than one field."""
+    """Draw a rule that involves more than one field."""
     first, second = draw(st.permutations(FIELDS))[:2]
     parts = [{"properties": {first: draw(SCALARS)}}, {"properties": {second: draw(SCALARS)}}]
     return draw(
@@ -121,7 +121,7 @@ def compared(part: str, base: Schema, head: Schema) -> tuple[Change, list[Findin
 
 
 def samples(base: Schema, head: Schema, seed: int) -> list[Any]:
-    """Return values, many of which are likely to be valid for at least one of the schemas."""
+    """Return values, many of which are likely to be valid against at least one of the schemas."""
     generator = random.Random(seed)  # noqa: S311 # reproducible, not a secret
     names = sorted({*FIELDS, *base["properties"], *head["properties"]})
     values: list[Any] = list(POOL)

@@ -25,7 +25,7 @@ SCHEMAS = "/components/schemas"
 FIELDS = f"{SCHEMAS}/UpdateAiLlmRequest/properties"
 QUERY = {"name": "zzDryRun", "in": "query", "schema": {"type": "boolean"}}
 CONFLICT = {"$ref": "#/components/responses/Forbidden"}
-# For each case: edits, their verdict, the verdict on undoing them, and words in the findings.
+# For each case: the edits, the verdicts on them and on their reverse, and expected words.
 CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
     "additions": (
         [
@@ -88,7 +88,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def compared(base: Edits, head: Edits) -> tuple[str, str]:
-    """Return the verdict on the Python interface, and the reason if it was not compared."""
+    """Return the verdict on the Python interface and, if there was no comparison, the reason."""
     findings, reason = python_interface.compare(edited_contract(base), edited_contract(head))
     return worst(findings).word, reason
 
@@ -97,7 +97,7 @@ def compared(base: Edits, head: Edits) -> tuple[str, str]:
 def test_edit_gets_its_verdict_in_both_directions(  # noqa: PLR0913, PLR0917 # columns of a table
     client: Any, tmp_path: Path, edits: Edits, there: str, back: str, mentioned: list[str]
 ) -> None:
-    """A change is breaking if callers must adapt to it, and a new option is an addition."""
+    """Changes that callers must adapt to are breaking, and new optional parts are additions."""
     head = python_interface.load_client(edited_contract(edits), tmp_path / "head")
     assert isinstance(head, griffe.Object)
     assert (_verdict(client, head), _verdict(head, client)) == (there, back)

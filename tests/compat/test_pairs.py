@@ -124,7 +124,7 @@ def test_a_new_default_response_is_shown_as_default() -> None:
 
 
 def test_added_and_removed_alternatives_are_shown_with_their_position() -> None:
-    """A finding gives an alternative's position, because long ones can start with the same text."""
+    """A finding gives an alternative's position, because long alternatives can look the same."""
     item = "/components/schemas/NewOrder/properties/item"
     alternatives: list[dict[str, Any]] = [
         {"type": "object", "maxProperties": size} for size in (3, 5, 9)
