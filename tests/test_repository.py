@@ -19,7 +19,7 @@ SCRIPTS = ["bench", "check", "compat", "contract", "generate", "install", "mock"
 
 
 def locked_versions(root: Path, name: str) -> dict[str, str]:
-    """Return the version of each package in a lock file. The file must not set a package index."""
+    """Return each package's version in a lock file; fail if the file sets a package index."""
     text = (root / "scripts" / "locks" / f"{name}.txt").read_text("utf-8")
     assert "index-url" not in text
     return dict(re.findall(r"(?m)^([a-z0-9.-]+)==(\S+)", text))

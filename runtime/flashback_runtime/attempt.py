@@ -127,7 +127,7 @@ def _outcome(
         # httpcore mistakes a TimeoutError from a signal handler for a socket timeout.
         if isinstance(root, TimeoutError) and root.__traceback__ not in {None, outermost}:
             raise root
-        if isinstance(error, httpx.HTTPStatusError):  # a hook called raise_for_status()
+        if isinstance(error, httpx.HTTPStatusError):  # from raise_for_status() in a hook
             return _response(running, error.response, None)
     elif error.__traceback__ or not (isinstance(error, OSError) or is_closed):
         raise error

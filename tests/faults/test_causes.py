@@ -83,7 +83,7 @@ def test_finding_does_not_contain_a_token_from_the_media_type() -> None:
 
 
 def test_intermittent_error_does_not_hide_missing_access_control() -> None:
-    """A run reports that unauthorized updates succeed, even if half of them are refused."""
+    """A run reports accepted unauthorized updates even if the backend refuses half of them."""
     fault = FAULTS["every_second_update_by_a_stranger_is_accepted"]
     result = run_with_changes([fault.change], promises=fault.promises)
     assert "workspace-access/stranger/200" in result.ids, result.output

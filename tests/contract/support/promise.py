@@ -157,7 +157,7 @@ class Promise:
         return tuple(recent[-1:])
 
     def send_renamed(self, request: Request) -> Exchange | None:
-        """Send the request like `send`; after a possible name conflict, retry with a new name."""
+        """Send the request as `send` does; if its name might be in use, retry with a new name."""
         if not self.is_wanted(request):
             return None
         exchange = self.exchange(request)

@@ -175,7 +175,7 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     if rule.clause == "unauthorized" and _reveals_something(exchange, expectation):
         rule = replace(rule, clause="order")
     if rule.clause == "update" and user.kind == "ADMIN" and exchange.status in (401, 403, 404):
-        # WRITE access is enough for the update, so only the ADMIN access explains the refusal.
+        # Users with WRITE access can update, so the backend must refuse ADMIN access itself.
         rule = replace(rule, clause="access-levels", kind=user.kind)
     got = exchange.got
     if exchange.succeeded and expectation.reasons and user.statuses != {401}:
