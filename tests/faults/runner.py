@@ -60,7 +60,6 @@ def run_with_url(
 ) -> RunResult:
     """Run the contract tests against this URL, with the tokens and ids in `variables`."""
     defaults = ["--backend-url", url, "-k", promises, "--seed", "1", "--timeout", "4"]
-    defaults += ["--id", variables.get("FLASHBACK_AI_LLM_ID", "")]
     return _run(variables, *defaults, *options)
 
 

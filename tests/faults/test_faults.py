@@ -2,11 +2,12 @@
 
 import pytest
 
-from support import contract
+from scripts.contract import environment
 from support.options import BROKEN, KEPT
+from tests.faults.backend import serving
 from tests.faults.correct import CORRECT, ids_are_compared_as_uuids
 from tests.faults.faults import FAULTS
-from tests.faults.runner import run_with_changes, selected_promises
+from tests.faults.runner import run_with_changes, run_with_url, selected_promises
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -26,8 +27,10 @@ def test_correct_backend_keeps_every_promise(name: str) -> None:
 
 
 def test_backend_may_answer_an_upper_case_uuid_in_lower_case() -> None:
-    options = ("--id", contract.EXAMPLE_ID.upper(), "--max-examples", "1")
-    result = run_with_changes([ids_are_compared_as_uuids], *options, promises="test_member")
+    with serving(ids_are_compared_as_uuids) as mock:
+        variables = environment(mock.tokens, mock.ids)
+        options = ("--id", mock.ids["main"].upper(), "--max-examples", "1")
+        result = run_with_url(mock.base_url, variables, *options, promises="test_member")
     assert result.status == KEPT, result.output
 
 
