@@ -129,7 +129,7 @@ class BaseClient(Generic[C, T]):
     ) -> Self:
         """Return a client that has different settings but shares this client's connections.
 
-        The new client also sends this client's headers. Close only the original client.
+        The new client also sends this client's headers. Close only this client, not the new one.
         """
         if not callable(token):
             token = as_secret(token)

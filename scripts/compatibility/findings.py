@@ -46,7 +46,7 @@ class Finding:
     sides: tuple[Any, Any] = (None, None)  # the changed part in the old and in the new contract
     also: tuple[str, ...] = ()  # other places where the same change occurs
     witness: Any = None  # a value that demonstrates the breaking change
-    shown: tuple[str, ...] = ()  # the lines of evidence in the report
+    shown: tuple[str, ...] = ()  # the lines that the report shows as evidence
     removed: bool = False  # whether the change removes a response
     decision: dict[str, Any] | None = None  # the finding's entry in compat.yaml
 
@@ -118,7 +118,10 @@ class Verdict:
 
     @property
     def is_high_enough(self) -> bool:
-        """Return whether SemVer allows the new version. A pre-release counts as its release."""
+        """Return whether SemVer allows the new version.
+
+        A pre-release such as 1.2.0-rc.1 is treated like the release that follows it (1.2.0).
+        """
         base = parse_version(self.base)
         head = parse_version(self.head)
         is_later = head > base or (head == base and self.weight() == Change.NONE)

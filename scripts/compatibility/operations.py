@@ -107,7 +107,7 @@ class Pair:
     place: str  # such as `PUT /ai/llm/{id}, body`
     status: str = ""  # the status of the response that contains the part; empty for requests
     location: str = BODY  # where the part is sent: body, query, path, header or cookie
-    label: str = "body"  # what the evidence calls the part
+    label: str = "body"  # the part's name in the evidence
 
     def at(self, part: str, **changes: Any) -> Pair:
         """Return a copy of this pair for one of its parts, such as `body`."""

@@ -130,7 +130,7 @@ def test_large_response_is_truncated(update: Any, compressed: bool) -> None:  # 
 
 
 def test_compressed_response_is_decoded(update: Any) -> None:
-    """The client decodes gzip. An error for any other encoding omits the body."""
+    """The client decodes gzip. For any other encoding, it raises an error without the body."""
     compressed = gzip.compress(b"\xef\xbb\xbf" + json.dumps(UPDATED).encode())
     gzipped = http_response(200, compressed, Content_Encoding="gzip")
     unknown = http_response(200, b"\x8b\x00\x80{}\x03", Content_Encoding="br")

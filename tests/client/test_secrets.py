@@ -179,7 +179,7 @@ def test_connection_error_is_redacted(update: Any) -> None:
 def test_log_shows_each_attempt_and_no_credential(
     update: Any, waits: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log contains a WARNING per retry and a DEBUG message per call, but no credential."""
+    """The log contains a warning per retry and a DEBUG message per call, but no credentials."""
     caplog.set_level(logging.DEBUG, "flashback_client")
     service = Service(httpx.ConnectError(f"{TOKEN} {SECRET}"))
     update(service, secret=SECRET)

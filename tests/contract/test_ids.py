@@ -41,7 +41,10 @@ def similar_ids(id: str) -> Iterator[str]:
 
 
 def is_of_another(exchange: Exchange, other: str, id: str) -> bool:
-    """Return whether ids are sequential and the request updated the configuration `other`."""
+    """Return whether the request correctly updated the other configuration that has this id.
+
+    Only sequential ids are similar enough for that.
+    """
     if not exchange.succeeded or exchange.field("aiLlmId") != other:
         return False
     counts_up = len(other) == len(id) and other[:-2] == id[:-2] and other[-2:].isalnum()

@@ -32,7 +32,7 @@ UNPARSABLE = (
     "not a valid HTTP/1.1 request; use http:// (not https:// or HTTP/2) and check for malformed or "
     "repeated headers"
 )
-# Silence aiohttp, which would log request lines, including any misplaced tokens.
+# Silence aiohttp, which would log request lines, including any token that was sent in a URL.
 QUIET = logging.getLogger("flashback_mock.http")
 QUIET.setLevel(logging.CRITICAL + 1)
 
@@ -275,8 +275,8 @@ def listen(host: str, port: int) -> socket.socket:
 async def _reserve(family: int, address: Any) -> socket.socket:
     """Wait until the address is free, and return a socket that is bound to it.
 
-    Because the socket does not listen, the port refuses connections, but no other program can
-    bind to it.
+    The socket is bound but does not listen, so the port refuses connections, and no other program
+    can bind to it.
     """
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignore connections in TIME_WAIT

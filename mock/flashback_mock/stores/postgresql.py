@@ -92,7 +92,7 @@ class PostgresqlStore(SqlStore):
         db.exec_driver_sql("SELECT pg_advisory_xact_lock(4010)")
 
     def lock(self, db: Connection) -> None:
-        # Updates wait for this lock, because each update locks a row before it reads the key.
+        # This table lock blocks updates, which must lock a row before they read the key.
         db.exec_driver_sql(f"LOCK TABLE {CONFIGURATION.name} IN EXCLUSIVE MODE")
 
     def reason(self, error: Any) -> str:

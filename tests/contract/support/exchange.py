@@ -9,7 +9,7 @@ from typing import Any, Self
 from support.rule import Rule
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-LONGEST_PAUSE = 10.0  # in seconds, even if Retry-After is longer
+LONGEST_PAUSE = 10.0  # in seconds; a longer Retry-After is shortened to this
 
 
 @dataclass(eq=False)

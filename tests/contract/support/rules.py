@@ -33,7 +33,7 @@ BROADER_KINDS = {
 }
 
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
-# Servers may return these statuses before routing, for example, because a URI is too long.
+# Servers may return these statuses before routing: for example, if the URI is too long.
 BEFORE_ROUTING = (411, 414, 431)
 CHANGING_HEADERS = {
     "age", "alt-svc", "cache-control", "connection", "content-encoding", "content-language",
