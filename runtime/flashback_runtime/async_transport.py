@@ -7,10 +7,11 @@ takes longer than importing the rest of the client.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -20,6 +21,10 @@ from .secrets import Secret
 from .transport import LATE, MAX_BODY, Connections, httpx, pool_options, timeout_until
 
 R = TypeVar("R")
+
+# anyio would import this during the first call, which would block the event loop.
+with suppress(ImportError):
+    importlib.import_module("anyio._backends._asyncio")
 
 
 class AsyncTransport(httpx.AsyncHTTPTransport):

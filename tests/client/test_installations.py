@@ -27,7 +27,10 @@ from flashback_client.models import UpdateAiLlmRequest
 url = sys.argv[1]
 async def awaited():
     async with AsyncFlashbackClient("tok", base_url=url) as client:
-        return await client.update_ai_llm("a", secret="hush")
+        loaded = set(sys.modules)
+        updated = await client.update_ai_llm("a", secret="hush")
+        assert sys.modules.keys() == loaded  # an import would block the event loop
+        return updated
 with FlashbackClient("tok", base_url=url, max_retries=0) as client:
     assert client.update_ai_llm("a", ai_type="AWS", name=UNSET).success is True
     assert asyncio.run(awaited()).success is True
