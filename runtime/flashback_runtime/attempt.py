@@ -126,8 +126,8 @@ def _outcome(
     if isinstance(error, httpx.HTTPError):
         if isinstance(running.connections.given, _CLIENTS) and _is_from_hook(error, request):
             raise error
-        # httpcore mistakes a TimeoutError from a signal handler for a socket timeout.
-        if isinstance(root, TimeoutError) and root.__traceback__ not in {None, outermost}:
+        # httpcore mistakes an OSError from a signal handler for a socket error.
+        if isinstance(root, OSError) and root.__traceback__ not in {None, outermost}:
             raise root
         if isinstance(error, httpx.HTTPStatusError):  # from raise_for_status() in a hook
             return _response(running, error.response, None)

@@ -291,11 +291,11 @@ def test_error_does_not_mention_a_handled_exception(update: Any) -> None:
     assert "pathlib" in traceback.extract_tb(handled.__traceback__)[-1].filename
 
 
-def test_signal_handler_exception_propagates() -> None:
-    """A TimeoutError from the caller's SIGALRM handler propagates and is not retried."""
-    alarm = TimeoutError("the caller's alarm")
-    with serving(never_respond) as server, interrupting(alarm):
-        with pytest.raises(TimeoutError, match="the caller's alarm"):
+@pytest.mark.parametrize("kind", [TimeoutError, InterruptedError])
+def test_signal_handler_exception_propagates(kind: type[OSError]) -> None:
+    """An OSError from the caller's SIGALRM handler propagates and is not retried."""
+    with serving(never_respond) as server, interrupting(kind("the caller's alarm")):
+        with pytest.raises(kind, match="the caller's alarm"):
             blocking(server.url, max_retries=2).update_ai_llm(ID, name="n")
         assert len(server.requests) == 1
 
