@@ -264,24 +264,18 @@ EXEMPTING = [
     *("*", ".inside.test", "a.test, INSIDE.test", "test", "inside.test:8080"),
     *("http://inside.test", "HTTP://test.", "*.inside.test", "a.test,*", "http://inside.test/"),
 ]
+EXEMPTING_IPV6 = ["2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:8080"]
 NOT_EXEMPTING = ["", "inside.test:80", "https://inside.test", "side.test", "a.inside.test"]
 
 
-@pytest.mark.parametrize("no_proxy", EXEMPTING + NOT_EXEMPTING)
+@pytest.mark.parametrize("no_proxy", EXEMPTING + EXEMPTING_IPV6 + NOT_EXEMPTING)
 def test_no_proxy_exempts_matching_urls(no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_PROXY can list host names, domain suffixes, ports, schemes and `*`."""
+    """NO_PROXY can list hosts, domain suffixes, IPv6 addresses, ports, schemes and `*`."""
     monkeypatch.setenv("http_proxy", "proxy.test:3128")
     monkeypatch.setenv("no_proxy", no_proxy)
-    proxy = proxy_for(httpx.URL("http://inside.test:8080"))
-    assert (proxy is None) is (no_proxy in EXEMPTING)
-
-
-@pytest.mark.parametrize("no_proxy", ["2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:8080"])
-def test_no_proxy_exempts_ipv6_addresses(no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_PROXY can list an IPv6 address, optionally in brackets and with a port."""
-    monkeypatch.setenv("http_proxy", "proxy.test:3128")
-    monkeypatch.setenv("no_proxy", no_proxy)
-    assert proxy_for(httpx.URL("http://[2001:db8::1]:8080")) is None
+    host = "[2001:db8::1]" if no_proxy in EXEMPTING_IPV6 else "inside.test"
+    proxy = proxy_for(httpx.URL(f"http://{host}:8080"))
+    assert (proxy is None) is (no_proxy not in NOT_EXEMPTING)
 
 
 @pytest.mark.parametrize("client_class", CLIENTS)
