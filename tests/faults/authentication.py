@@ -70,6 +70,7 @@ faults(
 )
 faults(
     "test_bad_token_answers_401[expired]",
+    expired_token_returns_500=reply(500, lambda role: role == "expired"),
     expired_token_returns_403_for_the_foreign_id=reply(
         403, lambda role, is_for: role == "expired" and is_for("foreign")
     ),

@@ -15,11 +15,14 @@ EVERY_RESPONSE = "test_every_response[internals]"
 SEVERAL_FAULTS = [
     ("challenge_is_missing", "empty_names_are_ignored", "forbidden_update_changes_the_name"),
     ("malformed_json_returns_500", "reader_may_update", "unknown_fields_are_ignored"),
-    ("duplicate_names_are_accepted", "every_method_returns_200"),
-    ("repeated_key_returns_409", "not_found_resets_the_connection"),
-    ("every_update_returns_500",),
-    ("every_fiftieth_request_returns_500", "missing_body_is_an_empty_update"),
-    ("two_of_seventy_connections_are_reset",),
+    ("duplicate_names_are_accepted", "every_method_returns_200", "expired_token_returns_500"),
+    (
+        "suffix_after_the_id_is_ignored",
+        "repeated_key_returns_409",
+        "not_found_resets_the_connection",
+    ),
+    ("every_fiftieth_request_returns_500", "two_of_seventy_connections_are_reset"),
+    ("missing_body_is_an_empty_update", "every_update_returns_500"),
 ]
 BROKEN_CLAUSES = {
     "challenge_is_missing": ("challenge", "ours"),
@@ -30,6 +33,8 @@ BROKEN_CLAUSES = {
     "unknown_fields_are_ignored": ("unknown-fields", "ours"),
     "missing_body_is_an_empty_update": ("body", "page"),
     "forbidden_update_changes_the_name": ("all-or-nothing", "ours"),
+    "expired_token_returns_500": ("unauthorized", "vendor"),
+    "suffix_after_the_id_is_ignored": ("id-exact", "ours"),
     "repeated_key_returns_409": ("statuses", "page"),
     "every_method_returns_200": ("other-methods", "ours"),
     "not_found_resets_the_connection": ("id", "page"),
@@ -52,6 +57,7 @@ def test_findings_identify_the_broken_clause(faults: tuple[str, ...]) -> None:
     found = Counter((finding["clause"]["id"], finding["source"]) for finding in result.findings)
     assert {*found} == {BROKEN_CLAUSES[fault] for fault in faults}, result.output
     assert max(found.values()) <= 2, result.output
+    assert sum("/intermittent/" in id for id in result.ids) <= 1, result.output
     assert result.status == BROKEN, result.output
 
 

@@ -28,6 +28,7 @@ BROADER_KINDS = {
     "unauthorized": ("no-token", "unknown-token"),
     "order": ("no-token", "unknown-token"),
     "unknown-fields": ("other",),
+    "id-exact": ("near-id",),
     "unreadable-body": ("not-json",),
     "other-methods": ("GET", "POST"),
 }
@@ -153,7 +154,8 @@ def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
     subject = "" if cause.words == rule.words else cause.words
     got = exchange.got
     breach = Breach(cause.clause, cause.kind, got, f"{rule.expected}, not 5xx", got, subject)
-    return replace(breach, explained_by=_explanations(exchange, expectation))
+    broader = _breach(rule, got, "", "").explained_by + _explanations(exchange, expectation)
+    return replace(breach, explained_by=broader)
 
 
 def _cause_of_server_error(exchange: Exchange, expectation: Expectation) -> Rule:
