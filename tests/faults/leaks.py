@@ -46,6 +46,8 @@ faults(
     last_secret_in_404,
     key_in_a_sentence=leak(lambda key: f"stored {key}"),
     first_half_of_the_key=leak(lambda key: f"{key[: len(key) // 2]}…"),
+    first_six_characters_of_the_key=leak(lambda key: f"{key[:6]}***"),
+    secret_in_html_escapes=leak(lambda secret: "".join(f"&#x{ord(c):x};" for c in secret[:99])),
     secret_reversed=leak(lambda secret: secret[::-1]),
     secret_with_swapped_case=leak(lambda secret: secret.swapcase()),
     secret_spelled_out=leak(lambda secret: " ".join(secret[:99])),

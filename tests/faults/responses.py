@@ -58,7 +58,13 @@ faults(
         400, lambda answer: answer.set_fields(stack='File "/srv/app/main.py", line 3, in put')
     ),
     sql_query_in_404=on(
-        404, lambda answer: answer.set_fields(message="SELECT * FROM llm WHERE id = $1: no rows")
+        404, lambda answer: answer.set_fields(message="SELECT *\nFROM llm\nWHERE id = $1: no rows")
+    ),
+    lower_case_sql_query_in_404=on(
+        404, lambda answer: answer.set_fields(message="select * from llm where id=?: no rows")
+    ),
+    dot_net_stack_trace_in_404=on(
+        404, lambda answer: answer.set_fields(detail="at Llm.Put(String id) in C:\\Llm.cs:line 3")
     ),
 )
 faults(

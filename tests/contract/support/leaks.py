@@ -23,9 +23,11 @@ URL_SAFE = str.maketrans("+/", "-_")
 MASKS = "*.…•xX-_#"  # characters that backends use to mask the rest of a credential
 HASHES = ("md5", "sha1", "sha256", "sha512")
 INTERNALS = re.compile(
-    r"Traceback|Exception in|\bat [\w.$<>]+ ?\([^)]*:\d+|\bline \d+, in |node_modules"
-    r"|[\w/]+\.(?:py|js|ts|java|go|rb):\d+|site-packages|/(?:usr|home|var|app|srv)/"
+    r"Traceback|Exception in|\bat [\w.$/<>]+ ?\((?:[^)]*:\d+|Native Method|Unknown Source)"
+    r"|\bline \d+, in |node_modules|site-packages|goroutine \d|/(?:usr|home|var|app|srv)/"
+    r"|[\w/]+\.(?:py|php|m?js|ts|java|kt|cs|go|rb|rs)(?::(?:line )?| on line |\()\d"
     r"|\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\s.+\b(?:FROM|SET|WHERE|VALUES)\b"
+    r"|\b(?:select|update|delete from) .+ where .+= ?[?$:'\d]|\binsert into \S+ ?\("
     r"|SQLITE_|SQLSTATE|sqlite3\.|psycopg|asyncpg|PrismaClient|ECONNREFUSED|stack\""
 )
 
@@ -127,16 +129,17 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
         yield "in hex", text, 12
     yield "in rot13", codecs.encode(secret, "rot13"), 8
     yield "as numbers", "".join(map(str, octets)), 12
-    yield "in JSON escapes", "".join(f"u{octet:04x}" for octet in octets), 20
+    for mark in ("u00", "x", "0x"):  # in JSON, HTML and source code
+        yield "in escapes", "".join(f"{mark}{octet:02x}" for octet in octets), 20
     for text in _base64(octets):
         yield "in base64", text, 8
         yield "in base64", text.translate(URL_SAFE), 8
     for lead in range(5):
         yield "in base32", base64.b32encode(b"x" * lead + octets).decode()[8:-8], 10
     for mark in MASKS:
-        for text in (canary, secret):
-            yield "masked", f"{mark}{text[-4:]}", 5
-            yield "masked", f"{text[:4]}{mark}", 5
+        yield "masked", f"{mark}{secret[-4:]}", 5
+        for size in range(4, 12):
+            yield "masked", f"{canary[:size]}{mark}", size + 1
     for name in HASHES:
         digest = hashlib.new(name, canary.encode())
         yield "hashed", digest.hexdigest(), 16
@@ -159,17 +162,18 @@ def internals(exchange: Exchange) -> str | None:
     """
     if exchange.status < 400:
         return None
-    text = exchange.text
+    text = _unescaped(exchange.text)
     found = INTERNALS.search(text)
     if found:
         return found[0]
     for value in exchange.request.text_fields.values():
         is_typical = len(value) >= SHORTEST and value not in contract.TEXT
-        if exchange.status == 500 and is_typical and value in _unescaped(text):
+        if exchange.status == 500 and is_typical and value in text:
             return value
     return None
 
 
 def _unescaped(text: str) -> str:
-    """Return the text with JSON's Unicode escape sequences replaced."""
+    """Return the text on one line, with the most common JSON escape sequences replaced."""
+    text = re.sub(r"\\[nrt]|\s", " ", text)
     return re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
