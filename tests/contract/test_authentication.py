@@ -30,6 +30,7 @@ OTHER_SCHEME = bad_token("other-scheme", "with a valid token in another scheme")
 ELSEWHERE = bad_token("token-elsewhere", "with a valid token outside `Authorization`")
 TWO_TOKENS = Rule("two-tokens", "two-headers", "an update with two `Authorization` headers", {401})
 WRONG = "Bearer wrong"
+UNSIGNED = "eyJhbGciOiJub25lIn0"  # {"alg":"none"}, the header of an unsigned JSON Web Token
 OTHER_CASES = ("bearer", "BEARER", "bEaReR")
 BAD_TOKENS: dict[str, dict[str, Any]] = {
     "missing": {"token": None},
@@ -44,7 +45,7 @@ def similar(backend: Backend) -> Iterator[str]:
         derived = {token.upper(): "${@^^}", token.lower(): "${@,,}"}
         made = [f"{token}x", f"x{token}"]
         if variable == WRITER:
-            derived |= _derived(token)
+            derived |= _derived(token) | _without_signature(token)
             made += [token[0], f"{quote(token, safe='')}%20"]
             made += values.expand("SIMILAR_TOKENS", token)
         for copy, expression in derived.items():
@@ -66,6 +67,18 @@ def _derived(token: str) -> dict[str, str]:
         **encodings_of(token),
         digest: '$(printf %s "${@}" | sha256sum | cut -c1-64)',
         f"%{octets[0]:02X}{token[1:]}": f"%{octets[0]:02X}${{@#?}}",
+    }
+
+
+def _without_signature(token: str) -> dict[str, str]:
+    """Like `_derived`, for copies of a JSON Web Token that have its claims but no signature."""
+    if token.count(".") != 2:
+        return {}
+    claims = token.split(".")[1]
+    cut = '$(printf %s "${@}" | cut -d. -f2)'
+    return {
+        f"{token.rpartition('.')[0]}.": "${@%.*}.",
+        f"{UNSIGNED}.{claims}.": f"{UNSIGNED}.{cut}.",
     }
 
 

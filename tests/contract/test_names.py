@@ -118,8 +118,9 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
     other = values.fresh()
     promise.prepare(body=kept)
     refused: list[dict[str, Any]] = []
-    for wrong in ({"aiType": "NONE"}, {"endpoint": "x"}, {"unknown": "x"}, {"key": ""}):
-        refused.append({"body": other | wrong})
+    wrong = {"aiType": "NONE", "endpoint": "x", "unknown": "x", "key": "", "secret": ""}
+    for field, value in wrong.items():
+        refused.append({"body": {**other, field: value}})
     refused.append({"headers": {"Content-Type": "text/plain"}})
     for token in (None, *promise.backend.users(READER, STRANGER)):
         refused.append({"token": token})

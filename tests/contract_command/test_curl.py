@@ -11,7 +11,7 @@ from scripts.contract import environment
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
 from tests.contract_command.conftest import Backend, Contract
-from tests.faults.changes import reply
+from tests.faults.changes import as_owner, reply
 from tests.faults.messages import Answer, Request
 
 
@@ -79,6 +79,18 @@ def test_curl_command_sends_headers_in_latin_1(
         result = contract("-k", "test_near_token", **arguments)
         [finding] = result.findings
         assert run_in_shell(finding["examples"][0]["curl"], arguments, tmp_path) == "500"
+
+
+def test_curl_command_derives_an_unsigned_token(
+    contract: Contract, backend: Backend, tmp_path: Path
+) -> None:
+    """A curl command makes an unsigned JSON Web Token from the claims of the given token."""
+    accepted = ("header.claims.signature", "eyJhbGciOiJub25lIn0.claims.")
+    with backend(as_owner(lambda token: token in accepted)) as arguments:
+        arguments["FLASHBACK_TOKEN"] = accepted[0]
+        result = contract("-k", "test_near_token", **arguments)
+        [finding] = result.findings
+        assert run_in_shell(finding["examples"][0]["curl"], arguments, tmp_path) == "200"
 
 
 def test_curl_commands_include_only_the_latest_request(

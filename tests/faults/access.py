@@ -119,7 +119,9 @@ async def _rename(request: Request, answer: Answer) -> None:
 
 faults(
     "test_refused_update_changes_nothing",
-    invalid_update_changes_the_name=on(400, _rename),
+    update_with_an_empty_secret_changes_the_name=on(
+        400, lambda request, answer: request.fields.get("secret") == "" and _rename(request, answer)
+    ),
     unauthenticated_update_changes_the_name=on(401, _rename),
     forbidden_update_changes_the_name=on(403, _rename),
 )
@@ -176,6 +178,9 @@ faults(
     names_are_compared_case_insensitively=lambda request: _refuse_similar(request, str.casefold),
     names_are_trimmed_before_comparison=lambda request: _refuse_similar(request, str.strip),
     tags_in_names_are_removed=lambda request: _refuse_similar(request, _without_tags),
+    underscores_in_names_match_any_character=lambda request: _refuse_similar(
+        request, lambda name: name.replace("_", "\u00e9")
+    ),
     names_are_normalized_before_comparison=lambda request: _refuse_similar(request, _normalized),
 )
 
