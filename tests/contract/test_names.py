@@ -14,7 +14,7 @@ from support import values
 from support.backend import READER, SIBLING_ID, STRANGER
 from support.promise import Promise
 from support.rule import Rule
-from support.rules import OWN_NAME
+from support.rules import OWN_NAME, TAKEN
 
 # A faulty backend might pass once by chance, so the race is repeated.
 ROUNDS = 10
@@ -27,10 +27,10 @@ def effect(clause: str, kind: str, words: str, status: int) -> Rule:
     return Rule(clause, kind, words, {status}, depends_on_earlier=True)
 
 
-TAKEN = effect("unique-names", "taken", "a name that is taken", 400)
 UNAUTHENTICATED = effect("order", "taken-name", "a name that is taken, without a token", 401)
 GIVEN_UP = effect("unique-names", "given-up", "a name that is no longer in use", 200)
 ALIKE = effect("name-exact", "alike", "a name similar to one that is taken", 200)
+STORED = effect("name-exact", "stored", "an unusual or long name that is taken", 400)
 LAST = "a long name that differs from a taken name only in its last character"
 TRUNCATED = effect("lengths", "name-truncated", LAST, 200)
 # These rules are for requests that give one configuration's name to another configuration.
@@ -58,15 +58,17 @@ def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
 
 @pytest.mark.clause("name-exact")
 def test_names_that_differ_are_not_taken(promise: Promise) -> None:
-    """Two names are equal only if all of their code points are equal."""
-    sibling = promise.need(SIBLING_ID)
+    """Two names are equal if and only if all of their code points are equal."""
+    sibling = promise.need_unique_names()
     end = values.unique()
     name = f"Caf\u00e9 {end}"
     promise.prepare(body={"name": name})
     for other in (name.upper(), name[:-1], *values.expand("SIMILAR_NAMES", end)):
         promise.ask(ALIKE, id=sibling, body={"name": other})
     longest = values.of_length("name", values.max_length("name"))
-    promise.prepare(body={"name": longest})
+    for unusual in (f"Caf\u00e9 <&> {values.LOCK} {end}", longest):
+        promise.prepare(body={"name": unusual})
+        promise.ask(STORED, id=sibling, body={"name": unusual})
     promise.ask(TRUNCATED, id=sibling, body={"name": f"{longest[:-1]}x"})
 
 

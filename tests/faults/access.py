@@ -150,6 +150,7 @@ faults(
     duplicate_names_are_accepted_with_other_fields=accept(
         lambda fields, answer: b"another" in answer.body and len(fields) > 1
     ),
+    taken_name_returns_500=refuse_with(500, lambda answer: b"another" in answer.body),
     taken_name_returns_409=refuse_with(409, lambda answer: b"another" in answer.body),
     names_that_were_sent_before=refuse(lambda name, count: name and count(name) > 1),
 )
@@ -178,6 +179,9 @@ faults(
     names_are_compared_case_insensitively=lambda request: _refuse_similar(request, str.casefold),
     names_are_trimmed_before_comparison=lambda request: _refuse_similar(request, str.strip),
     tags_in_names_are_removed=lambda request: _refuse_similar(request, _without_tags),
+    long_names_are_truncated=on(
+        200, lambda name, is_for, rename: name[200:] and is_for("main") and rename(name[:200])
+    ),
     underscores_in_names_match_any_character=lambda request: _refuse_similar(
         request, lambda name: name.replace("_", "\u00e9")
     ),

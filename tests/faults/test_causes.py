@@ -23,10 +23,12 @@ SEVERAL_FAULTS = [
     ),
     ("every_fiftieth_request_returns_500", "two_of_seventy_connections_are_reset"),
     ("missing_body_is_an_empty_update", "every_update_returns_500"),
+    ("taken_name_returns_500",),
 ]
 BROKEN_CLAUSES = {
     "challenge_is_missing": ("challenge", "ours"),
     "malformed_json_returns_500": ("unreadable-body", "ours"),
+    "taken_name_returns_500": ("unique-names", "vendor"),
     "reader_may_update": ("access-levels", "vendor"),
     "duplicate_names_are_accepted": ("unique-names", "vendor"),
     "empty_names_are_ignored": ("lengths", "ours"),

@@ -21,6 +21,7 @@ UNKNOWN_ID = Rule("id", "unknown", "an unknown id")
 OWN_NAME = Rule(
     "unique-names", "free", "the configuration's own name", {200}, depends_on_earlier=True
 )
+TAKEN = Rule("unique-names", "taken", "a name that is taken", {400}, depends_on_earlier=True)
 
 # A finding of one of these kinds explains all other findings for the same clause.
 BROADER_KINDS = {
@@ -29,6 +30,7 @@ BROADER_KINDS = {
     "order": ("no-token", "unknown-token"),
     "unknown-fields": ("other",),
     "id-exact": ("near-id",),
+    "unique-names": ("taken",),
     "unreadable-body": ("not-json",),
     "other-methods": ("GET", "POST"),
 }
@@ -201,6 +203,8 @@ def _explanations(exchange: Exchange, expectation: Expectation) -> tuple[str, ..
     rules = [PLAIN, *expectation.reasons]
     if 200 not in exchange.request.place.statuses:
         rules.append(UNKNOWN_ID)
+    if expectation.rule.depends_on_earlier:
+        rules.append(TAKEN)
     for name, value in exchange.request.text_fields.items():
         if name == "name":
             rules.append(OWN_NAME)
