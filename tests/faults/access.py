@@ -94,6 +94,7 @@ faults(
 )
 faults(
     "test_member_may_update[ADMIN]",
+    admin_may_not_update=reply(403, lambda role: role == "admin"),
     admin_may_not_rename=reply(403, lambda role, name: role == "admin" and name),
     admin_may_not_update_the_sibling=reply(
         403, lambda role, is_for: role == "admin" and is_for("sibling")

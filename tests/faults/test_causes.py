@@ -23,12 +23,15 @@ SEVERAL_FAULTS = [
     ),
     ("every_fiftieth_request_returns_500", "two_of_seventy_connections_are_reset"),
     ("missing_body_is_an_empty_update", "every_update_returns_500"),
-    ("taken_name_returns_500",),
+    ("taken_name_returns_500", "admin_may_not_update"),
+    ("reader_may_update", "readers_may_update_with_a_trailing_slash"),
 ]
 BROKEN_CLAUSES = {
     "challenge_is_missing": ("challenge", "ours"),
     "malformed_json_returns_500": ("unreadable-body", "ours"),
     "taken_name_returns_500": ("unique-names", "vendor"),
+    "admin_may_not_update": ("access-levels", "vendor"),
+    "readers_may_update_with_a_trailing_slash": ("access-levels", "vendor"),
     "reader_may_update": ("access-levels", "vendor"),
     "duplicate_names_are_accepted": ("unique-names", "vendor"),
     "empty_names_are_ignored": ("lengths", "ours"),

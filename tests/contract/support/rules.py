@@ -97,7 +97,10 @@ def safety_breaches(
         yield Breach("internals", "error", "returned", expected, describe(internal), f"a {got}")
     if expectation.access and exchange.succeeded:
         expected = f"{expectation.rule.expected}, and no update"
-        yield _breach(expectation.access, got, expected, got + ACCEPTED)
+        breach = _breach(expectation.access, got, expected, got + ACCEPTED)
+        user = exchange.request.user
+        broader = (*breach.explained_by, id_of(user.clause, user.kind, got))
+        yield replace(breach, explained_by=broader)
 
 
 def response_breaches(
@@ -205,6 +208,8 @@ def _explanations(exchange: Exchange, expectation: Expectation) -> tuple[str, ..
         rules.append(UNKNOWN_ID)
     if expectation.rule.depends_on_earlier:
         rules.append(TAKEN)
+    if exchange.request.user.kind == "ADMIN":
+        rules.append(Rule("access-levels", "ADMIN", ""))
     for name, value in exchange.request.text_fields.items():
         if name == "name":
             rules.append(OWN_NAME)
