@@ -45,7 +45,7 @@ def similar(backend: Backend) -> Iterator[str]:
         derived = {token.upper(): "${@^^}", token.lower(): "${@,,}"}
         made = [f"{token}x", f"x{token}"]
         if variable == WRITER:
-            derived |= _derived(token) | _without_signature(token)
+            derived |= _derived(token)
             made += [token[0], f"{quote(token, safe='')}%20"]
             made += values.expand("SIMILAR_TOKENS", token)
         for copy, expression in derived.items():
@@ -59,26 +59,17 @@ def _derived(token: str) -> dict[str, str]:
     """Map values derived from a token to shell expressions; `@` stands for the token's variable."""
     octets = token.encode()
     digest = hashlib.sha256(octets).hexdigest()
+    claims = "".join(token.split(".")[1:2])  # if it is a JSON Web Token
     return {
         token[:-1]: "${@%?}",
         token[1:]: "${@#?}",
         token[::-1]: '$(printf %s "${@}" | rev)',
         token.swapcase(): '$(printf %s "${@}" | tr a-zA-Z A-Za-z)',
         **encodings_of(token),
+        f"{token.rpartition('.')[0]}.": "${@%.*}.",
+        f"{UNSIGNED}.{claims}.": f'{UNSIGNED}.$(printf %s "${{@}}" | cut -s -d. -f2).',
         digest: '$(printf %s "${@}" | sha256sum | cut -c1-64)',
         f"%{octets[0]:02X}{token[1:]}": f"%{octets[0]:02X}${{@#?}}",
-    }
-
-
-def _without_signature(token: str) -> dict[str, str]:
-    """Like `_derived`, for copies of a JSON Web Token that have its claims but no signature."""
-    if token.count(".") != 2:
-        return {}
-    claims = token.split(".")[1]
-    cut = '$(printf %s "${@}" | cut -d. -f2)'
-    return {
-        f"{token.rpartition('.')[0]}.": "${@%.*}.",
-        f"{UNSIGNED}.{claims}.": f"{UNSIGNED}.{cut}.",
     }
 
 

@@ -152,7 +152,6 @@ faults(
         lambda fields, answer: b"another" in answer.body and len(fields) > 1
     ),
     taken_name_returns_500=refuse_with(500, lambda answer: b"another" in answer.body),
-    taken_name_returns_409=refuse_with(409, lambda answer: b"another" in answer.body),
     names_that_were_sent_before=refuse(lambda name, count: name and count(name) > 1),
 )
 

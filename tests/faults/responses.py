@@ -2,8 +2,14 @@
 
 import json
 
+from tests.faults.backend import Change
 from tests.faults.changes import faults, on, refuse_with, reply
 from tests.faults.messages import Answer, page
+
+
+def show(message: str) -> Change:
+    return on(404, lambda answer: answer.set_fields(message=message))
+
 
 faults(
     "test_every_response[statuses]",
@@ -54,18 +60,10 @@ faults(
 )
 faults(
     "test_every_response[internals]",
-    stack_trace_in_400=on(
-        400, lambda answer: answer.set_fields(stack='File "/srv/app/main.py", line 3, in put')
-    ),
-    sql_query_in_404=on(
-        404, lambda answer: answer.set_fields(message="SELECT *\nFROM llm\nWHERE id = $1: no rows")
-    ),
-    lower_case_sql_query_in_404=on(
-        404, lambda answer: answer.set_fields(message="select * from llm where id=?: no rows")
-    ),
-    dot_net_stack_trace_in_404=on(
-        404, lambda answer: answer.set_fields(detail="at Llm.Put(String id) in C:\\Llm.cs:line 3")
-    ),
+    python_stack_trace_in_404=show('File "/srv/app/main.py", line 3, in put'),
+    dot_net_stack_trace_in_404=show("at Llm.Put(String id) in C:\\Llm.cs:line 3"),
+    sql_query_in_404=show("SELECT *\nFROM llm\nWHERE id = $1: no rows"),
+    lower_case_sql_query_in_404=show("select * from llm where id=?: no rows"),
 )
 faults(
     "test_every_response[success-response]",
