@@ -49,10 +49,14 @@ class Operation:
     def parameters(self) -> dict[tuple[str, str], Part]:
         """Return the operation's and the path's parameters, keyed by location and name.
 
-        A path parameter's position serves as its name. Header names are in lower case.
+        A path parameter's position serves as its name. Without a declaration, it is a string.
+        Header names are in lower case.
         """
         variables = VARIABLE.findall(self.path)
         result: dict[tuple[str, str], Part] = {}
+        for index, name in enumerate(variables):
+            undeclared = {"name": name, "required": True, "schema": {"type": "string"}}
+            result["path", str(index)] = undeclared
         inherited = self.item.get("parameters", [])
         for parameter in inherited + self.parts.get("parameters", []):
             location = parameter["in"]
