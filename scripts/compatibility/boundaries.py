@@ -60,17 +60,14 @@ class BoundaryValues:
         self.remaining = most
         self.form = difference(small, large)
         self.numbers: set[float] = {0, 1}
+        self.lengths: set[float] = {0, 1}  # the numbers that limit the lengths of arrays
         self.names: set[str] = {"extra"}
         self.patterns: list[str] = []  # patterns for field names
         self.constants: list[Any] = []
         self.known: dict[str, list[Any]] = {}
         for part in subschemas(self.form, small, large):
             self._read(part)
-        sizes: set[int] = set()
-        for number in self.numbers:
-            if isinstance(number, int) and 0 <= number <= LONGEST:
-                sizes |= {max(number - 1, 0), number, number + 1}
-        self.sizes = sorted(sizes)
+        self.sizes = _near(self.numbers)
         known = set(map(canonical_json, subschemas(plain_form(small))))
         self.new_checks: list[Callable[[Any], bool]] = []
         for part in subschemas(plain_form(large)):
@@ -82,6 +79,8 @@ class BoundaryValues:
         for keyword, value in schema.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 self.numbers.add(value)
+                if keyword.endswith(("Items", "Contains")):
+                    self.lengths.add(value)
             elif keyword in {"properties", "required"}:
                 self.names.update(value)
             elif keyword == "patternProperties":
@@ -172,7 +171,7 @@ class BoundaryValues:
         found = self.admitted(items)
         if "contains" in schema:
             found = [*self.admitted({"allOf": [items, schema["contains"]]}), *found]
-        sizes = (len(start), len(start) + 1, *self.sizes)
+        sizes = (len(start), len(start) + 1, *_near(self.lengths))
         for value in found:
             for size in sizes:
                 yield [*start, *[value] * size][:size]
@@ -226,6 +225,14 @@ class BoundaryValues:
                 self.known[pattern] = matching(pattern)
             found += self.known[pattern]
         return found
+
+
+def _near(numbers: Iterable[float]) -> list[int]:
+    sizes: set[int] = set()
+    for number in numbers:
+        if isinstance(number, int) and 0 <= number <= LONGEST:
+            sizes |= {max(number - 1, 0), number, number + 1}
+    return sorted(sizes)
 
 
 def _weight(value: Any) -> int:
