@@ -167,7 +167,7 @@ def parse_version(contract: Contract) -> tuple[Any, ...]:
 def read_decisions(path: Path) -> dict[str, Any]:
     """Map finding IDs to compat.yaml's entries; raise CannotCompareError if one is invalid."""
     try:
-        entries: Any = yaml.safe_load(path.read_text("utf-8")) if path.exists() else []
+        entries: Any = yaml.safe_load(path.read_text("utf-8") if path.exists() else "") or []
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CannotCompareError(f"{path} cannot be read ({error}); fix it") from None
     decisions: dict[str, Any] = {}

@@ -285,6 +285,8 @@ def test_a_decision_replaces_the_verdict(clone: Path, get_report: Report, compat
     write(clone, set_version("1.2.1"))
     assert (get_report()["stale"], get_report()["in_order"]) == ([finding], False)
     assert "delete the entry" in compat(root=clone).stdout
+    (clone / "compat.yaml").write_text("# No decisions", "utf-8")
+    assert get_report()["in_order"]
 
 
 @pytest.mark.parametrize(
