@@ -97,7 +97,7 @@ def _add_operation(pair: Pair, before: list[Operation]) -> None:
     paths = [old.key[0] for old in before]
     for old in before if path not in paths else ():
         if _overlaps(path, old.key[0]):
-            what = f"is new, and matches requests that {old.name} used to match"
+            what = f"is new, and its path matches URLs of {old.name}"
             pair.add(Change.UNDECIDED, what, new=pair.head.parts)
             return
     pair.add(Change.ADDITION, "is new", new=pair.head.parts)
