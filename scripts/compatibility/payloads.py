@@ -162,10 +162,28 @@ def _compare_annotations(pair: Pair, old: Any, new: Any, place: str = "") -> Non
         if was != now and change:
             what = f"{place}.{keyword}".lstrip(".")
             pair.add(change, f"{what}: {was or 'none'} → {now or 'none'}", was, now)
-    others = parts(new)
-    for (keyword, name), part in parts(old).items():
+    olds = parts(old)
+    news = parts(new)
+    is_closed = False in (old.get("additionalProperties"), new.get("additionalProperties"))
+    for key in dict.fromkeys((*olds, *news)):
+        keyword, name = key
         step = name if keyword == "properties" else f"{keyword}.{name}".rstrip(".")
-        _compare_annotations(pair, part, others.get((keyword, name)), f"{place}.{step}")
+        inner = f"{place}.{step}"
+        if key in olds and key in news:
+            _compare_annotations(pair, olds[key], news[key], inner)
+        elif keyword == "properties" and pair.status and not is_closed:
+            _compare_presence(pair, inner.lstrip("."), olds.get(key), news.get(key))
+
+
+def _compare_presence(pair: Pair, field: str, old: Any, new: Any) -> None:
+    """Report a field that only one response documents, if the field can have any value.
+
+    For other fields, the proofs show the difference.
+    """
+    if not assertions(old) and not assertions(new):
+        change = Change.UNDECIDED if new is None else Change.ADDITION
+        what = "is removed; it could have any value" if new is None else "is new"
+        pair.at(f"field {field}").add(change, what, old, new)
 
 
 def _annotation_change(side: str, keyword: str, *, is_new: bool) -> Change:
