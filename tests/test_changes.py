@@ -41,6 +41,14 @@ faults(
     "test_unusual_value_answers_200[exampleField]",
     examples_of_40_characters=refuse(lambda text: len(text("exampleField")) == 40),
 )
+faults(
+    "test_invalid_value_answers_400[exampleNumber]",
+    examples_with_a_fraction=accept(lambda fields: fields.get("exampleNumber") == -1.5),
+)
+faults(
+    "test_unusual_value_answers_200[exampleNumber]",
+    examples_of_9_are_refused=refuse(lambda fields: fields.get("exampleNumber") == 9),
+)
 """
 GET = """
 operationId: getAiLlm
@@ -113,10 +121,11 @@ def copy(root: Path, tmp_path: Path) -> Copy:
 
 
 def test_optional_field(copy: Copy) -> None:
-    """A new optional field requires edits only to the contract, the test values and the faults."""
+    """New optional fields require edits only to the contract, the test values and the faults."""
     with copy.add_to_contract() as contract:
         request = contract["components"]["schemas"]["UpdateAiLlmRequest"]
         request["properties"]["exampleField"] = yaml.safe_load(FIELD)
+        request["properties"]["exampleNumber"] = {"type": "integer", "description": "A number."}
         clauses = contract["paths"][PATH]["put"]["x-clauses"]
         clauses["exampleField"] = yaml.safe_load(CLAUSE)
     assert "field exampleField: is new" in copy.run("scripts.compat")
@@ -124,17 +133,33 @@ def test_optional_field(copy: Copy) -> None:
     assert "the example `everything` lacks the field exampleField; add it" in without_example
     with copy.edit("openapi.yaml") as contract:
         body = contract["paths"][PATH]["put"]["requestBody"]["content"]["application/json"]
-        body["examples"]["everything"]["value"]["exampleField"] = "eu-west-1"
+        body["examples"]["everything"]["value"] |= {"exampleField": "eu-west-1", "exampleNumber": 5}
     without_values = copy.run("scripts.contract", status=2)
     assert "UNUSUAL has no values for exampleField; add some" in without_values
     assert "values.yaml" in without_values
     with copy.edit("tests/contract/values.yaml") as values:
-        values["UNUSUAL"]["exampleField"] = ["a", "eu-west-1", "0"]
+        values["UNUSUAL"] |= {"exampleField": ["a", "eu-west-1", "0"], "exampleNumber": [0, 9]}
     copy.check_mock("Schema")
     with (copy.root / "tests/faults/validation.py").open("a", encoding="utf-8") as faults:
         faults.write(FAULTS)
     copy.run("pytest", "-n", "0", "tests/faults/test_faults.py", "-k", "examples_ or own_fault")
     copy.run("pytest", "-n", "0", "tests/backends/test_backends.py")
+
+
+def test_removed_fields(copy: Copy) -> None:
+    """The contract tests do not require `endpoint` or `secret`, but send no query parameters."""
+    with copy.add_to_contract() as contract:
+        update = contract["paths"][PATH]["put"]
+        examples = update["requestBody"]["content"]["application/json"]["examples"]
+        for field in ("endpoint", "secret"):
+            del contract["components"]["schemas"]["UpdateAiLlmRequest"]["properties"][field]
+            for example in examples.values():
+                example["value"].pop(field, None)
+    copy.check_mock("Schema or Names")
+    with copy.edit("openapi.yaml") as contract:
+        parameters = contract["paths"][PATH]["put"]["parameters"]
+        parameters.insert(0, {"name": "why", "in": "query", "required": True})
+    assert "no test sends the required parameter why" in copy.run("scripts.contract", status=2)
 
 
 def test_member_of_an_enumeration(copy: Copy) -> None:

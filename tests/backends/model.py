@@ -1,6 +1,7 @@
 """A pydantic model of the request bodies that the contract allows."""
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -9,12 +10,18 @@ from pydantic import (
     AnyHttpUrl,
     ConfigDict,
     Field,
+    Strict,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
     StrictStr,
     TypeAdapter,
     create_model,
 )
 
 from support.contract import PROPERTIES
+
+OTHER_TYPES = {"boolean": StrictBool, "integer": StrictInt, "number": StrictFloat}
 
 
 def _http_url(url: str) -> str:
@@ -28,11 +35,16 @@ def _type(schema: dict[str, Any]) -> Any:
     """Return the type that pydantic uses for a field with this schema."""
     if "enum" in schema:
         return Literal[tuple(schema["enum"])]
-    longest = schema["maxLength"]
+    if schema["type"] != "string":
+        limits = Field(ge=schema.get("minimum"), le=schema.get("maximum"))
+        return Annotated[OTHER_TYPES[schema["type"]], limits]
+    shortest, longest = schema.get("minLength"), schema.get("maxLength")
+    if schema.get("format") == "date":
+        return Annotated[date, Strict()]
     if schema.get("format") == "uri":
         return Annotated[StrictStr, Field(max_length=longest), AfterValidator(_http_url)]
     pattern = schema.get("pattern")
-    return Annotated[StrictStr, Field(min_length=1, max_length=longest, pattern=pattern)]
+    return Annotated[StrictStr, Field(min_length=shortest, max_length=longest, pattern=pattern)]
 
 
 CONFIG = ConfigDict(extra="forbid", hide_input_in_errors=True)

@@ -31,16 +31,17 @@ def resolve(schema: Mapping[str, Any]) -> dict[str, Any]:
     return dict(target)
 
 
-OPERATION_ID = "updateAiLlm"
 PATH = "/ai/llm/{id}"
 OPERATION: dict[str, Any] = DOCUMENT["paths"][PATH]["put"]
+OPERATION_ID: str = OPERATION["operationId"]
 MEDIA: dict[str, Any] = OPERATION["requestBody"]["content"]["application/json"]
 LARGEST_BODY: int = OPERATION["requestBody"]["x-max-bytes"]
 EXAMPLES: dict[str, dict[str, str]] = {
     name: example["value"] for name, example in MEDIA["examples"].items()
 }
 EVERYTHING = EXAMPLES["everything"]
-ID = resolve(OPERATION["parameters"][0])
+PARAMETERS = [resolve(parameter) for parameter in OPERATION["parameters"]]
+ID = next(parameter for parameter in PARAMETERS if parameter["in"] == "path")
 EXAMPLE_ID: str = ID["example"]
 LONGEST_ID: int = ID["schema"]["maxLength"]
 OTHER_OPERATIONS: list[str] = []
@@ -146,7 +147,11 @@ def path_of(id: str) -> str:
 
 
 def check_values(unusual: Mapping[str, object]) -> None:
-    """Raise `NoVerdictError` if the test values do not cover a field."""
+    """Raise `NoVerdictError` if the test values do not cover a field or a required parameter."""
+    for parameter in PARAMETERS:
+        if parameter["in"] != "path" and parameter.get("required"):
+            reason = f"openapi.yaml: no test sends the required parameter {parameter['name']}"
+            raise NoVerdictError(reason, "send it in tests/contract/, or make it optional")
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:
             reason = f"openapi.yaml: the example `everything` lacks the field {field}"

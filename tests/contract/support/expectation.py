@@ -91,7 +91,7 @@ def _statuses(rules: Iterable[Rule]) -> frozenset[int]:
 
 def rule_of_valid(request: Request) -> Rule:
     """Return the rule for a valid request. The rule's kind describes the request."""
-    fields = request.text_fields
+    fields = request.fields
     size = len(request.body)
     media_type = request.header("Content-Type") or ""
     if media_type != "application/json":
@@ -109,7 +109,7 @@ def rule_of_valid(request: Request) -> Rule:
         words = f"`{'`, `'.join(fields)}`"
         return Rule("update", "fields-together", words)
     [(name, value)] = fields.items()
-    return rule_of_field(name, value)
+    return rule_of_field(name, str(value))
 
 
 def rule_of_field(name: str, value: str) -> Rule:

@@ -18,7 +18,8 @@ FILE = Path(__file__).parents[1] / "values.yaml"
 DATA: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))
 
 # Canary credentials, which most requests contain. No response can contain them by chance.
-GOOD = {"key": "CanaryqX7mZ2vK9sB4nT6wL1pR8dY3h", "secret": "CanaryG5jU0cF8aW2eN7kQ4rM9tV1xSz"}
+CANARIES = ("CanaryqX7mZ2vK9sB4nT6wL1pR8dY3h", "CanaryG5jU0cF8aW2eN7kQ4rM9tV1xSz")
+GOOD = dict(zip(contract.CREDENTIALS, CANARIES, strict=False))
 EVERYTHING = {**contract.EVERYTHING, **GOOD}
 TEXT = json.dumps(GOOD, indent=2).encode()
 CHUNKS = (TEXT[:9], TEXT[9:])
@@ -34,7 +35,7 @@ LOCK = "\U0001f510"  # a character outside the Basic Multilingual Plane
 
 def max_length(field: str) -> int:
     """Return the maximum length of a field's value."""
-    return int(contract.PROPERTIES[field].get("maxLength", 2048))
+    return int(contract.PROPERTIES.get(field, {}).get("maxLength", 2048))
 
 
 def unique() -> str:
@@ -188,7 +189,9 @@ def similar_strings(field: str) -> Iterator[str]:
         similar += [f"{good}{character}x" for character in map(chr, range(0x100))]
         for character in "\x00\t\n\r\x1b\x7f\x80\x85\x9f -é":
             similar += [character, f"{good}{character}", f"{character}{good}"]
-        yield from (value for value in similar if contract.broken_keyword(field, value))
+        yield from (
+            value for value in similar if contract.broken_keyword(field, value) == "pattern"
+        )
 
 
 def resembling_fields() -> Iterator[tuple[str, object]]:
@@ -207,7 +210,7 @@ def unreadable_bodies() -> Iterator[bytes]:
     good = json.dumps(GOOD)
     texts = expand("NOT_OBJECTS", good) + expand("ODD_VALUES", good[:-1])
     for odd in DATA["ODD_STRINGS"]:
-        texts.append(f'{{"key": "{odd}", "secret": "{GOOD["secret"]}"}}')
+        texts.append(f'{{"key": "{odd}", "secret": "{CANARIES[1]}"}}')
     texts.append("[" * 100_000 + "]" * 100_000)
     texts.append('{"name":' * 25_000 + "1" + "}" * 25_000)
     for odd in ("1" + "0" * 5000, "[" * 5000 + "]" * 5000):
