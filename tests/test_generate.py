@@ -105,7 +105,7 @@ requests, responses = [], []
 def handle(request):
     requests.append(request)
     return responses.pop(0)
-client = FlashbackClient("tok", transport=httpx.MockTransport(handle))
+client = FlashbackClient("tok", base_url="http://127.0.0.1", transport=httpx.MockTransport(handle))
 arguments = dict(label="ci", passphrase="hush", scope="write-all")
 
 created = {"kind": "api-key", "scopes": ["read"], "owner": {"name": "o"}}

@@ -17,13 +17,13 @@ from tests.client.support import CONTRACT, ID, SECRET, Service, blocking, pickle
 
 MEMBERS = ", ".join(member.value for member in AiType)
 FIELDS = CONTRACT["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]
-MOST = FIELDS["name"]["maxLength"]
+LEAST, MOST = FIELDS["name"]["minLength"], FIELDS["name"]["maxLength"]
 INVALID_FIELDS: list[tuple[str, Any, str]] = [
     ("name", None, "must be of type str, not NoneType; leave it out"),
-    ("name", "", "contain 1 to"),
-    ("name", "n" * (MOST + 1), f"must contain 1 to {MOST} characters, not {MOST + 1}"),
+    ("name", "", f"contain {LEAST} to"),
+    ("name", "n" * (MOST + 1), f"contain {LEAST} to {MOST} characters, not {MOST + 1}"),
     ("name", "line\n", "must have no control characters"),
-    ("name", "\ud800", "surrogate"),
+    ("name", "line\ud800", "surrogate"),
     ("name", 7, "must be of type str, not int"),
     ("name", Secret("n"), "must be of type str, not Secret"),
     ("ai_type", "ZZ_MEMBER", f"must be one of {MEMBERS}"),
@@ -61,7 +61,7 @@ def test_invalid_id_is_rejected(update: Any, id_: Any) -> None:
     """The client rejects an ID that would change the path or violate the contract."""
     service = Service()
     with pytest.raises(errors.ArgumentError, match="id must") as caught:
-        update(service, id_, name="n")
+        update(service, id_, name="new")
     assert caught.value.field == "id"
     assert service.requests == []
 
@@ -122,7 +122,7 @@ def test_from_dict_rejects_unknown_fields() -> None:
 
 def test_function_modules_check_the_body_type() -> None:
     """A generated module's functions raise ArgumentError if the body is not a request model."""
-    wrong: Any = {"name": "n"}
+    wrong: Any = {"name": "new"}
     with blocking(Service()) as client, pytest.raises(errors.ArgumentError, match="body must be"):
         update_ai_llm.sync(ID, client=client, body=wrong)
 

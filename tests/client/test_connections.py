@@ -105,14 +105,14 @@ custom = FlashbackClient("tok", base_url=sys.argv[1], http_client=httpx.Client()
 client = FlashbackClient("tok", base_url=sys.argv[1], max_retries=0)
 def receives_own_responses(who):
     ids = [f"{who}-{number}" for number in range(50)]
-    return [client.update_ai_llm(id_, name="n").ai_llm_id for id_ in ids] == ids
-client.update_ai_llm("warm", name="n")
-custom.update_ai_llm("warm", name="n")
+    return [client.update_ai_llm(id_, name="new").ai_llm_id for id_ in ids] == ids
+client.update_ai_llm("warm", name="new")
+custom.update_ai_llm("warm", name="new")
 child = os.fork()
 right = receives_own_responses("child" if child == 0 else "parent")
 if child == 0:
     try:
-        custom.update_ai_llm("warm", name="n")
+        custom.update_ai_llm("warm", name="new")
     except FlashbackError as error:
         os._exit(0 if right and "another event loop or process" in str(error) else 2)
     os._exit(1)
@@ -129,7 +129,7 @@ client = AsyncFlashbackClient("tok", base_url=sys.argv[1], max_retries=0)
 loop = asyncio.new_event_loop()
 async def receives_own_responses(who):
     ids = [f"{who}-{number}" for number in range(50)]
-    responses = [await client.update_ai_llm(id_, name="n") for id_ in ids]
+    responses = [await client.update_ai_llm(id_, name="new") for id_ in ids]
     return [response.ai_llm_id for response in responses] == ids
 loop.run_until_complete(receives_own_responses("parent"))
 child = os.fork()

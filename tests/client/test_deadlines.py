@@ -66,7 +66,7 @@ def test_slow_response_cannot_exceed_the_deadline(update: Any, part: str) -> Non
 def test_calls_have_a_deadline_by_default() -> None:
     """By default, connecting times out after 5 s, and the entire call after 30 s."""
     service = Service()
-    blocking(service).update_ai_llm(ID, name="n")
+    blocking(service).update_ai_llm(ID, name="new")
     limits = service.requests[0].extensions["timeout"]
     assert limits["connect"] == 5
     assert 29 < limits["read"] <= 30
@@ -76,14 +76,14 @@ def test_very_long_timeout_means_no_limit(update: Any) -> None:
     """The client treats a timeout that is too long for the socket module as unlimited."""
     with serving(OK) as server:
         for timeout in (None, 1e300, float("inf"), 10**400):
-            assert update(server.url, name="n", timeout=timeout).success is True
+            assert update(server.url, name="new", timeout=timeout).success is True
 
 
 def test_hung_backend_leaves_time_for_a_retry(update: Any) -> None:
     """If the first attempt hangs, it ends after half of `timeout`, leaving time for a retry."""
     with serving(never_respond, OK) as server:
         started = time.monotonic()
-        assert update(server.url, name="n", timeout=2, max_retries=1).success is True
+        assert update(server.url, name="new", timeout=2, max_retries=1).success is True
         assert time.monotonic() - started > 0.9
         assert len(server.requests) == 2
 
@@ -92,7 +92,7 @@ def test_attempt_timeout_limits_each_attempt(update: Any) -> None:
     """`attempt_timeout` limits each attempt; the call fails when no retries are left."""
     late = pytest.raises(errors.ApiTimeoutError, match="2 attempts")
     with serving(never_respond) as server, at_most(10), late:
-        update(server.url, name="n", attempt_timeout=0.2, max_retries=1)
+        update(server.url, name="new", attempt_timeout=0.2, max_retries=1)
 
 
 def test_zero_timeout_raises_before_the_request() -> None:
@@ -116,7 +116,7 @@ def test_deadline_cancels_an_async_token_function() -> None:
 
     service = Service()
     with at_most(8), pytest.raises(errors.ApiTimeoutError) as caught:
-        update_async(service, name="n", token=token, timeout=0.2)
+        update_async(service, name="new", token=token, timeout=0.2)
     assert (cancelled, caught.value.maybe_applied, service.requests) == ([True], False, [])
 
 
@@ -129,7 +129,7 @@ def test_no_request_is_sent_after_a_slow_token_function() -> None:
 
     service = Service()
     with pytest.raises(errors.ApiTimeoutError) as caught:
-        blocking(service, token=token, timeout=0.1).update_ai_llm(ID, name="n")
+        blocking(service, token=token, timeout=0.1).update_ai_llm(ID, name="new")
     assert (caught.value.attempts, service.requests) == (0, [])
 
 

@@ -10,6 +10,7 @@ import json
 import tracemalloc
 from typing import Any
 
+import attrs
 import httpx
 import pytest
 
@@ -46,9 +47,8 @@ def test_contract_examples_can_be_sent(update: Any, name: str) -> None:
     """The client sends each request example in the contract unchanged, with the correct headers."""
     value = EXAMPLES[name]["value"]
     service = Service()
-    fields = dict(value)
-    if "aiType" in fields:
-        fields["ai_type"] = fields.pop("aiType")
+    body = UpdateAiLlmRequest.from_dict(value)
+    fields = {name: getattr(body, name) for name in attrs.fields_dict(UpdateAiLlmRequest)}
     assert update(service, **fields) == UpdateAiLlmResponse.from_dict(UPDATED)
     (request,) = service.requests
     assert (request.method, str(request.url)) == ("PUT", URL)
@@ -82,7 +82,7 @@ def test_every_documented_status_has_an_error_class(update: Any, status: int) ->
 def test_undocumented_status_is_unexpected(update: Any, status: int) -> None:
     """An undocumented status raises UnexpectedStatusError. For a 5xx, it is also a ServerError."""
     with pytest.raises(errors.UnexpectedStatusError, match=str(status)) as caught:
-        update(Service(httpx.Response(status)), name="n", max_retries=0)
+        update(Service(httpx.Response(status)), name="new", max_retries=0)
     assert caught.value.status_code == status
     assert isinstance(caught.value, errors.ServerError) == (status >= 500)
 
@@ -98,7 +98,7 @@ INVALID_BODIES = [
 def test_invalid_success_body_raises_decode_error(update: Any, content: bytes) -> None:
     """A 200 with an invalid body raises a ResponseDecodeError whose `maybe_applied` is true."""
     with pytest.raises(errors.ResponseDecodeError) as caught:
-        update(Service(httpx.Response(200, content=content)), name="n")
+        update(Service(httpx.Response(200, content=content)), name="new")
     assert (caught.value.status_code, caught.value.maybe_applied) == (200, True)
     assert caught.value.body == content[: 1 << 16]
     assert "leave it out" not in str(caught.value)
@@ -123,7 +123,7 @@ def test_large_response_is_truncated(update: Any, compressed: bool) -> None:  # 
     with serving(sent) as server:
         tracemalloc.start()
         with pytest.raises(errors.ResponseDecodeError, match="larger than 1048576"):
-            update(server.url, name="n")
+            update(server.url, name="new")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < 10_000_000
@@ -138,11 +138,11 @@ def test_compressed_response_is_decoded(update: Any) -> None:
     twice = http_response(200, gzip.compress(compressed), Content_Encoding="gzip, gzip")
     unencoded = http_response(200, UPDATED, Content_Encoding="")
     with serving(gzipped, unencoded, unknown, invalid, twice) as server:
-        assert update(server.url, name="n").message == "updated"
-        assert update(server.url, name="n").message == "updated"
+        assert update(server.url, name="new").message == "updated"
+        assert update(server.url, name="new").message == "updated"
         for encoding in ("br", "deflate", "gzip, gzip"):
             with pytest.raises(errors.ResponseDecodeError, match=f"g: {encoding}") as caught:
-                update(server.url, name="n")
+                update(server.url, name="new")
             assert caught.value.body == b""
 
 
@@ -150,7 +150,7 @@ def test_redirect_raises_unexpected_status_error(update: Any) -> None:
     """A redirect raises UnexpectedStatusError, even if its Location header is invalid."""
     headers = [(b"Location", "https://[später".encode())]
     with pytest.raises(errors.UnexpectedStatusError, match=r"302; redirects are not .*später"):
-        update(Service(httpx.Response(302, headers=headers)), name="n")
+        update(Service(httpx.Response(302, headers=headers)), name="new")
 
 
 def test_custom_http_client_does_not_follow_redirects() -> None:
@@ -204,7 +204,7 @@ def test_error_for_a_large_response_is_small() -> None:
 
 def test_function_modules_return_any_status() -> None:
     """The generated modules return a response for any status instead of raising an error."""
-    body = UpdateAiLlmRequest(name="n")
+    body = UpdateAiLlmRequest(name="new")
     failed = {"success": False, "message": "gone"}
     service = Service(
         httpx.Response(404, json=failed),
@@ -233,4 +233,4 @@ def test_function_modules_return_any_status() -> None:
 def test_unknown_response_field_is_kept(update: Any) -> None:
     """Unknown response fields are kept, because a later contract version might define them."""
     service = Service(httpx.Response(200, json={**UPDATED, "zzField": [1]}))
-    assert update(service, name="n").additional_properties == {"zzField": [1]}
+    assert update(service, name="new").additional_properties == {"zzField": [1]}

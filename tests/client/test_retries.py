@@ -45,7 +45,7 @@ def rate_limited(*values: str) -> Service:
 def test_transient_failures_are_retried(update: Any, waits: list[float], status: int) -> None:
     """After a lost connection or a 408, 429 or 5xx, the client waits a random time and retries."""
     service = Service(httpx.Response(status), httpx.ConnectError("down"))
-    assert update(service, name="n").success is True
+    assert update(service, name="new").success is True
     assert len(service.requests) == 3
     assert 0 <= waits[0] <= 0.5
     assert 0 <= waits[1] <= 1
@@ -231,7 +231,7 @@ def test_lost_response_is_retried(update: Any, length: int) -> None:
         disconnect(connection, request)
 
     with serving(send_part, OK) as server:
-        assert update(server.url, name="n").success is True
+        assert update(server.url, name="new").success is True
         assert len(server.requests) == 2
 
 
@@ -239,7 +239,7 @@ def test_connection_error_has_a_reason_and_a_cause(update: Any) -> None:
     """A connection error shows the URL and the reason, and its `__cause__` is the httpx error."""
     reason = r"Connection refused|Connect call failed"
     with pytest.raises(errors.ApiConnectionError, match=reason) as caught:
-        update("http://127.0.0.1:1", name="n", max_retries=0)
+        update("http://127.0.0.1:1", name="new", max_retries=0)
     assert isinstance(caught.value.__cause__, httpx.ConnectError)
     assert "http://127.0.0.1:1" in str(caught.value)
 
@@ -289,7 +289,7 @@ def test_signal_handler_exception_propagates(kind: type[OSError]) -> None:
     """An OSError from the caller's SIGALRM handler propagates and is not retried."""
     with serving(never_respond) as server, interrupting(kind("the caller's alarm")):
         with pytest.raises(kind, match="the caller's alarm"):
-            blocking(server.url, max_retries=2).update_ai_llm(ID, name="n")
+            blocking(server.url, max_retries=2).update_ai_llm(ID, name="new")
         assert len(server.requests) == 1
 
 
@@ -330,5 +330,5 @@ def test_closing_between_attempts_raises_connection_error(monkeypatch: pytest.Mo
     client = blocking(Service(httpx.ReadError("lost")), max_retries=2)
     monkeypatch.setattr(time, "sleep", lambda _: client.close())
     with pytest.raises(errors.ApiConnectionError, match="closed during the call") as caught:
-        client.update_ai_llm(ID, name="n")
+        client.update_ai_llm(ID, name="new")
     assert caught.value.maybe_applied is True

@@ -197,7 +197,7 @@ def test_service_message_cannot_forge_a_log_line(update: Any) -> None:
     """The client replaces line breaks and control characters in service messages with spaces."""
     service = Service(httpx.Response(400, json={"message": "no\n2026 ERROR \x1b[31m"}))
     with pytest.raises(errors.BadRequestError) as caught:
-        update(service, name="n")
+        update(service, name="new")
     assert str(caught.value).isprintable()
 
 

@@ -24,8 +24,8 @@ vcr: Any = importlib.import_module("vcr")  # VCR.py has no type hints
 
 def test_pytest_httpx_works(update: Any, httpx_mock: HTTPXMock) -> None:
     """pytest-httpx matches the request body and sends the mocked response."""
-    httpx_mock.add_response(method="PUT", url=URL, match_json={"name": "n"}, json=UPDATED)
-    assert update(None, name="n").message == "updated"
+    httpx_mock.add_response(method="PUT", url=URL, match_json={"name": "new"}, json=UPDATED)
+    assert update(None, name="new").message == "updated"
     (request,) = httpx_mock.get_requests()
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
 
@@ -33,8 +33,8 @@ def test_pytest_httpx_works(update: Any, httpx_mock: HTTPXMock) -> None:
 def test_respx_works(update: Any) -> None:
     """RESPX matches the request body and sends the mocked response."""
     with respx.mock() as mocked:
-        route = mocked.put(URL, json={"name": "n"}).respond(json=UPDATED)
-        assert update(None, name="n").message == "updated"
+        route = mocked.put(URL, json={"name": "new"}).respond(json=UPDATED)
+        assert update(None, name="new").message == "updated"
     assert route.call_count == 1
 
 
@@ -44,7 +44,7 @@ def test_vcr_works(update: Any, tmp_path: Path) -> None:
     with serving(OK) as server:
         for _ in range(2):
             with vcr.use_cassette(cassette, filter_headers=["authorization"]):
-                updated = update(server.url, name="n")
+                updated = update(server.url, name="new")
             assert updated.message == "updated"
         assert len(server.requests) == 1
 
@@ -58,7 +58,7 @@ def test_opentelemetry_records_a_span(update: Any) -> None:
     instrumentor.instrument(tracer_provider=provider)
     try:
         with serving(OK) as server:
-            update(server.url, name="n")
+            update(server.url, name="new")
     finally:
         instrumentor.uninstrument()
     (span,) = exporter.get_finished_spans()

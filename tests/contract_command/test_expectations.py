@@ -30,7 +30,7 @@ def request(
     ("body", "clause", "kind", "statuses"),
     [
         ({}, "update", "no-fields", {200}),
-        ({"name": "x"}, "update", "name-plain", {200}),
+        ({"name": "new"}, "update", "name-plain", {200}),
         ({"key": "k" * max_length("key")}, "lengths", "key-long", {200}),
         ({"key": "k" * (max_length("key") + 1)}, "lengths", "key-maxLength", {400}),
         ({"name": ""}, "lengths", "name-minLength", {400}),

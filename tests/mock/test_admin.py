@@ -40,7 +40,7 @@ def test_log_can_be_read_searched_and_cleared(
 ) -> None:
     """The control API can show, search and clear the log, and wait for requests."""
     main = mock.ids["main"]
-    answer = http.put(main, json={"name": "x", "secret": "y"})
+    answer = http.put(main, json={"name": "new", "secret": "y"})
     http.put(main, json={"nme": "x"})
     http.get(main)
     log = admin.get("requests").json()

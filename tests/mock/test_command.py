@@ -190,7 +190,7 @@ def collect_log(**popen: Any) -> str:
     with command(**popen) as (process, _, url):
         headers = {"Authorization": "Bearer owner-token"}
         with httpx.Client(base_url=url, headers=headers, trust_env=False) as client:
-            client.put(f"/ai/llm/{MAIN}", json={"name": "x", "secret": "sec-ret"})
+            client.put(f"/ai/llm/{MAIN}", json={"name": "new", "secret": "sec-ret"})
             client.put(f"/ai/llm/{MAIN}", json={}, headers={"Authorization": "Bearer bad-token"})
             plan = {"answerNext": {"fault": "malformed", "delay": 5}}
             client.post("/__admin/settings", json=plan)

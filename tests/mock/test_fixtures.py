@@ -153,6 +153,6 @@ def test_fixtures_from_a_file_are_used(tmp_path: Path) -> None:
     with flashback_mock.running(fixtures=tmp_path / "fixtures.yaml") as mock:
         assert (mock.tokens, mock.ids) == ({"me": "my-token"}, {"one": "a"})
         with pytest.raises(ValueError, match="workspace: is required"):
-            mock.add_configuration(name="x")
+            mock.add_configuration(name="new")
         mock.add_member("me", workspace="w")
-        assert mock.add_configuration(name="x", workspace="w")
+        assert mock.add_configuration(name="new", workspace="w")

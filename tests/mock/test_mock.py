@@ -52,21 +52,21 @@ def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> 
     main = mock.ids["main"]
     wrong = {"Authorization": "Bearer wrong"}
     http.put(main, json={"nme": "x"})
-    http.put(main, json={"name": "x"}, headers=wrong)
+    http.put(main, json={"name": "new"}, headers=wrong)
     http.put(mock.ids["sibling"], json={"name": "sibling's"})
-    http.put("unknown", json={"name": "x"})
+    http.put("unknown", json={"name": "new"})
     with pytest.raises(AssertionError) as failed:
-        mock.assert_updated(main, name="x", secret="expected")
+        mock.assert_updated(main, name="new", secret="expected")
     lines = [line.strip() for line in str(failed.value).splitlines()]
     assert lines[0] == f"configuration {main} is not as expected:"
-    assert lines[1] == "name: expected 'x', got 'OpenAI in production'"
+    assert lines[1] == "name: expected 'new', got 'OpenAI in production'"
     assert lines[2].startswith("secret: differs; last changed at 20")
     assert lines[3] == "requests for this configuration, oldest first:"
     assert "PUT 400 as owner: body: has an unknown field" in lines[4]
     assert lines[5].endswith("PUT 401 as nobody: Authorization: the token is unknown or expired")
     assert lines[6] == "other requests:"
     assert lines[7].endswith(f"PUT 200 as owner (name) (id {mock.ids['sibling']})")
-    assert lines[8].endswith("PUT 404 as owner (name): AI LLM configuration not found (id unknown)")
+    assert lines[8].endswith(f"PUT 404 as owner (name): {mock.contract.message(404)} (id unknown)")
 
 
 def test_assert_updated_requires_an_update(mock: Mock) -> None:
@@ -176,7 +176,7 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
         lambda mock: mock.configuration("unknown"),
         "id: no configuration has this id; the ids in the fixtures",
     ),
-    (lambda mock: mock.reveals(mock.ids["main"], name="x"), "expected credentials"),
+    (lambda mock: mock.reveals(mock.ids["main"], name="new"), "expected credentials"),
     (lambda mock: mock.add_configuration(name="\ud800"), "name: contains a lone surrogate"),
     (lambda mock: mock.add_member("\ud800", token="x"), "user: contains a lone surrogate"),
     (lambda mock: mock.configuration("\ud800"), "id: contains a lone surrogate"),
@@ -223,8 +223,8 @@ def test_only_the_given_field_changes(http: httpx.Client, mock: Mock) -> None:
     main = mock.fixtures.configurations[0]
     expected = dict(main.fields)
     for field, value in mock.contract.examples["everything"].items():
-        expected[field] = value if field == "aiType" else f"{value}x"
-        http.put(main.id, json={field: expected[field]})
+        expected[field] = value
+        http.put(main.id, json={field: value})
         stored = mock.configuration(main.id)
         for name, current in expected.items():
             if name in mock.contract.credentials:

@@ -221,7 +221,7 @@ def test_request_can_select_an_example(
     prefer, query, status, message = case
     headers = {"Prefer": prefer}
     main = mock.ids["main"] + query
-    answer = http.put(main, json={"name": "x", "key": "x"}, headers=headers)
+    answer = http.put(main, json={"name": "new", "key": "x"}, headers=headers)
     assert (answer.status_code, message in answer.json()["message"]) == (status, True)
     assert [entry.updated for entry in mock.requests] == [status == 200]
     assert http.put(main, json={"name": ""}, headers=headers).status_code == 400

@@ -50,8 +50,8 @@ def test_session(flashback_mock_session):
 
 def test_own(own):
     with FlashbackClient("mine", base_url=own.base_url) as client:
-        client.update_ai_llm("a", name="x")
-    own.assert_updated("a", name="x")
+        client.update_ai_llm("a", name="new")
+    own.assert_updated("a", name="new")
     assert own.ids == {"only": "a"}
 
 def test_both(flashback_mock_session, flashback_mock):

@@ -70,7 +70,7 @@ def test_failed_start_leaves_no_key_file(
     location: StoreLocation, key_folder: Path, run: Run
 ) -> None:
     """A failed attempt to create a store leaves no key file that would block the next attempt."""
-    same_name = (Configuration("", "w", id, {"name": "n"}) for id in ("one", "two"))
+    same_name = (Configuration("", "w", id, {"name": "new"}) for id in ("one", "two"))
     with pytest.raises(NameTakenError):
         run(location.store().open(Fixtures(configurations=tuple(same_name))))
     assert not key_folder.exists()

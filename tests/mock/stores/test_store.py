@@ -109,7 +109,7 @@ def test_additions_replace_only_the_same_member(store: Store, run: Run) -> None:
     assert run(store.find(added.id)).reveals("secret", "s")
     assert run(store.configurations())[added.id] == "acme"
     assert MAIN in run(store.configurations())
-    run(store.update("reader-token", MAIN, {"name": "n"}))
+    run(store.update("reader-token", MAIN, {"name": "new"}))
 
 
 def test_adding_configurations_is_atomic(store: Store, run: Run) -> None:
@@ -136,7 +136,7 @@ def test_configuration_can_be_deleted(store: Store, run: Run) -> None:
     for operation in (
         store.find(MAIN),
         store.delete_configuration(MAIN),
-        store.update("owner-token", MAIN, {"name": "n"}),
+        store.update("owner-token", MAIN, {"name": "new"}),
     ):
         with pytest.raises(NotFoundError):
             run(operation)
