@@ -13,15 +13,12 @@ from pydantic import (
     Strict,
     StrictBool,
     StrictFloat,
-    StrictInt,
     StrictStr,
     TypeAdapter,
     create_model,
 )
 
 from support.contract import PROPERTIES
-
-OTHER_TYPES = {"boolean": StrictBool, "integer": StrictInt, "number": StrictFloat}
 
 
 def _http_url(url: str) -> str:
@@ -35,9 +32,12 @@ def _type(schema: dict[str, Any]) -> Any:
     """Return the type that pydantic uses for a field with this schema."""
     if "enum" in schema:
         return Literal[tuple(schema["enum"])]
+    if schema["type"] == "boolean":
+        return StrictBool
     if schema["type"] != "string":
-        limits = Field(ge=schema.get("minimum"), le=schema.get("maximum"))
-        return Annotated[OTHER_TYPES[schema["type"]], limits]
+        step = 1 if schema["type"] == "integer" else None  # in JSON Schema, 1.0 is an integer
+        limits = Field(ge=schema.get("minimum"), le=schema.get("maximum"), multiple_of=step)
+        return Annotated[StrictFloat, limits]
     shortest, longest = schema.get("minLength"), schema.get("maxLength")
     if schema.get("format") == "date":
         return Annotated[date, Strict()]
