@@ -28,6 +28,15 @@ def _http_url(url: str) -> str:
     return url
 
 
+def _integer(number: float) -> float:
+    if not number.is_integer():
+        raise ValueError("must be an integer")
+    return number
+
+
+Integer = Annotated[StrictFloat, AfterValidator(_integer)]  # in JSON Schema, 1.0 is an integer
+
+
 def _type(schema: dict[str, Any]) -> Any:
     """Return the type that pydantic uses for a field with this schema."""
     if "enum" in schema:
@@ -35,9 +44,8 @@ def _type(schema: dict[str, Any]) -> Any:
     if schema["type"] == "boolean":
         return StrictBool
     if schema["type"] != "string":
-        step = 1 if schema["type"] == "integer" else None  # in JSON Schema, 1.0 is an integer
-        limits = Field(ge=schema.get("minimum"), le=schema.get("maximum"), multiple_of=step)
-        return Annotated[StrictFloat, limits]
+        number = Integer if schema["type"] == "integer" else StrictFloat
+        return Annotated[number, Field(ge=schema.get("minimum"), le=schema.get("maximum"))]
     shortest, longest = schema.get("minLength"), schema.get("maxLength")
     if schema.get("format") == "date":
         return Annotated[date, Strict()]
