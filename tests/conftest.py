@@ -17,13 +17,15 @@ from flashback_mock import Mock
 
 ROOT = Path(__file__).parents[1]
 
+SLOWEST = ("test_checks_pass", "test_optional_field", "test_member_of_an_enumeration")
+
 # The contract tests require a backend, so they run only through scripts/contract.
 collect_ignore = ["contract"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the slowest test first so that it does not delay the end of the run."""
-    items.sort(key=lambda item: item.name != "test_checks_pass")
+    """Start the slowest tests first so that they do not delay the end of the run."""
+    items.sort(key=lambda item: item.name not in SLOWEST)
 
 
 @pytest.fixture(scope="session")
