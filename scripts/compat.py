@@ -70,7 +70,7 @@ def _options() -> argparse.Namespace:
 def _compare(options: argparse.Namespace) -> int:
     path: Path = options.head or documents.ROOT / NAME
     head = documents.from_file(path)
-    base = documents.find(options.base) if options.base else documents.default_base(head)
+    base = documents.default_base(head) if options.base is None else documents.find(options.base)
     if isinstance(base, str):
         _print_no_base(base, options.format)
         return IN_ORDER

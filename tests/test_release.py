@@ -51,3 +51,9 @@ def test_failed_command_is_reported_with_its_output(tmp_path: Path) -> None:
     """If a command fails, the error shows the command and its output."""
     with pytest.raises(release.ReleaseError, match=r"`git frobnicate` failed:(.|\n)*frobnicate"):
         release.run("git", "frobnicate", cwd=tmp_path)
+
+
+def test_missing_program_is_an_error() -> None:
+    """If a program is not installed, the error names the program."""
+    with pytest.raises(release.ReleaseError, match="no-such-program was not found; install it"):
+        release.run("no-such-program")

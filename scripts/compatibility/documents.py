@@ -218,7 +218,7 @@ def find(given: str) -> Contract:
     if Path(given).is_file():
         return from_file(Path(given))
     named = given if ":" in given else f"{given}:./{NAME}"
-    text = "" if given.startswith("-") else git("show", named)
+    text = "" if not given or given.startswith("-") else git("show", named)
     if not text:
         raise CannotCompareError(
             f"--base {given} is neither a file nor a git reference that contains {NAME}; specify "

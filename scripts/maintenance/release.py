@@ -131,15 +131,18 @@ def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> str:
     for name, value in os.environ.items():
         if not name.startswith(("FLASHBACK_", "PYTHON")):
             variables.setdefault(name, value)
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env=variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise ReleaseError(f"{command[0]} was not found; install it") from None
     if done.returncode:
         name = " ".join([Path(command[0]).name, *map(str, command[1:4])])
         raise ReleaseError(f"`{name}` failed:\n{done.stdout.rstrip()}")

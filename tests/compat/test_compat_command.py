@@ -349,6 +349,7 @@ def test_an_invalid_contract_is_an_error(
         (["--base", "no-such-thing"], "neither a file nor a git reference"),
         (["--base=--output=no-such-file"], "neither a file nor a git reference"),
         (["--base", "HEAD:pyproject.toml"], "not"),
+        (["--base", ""], "neither a file nor a git reference"),
         (["--head", "no-such-file.yaml"], "cannot be read"),
     ],
 )
