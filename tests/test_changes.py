@@ -168,8 +168,8 @@ def test_member_of_an_enumeration(copy: Copy) -> None:
         contract["components"]["schemas"]["AiType"]["enum"].append("EXAMPLE")
     assert "EXAMPLE" in copy.run("scripts.compat")
     copy.check_mock("Schema")
-    copy.run("pytest", "-n", "0", "tests/mock/test_requests.py")
-    copy.run("pytest", "-n", "0", "tests/backends/test_backends.py", "-k", "naive or flask")
+    tests = ("tests/mock/test_requests.py", "tests/backends/test_backends.py")
+    copy.run("pytest", "-n", "0", *tests, "-k", "test_requests or flask")
 
 
 def test_second_operation(copy: Copy) -> None:
