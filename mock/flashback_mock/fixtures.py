@@ -159,9 +159,9 @@ def _parse(path: Path) -> Any:
         text = path.read_text("utf-8-sig")
         if path.suffix == ".json":
             document = json.loads(text, object_pairs_hook=_mapping)
-            json.dumps(document, ensure_ascii=False).encode()  # rejects lone surrogates
-            return document
-        return yaml.load(text, _Loader)  # noqa: S506 - `_Loader` creates only text and containers
+        else:
+            document = yaml.load(text, _Loader)  # noqa: S506 - creates only text and containers
+        json.dumps(document, ensure_ascii=False).encode()  # rejects lone surrogates
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
     except yaml.MarkedYAMLError as error:
@@ -175,6 +175,7 @@ def _parse(path: Path) -> Any:
         raise ValueError(f"{path}: {error.args[0]}") from None
     except (TypeError, ValueError, RecursionError, yaml.YAMLError):
         raise ValueError(f"{path}: is not valid YAML or JSON in UTF-8") from None
+    return document
 
 
 def _check_schema(document: Any, contract: Contract) -> None:

@@ -52,6 +52,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (SECRET, f"*{CANARY}", "found undefined alias …; quote the value"),
     (SECRET, f"@{CANARY}", "found character … that cannot start any token; quote the value"),
     ("  globex:", " globex:", "quote the value or fix the indentation"),
+    (SECRET, f'"{CANARY}\\uD800"', "is not valid YAML or JSON in UTF-8"),
 ]
 
 
