@@ -141,7 +141,8 @@ class Contract:
             else:
                 target = self.inlined(self.resolve(reference), (*inside, reference))
             if "schema" not in inside:  # keys next to the reference override keys in its target
-                required = REQUIRED.get(next(iter(inside[-1:]), ""), set())
+                place = inside[-1] if inside else ""
+                required = REQUIRED.get(place, set())
                 if not is_mapping(target) or not required <= target.keys():
                     raise self.error(
                         f"$ref {reference!r} points to the wrong kind of object; fix the reference"

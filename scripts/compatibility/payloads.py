@@ -172,18 +172,21 @@ def _compare_annotations(pair: Pair, old: Any, new: Any, place: str = "") -> Non
         if key in olds and key in news:
             _compare_annotations(pair, olds[key], news[key], inner)
         elif keyword == "properties" and pair.status and not is_closed:
-            _compare_presence(pair, inner.lstrip("."), olds.get(key), news.get(key))
+            _report_untyped(pair, inner.lstrip("."), olds.get(key), news.get(key))
 
 
-def _compare_presence(pair: Pair, field: str, old: Any, new: Any) -> None:
+def _report_untyped(pair: Pair, field: str, old: Any, new: Any) -> None:
     """Report a field that only one response documents, if the field can have any value.
 
     For other fields, the proofs show the difference.
     """
-    if not assertions(old) and not assertions(new):
-        change = Change.UNDECIDED if new is None else Change.ADDITION
-        what = "is removed; it could have any value" if new is None else "is new"
-        pair.at(f"field {field}").add(change, what, old, new)
+    if any(assertions(schema) not in ({}, True) for schema in (old, new) if schema is not None):
+        return
+    part = pair.at(f"field {field}")
+    if new is None:
+        part.add(Change.UNDECIDED, "is removed; it could have any value", old, new)
+    else:
+        part.add(Change.ADDITION, "is new", old, new)
 
 
 def _annotation_change(side: str, keyword: str, *, is_new: bool) -> Change:
@@ -245,7 +248,7 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
 def _contents(holder: Part) -> dict[str, Part]:
     """Return the contents, keyed by media type.
 
-    If different contents have the same media type, the result contains both.
+    If a media type has a second, different schema, also keep it, so that changes are undecided.
     """
     result: dict[str, Part] = {}
     for name, content in mapping_at(holder, "content").items():
