@@ -147,7 +147,10 @@ def test_optional_field(copy: Copy) -> None:
 
 
 def test_removed_fields(copy: Copy) -> None:
-    """The contract tests work without `endpoint` and `secret`; a required query ends the run."""
+    """The contract tests work without `endpoint` and `secret`.
+
+    If the contract requires a query parameter, there is no verdict.
+    """
     with copy.add_to_contract() as contract:
         update = contract["paths"][PATH]["put"]
         examples = update["requestBody"]["content"]["application/json"]["examples"]

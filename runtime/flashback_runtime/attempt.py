@@ -100,7 +100,8 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
     elif encoding not in {"", "identity"}:
         name = printable(running.redacted(encoding))
         problem = f"the body cannot be decoded (Content-Encoding: {name})"
-        encoded, body = body, b""  # an encoded body cannot be searched for credentials
+        encoded = body
+        body = b""  # an encoded body cannot be searched for credentials
         if encoding in {"gzip", "x-gzip", "deflate"}:
             with suppress(zlib.error):
                 # With wbits=47, zlib accepts both gzip and deflate.

@@ -17,7 +17,8 @@ from tests.client.support import CONTRACT, ID, SECRET, Service, blocking, pickle
 
 MEMBERS = ", ".join(member.value for member in AiType)
 FIELDS = CONTRACT["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]
-LEAST, MOST = FIELDS["name"]["minLength"], FIELDS["name"]["maxLength"]
+LEAST = FIELDS["name"]["minLength"]
+MOST = FIELDS["name"]["maxLength"]
 INVALID_FIELDS: list[tuple[str, Any, str]] = [
     ("name", None, "must be of type str, not NoneType; leave it out"),
     ("name", "", f"contain {LEAST} to"),

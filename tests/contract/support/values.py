@@ -189,9 +189,9 @@ def similar_strings(field: str) -> Iterator[str]:
         similar += [f"{good}{character}x" for character in map(chr, range(0x100))]
         for character in "\x00\t\n\r\x1b\x7f\x80\x85\x9f -é":
             similar += [character, f"{good}{character}", f"{character}{good}"]
-        yield from (
-            value for value in similar if contract.broken_keyword(field, value) == "pattern"
-        )
+        for value in similar:
+            if contract.broken_keyword(field, value) == "pattern":
+                yield value
 
 
 def resembling_fields() -> Iterator[tuple[str, object]]:
