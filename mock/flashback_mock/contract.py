@@ -147,7 +147,7 @@ def _read(path: Path) -> Json:
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
     except (ValueError, RecursionError, yaml.YAMLError):  # invalid dates raise ValueError
-        problem = "is not valid YAML in UTF-8"
+        problem = "is not valid UTF-8-encoded YAML"
     else:
         if isinstance(document, dict):
             return cast("Json", document)

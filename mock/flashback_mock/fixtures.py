@@ -95,7 +95,7 @@ class Fixtures:
             check_unique(f"users.{name}.token", "token", user["token"])
             try:
                 expires = datetime.fromisoformat(user["expires"]) if "expires" in user else None
-            except ValueError:  # Python does not support every valid time, such as a leap second
+            except ValueError:  # Python does not support some valid times, such as leap seconds
                 problem = "Python does not support this time; specify another one"
                 raise ValueError(f"users.{name}.expires: {problem}") from None
             tokens.append(Token(user["token"], name, expires))
@@ -174,7 +174,7 @@ def _parse(path: Path) -> Any:
     except KeyError as error:
         raise ValueError(f"{path}: {error.args[0]}") from None
     except (TypeError, ValueError, RecursionError, yaml.YAMLError):
-        raise ValueError(f"{path}: is not valid YAML or JSON in UTF-8") from None
+        raise ValueError(f"{path}: is not valid UTF-8-encoded YAML or JSON") from None
     return document
 
 

@@ -62,7 +62,7 @@ def _request(
             value = call.body.to_dict() if hasattr(call.body, "to_dict") else call.body
             content = _encode(value).encode()
         if content is None:  # a new error, because the suppressed error's frames hold credentials
-            problem = "is not valid JSON; check the types of the values in nested fields"
+            problem = "cannot be serialized as JSON; check the values in nested fields"
             raise ArgumentTypeError.about("body", problem)
     options: dict[str, Any] = {"params": call.params, "headers": headers}
     options["cookies"] = as_texts(call.cookies) or None

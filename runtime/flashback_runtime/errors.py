@@ -109,7 +109,7 @@ class ServerError(ApiStatusError):
 
 
 class UnexpectedStatusError(ApiStatusError):
-    """The response has an undocumented status, such as a redirect. Redirects are not followed."""
+    """The response has an undocumented status, such as 302. Redirects are not followed."""
 
 
 class UnexpectedServerError(UnexpectedStatusError, ServerError):

@@ -20,7 +20,7 @@ from .transport import httpx
 _TOKEN = Rule(
     Secret,
     pattern=r"^[!-~]+$",
-    message="must be visible ASCII characters without spaces, line breaks or the prefix Bearer",
+    message="must contain only visible ASCII characters, with no spaces and no Bearer prefix",
 )
 _BASE_URL = Rule(
     str,

@@ -1,4 +1,4 @@
-"""A FastAPI backend in the tutorial's style, which validates only the types of known fields."""
+"""A tutorial-style FastAPI backend that validates only the types of known fields."""
 
 from typing import Annotated
 

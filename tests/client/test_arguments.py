@@ -23,7 +23,7 @@ INVALID_FIELDS: list[tuple[str, Any, str]] = [
     ("name", None, "must be of type str, not NoneType; leave it out"),
     ("name", "", f"contain {LEAST} to"),
     ("name", "n" * (MOST + 1), f"contain {LEAST} to {MOST} characters, not {MOST + 1}"),
-    ("name", "line\n", "must have no control characters"),
+    ("name", "line\n", "must not contain control characters"),
     ("name", "line\ud800", "surrogate"),
     ("name", 7, "must be of type str, not int"),
     ("name", Secret("n"), "must be of type str, not Secret"),

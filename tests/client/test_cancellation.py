@@ -75,7 +75,7 @@ def test_aborted_calls_release_their_connections(limited_call: LimitedCall) -> N
 
 
 def check_connections_are_idle() -> None:
-    """Check that every async connection pool holds only idle connections, and at most 20."""
+    """Check that every async connection pool holds at most 20 connections, all of them idle."""
     for item in gc.get_objects():
         if type(item) is httpcore.AsyncConnectionPool:
             assert len(item.connections) <= 20

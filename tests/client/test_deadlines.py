@@ -73,7 +73,7 @@ def test_calls_have_a_deadline_by_default() -> None:
 
 
 def test_very_long_timeout_means_no_limit(update: Any) -> None:
-    """The client treats a timeout that is too long for the socket module as unlimited."""
+    """A timeout that is too long for the socket module is treated as unlimited."""
     with serving(OK) as server:
         for timeout in (None, 1e300, float("inf"), 10**400):
             assert update(server.url, name="new", timeout=timeout).success is True

@@ -115,7 +115,7 @@ def test_client_works_on_python(name: str, packages: Path) -> None:
     if program is None:
         pytest.skip(f"{name} is not installed; add it to PATH to run this test")
 
-    # The client logs its retry after the 500, but nothing must reach stdout or stderr.
+    # The client logs its retry after the 500 but must not write to stdout or stderr.
     with serving(OK, http_response(500), OK, http_response(404)) as server:
         command = [program, "-s", "-P", "-W", "error", "-c", SMOKE, server.url]
         env = {"PYTHONPATH": str(packages), "PYTHONDONTWRITEBYTECODE": "1"}

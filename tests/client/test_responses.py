@@ -80,7 +80,7 @@ def test_every_documented_status_has_an_error_class(update: Any, status: int) ->
 
 @pytest.mark.parametrize("status", [204, 302, 418, 499, 502, 520, 527, 530, 599])
 def test_undocumented_status_is_unexpected(update: Any, status: int) -> None:
-    """An undocumented status raises UnexpectedStatusError. For a 5xx, it is also a ServerError."""
+    """Undocumented statuses raise UnexpectedStatusError, which is also a ServerError for a 5xx."""
     with pytest.raises(errors.UnexpectedStatusError, match=str(status)) as caught:
         update(Service(httpx.Response(status)), name="new", max_retries=0)
     assert caught.value.status_code == status
@@ -130,7 +130,7 @@ def test_large_response_is_truncated(update: Any, compressed: bool) -> None:  # 
 
 
 def test_compressed_response_is_decoded(update: Any) -> None:
-    """The client decodes gzip. For any other encoding, it raises an error without the body."""
+    """The client decodes gzip. For any other encoding, it raises an error that omits the body."""
     compressed = gzip.compress(b"\xef\xbb\xbf" + json.dumps(UPDATED).encode())
     gzipped = http_response(200, compressed, Content_Encoding="gzip")
     unknown = http_response(200, b"\x8b\x00\x80{}\x03", Content_Encoding="br")

@@ -124,7 +124,7 @@ UNCLEAR = [200, 204, 502, 504]  # a 200 without a body is invalid
 
 
 @pytest.mark.parametrize("outcome", [*UNSENT, *LOST, *REJECTED, *UNCLEAR], ids=str)
-def test_error_states_whether_the_update_may_be_applied(outcome: Any) -> None:
+def test_error_states_whether_the_update_may_have_been_applied(outcome: Any) -> None:
     """`maybe_applied` is false if the request was not sent, or if a server or proxy rejected it."""
     first = httpx.Response(outcome) if isinstance(outcome, int) else outcome("lost")
     with pytest.raises(errors.FlashbackError) as caught:
@@ -261,7 +261,7 @@ def test_custom_transport_can_time_out() -> None:
 
 
 def test_error_that_httpx_does_not_wrap_is_a_connection_error() -> None:
-    """A ProtocolError from h2 or socksio, which httpx does not wrap, is an ApiConnectionError."""
+    """ProtocolErrors from h2 or socksio, which httpx does not wrap, become ApiConnectionErrors."""
     kind = type("ProtocolError", (Exception,), {"__module__": "h2.exceptions"})
     transport = httpx.MockTransport(mock.Mock(side_effect=kind("invalid frame")))
     with pytest.raises(errors.ApiConnectionError, match=r"invalid frame.*may have"):

@@ -176,17 +176,17 @@ LIST = "GET /__admin/requests HTTP/1.1\nHost: "
 POST = "POST /__admin/reset HTTP/1.1\nContent-Length: 0\nHost: 127.0.0.1:{port}\n"
 LINK = "\nSec-Fetch-Site: cross-site\nSec-Fetch-Mode: navigate\nSec-Fetch-Dest: document"
 CROSS_ORIGIN = {
-    "another name of this machine": LIST + "rebound.example:{port}",
+    "another name for this machine": LIST + "rebound.example:{port}",
     "a name that begins like an address": LIST + "127.0.0.1.evil.example",
     "a name that begins like localhost": LIST + "localhost.evil.example:{port}",
     "a user before the host": LIST + "evil.example@127.0.0.1:{port}",
     "an empty host": LIST,
-    "a page of another site": POST + "Origin: https://evil.example",
-    "a page of another port": POST + "Origin: http://127.0.0.1:1",
+    "a page on another site": POST + "Origin: https://evil.example",
+    "a page on another port": POST + "Origin: http://127.0.0.1:1",
     "a page without an origin": POST + "Origin: null",
-    "a form of another site": POST + "Sec-Fetch-Site: cross-site",
+    "a form on another site": POST + "Sec-Fetch-Site: cross-site",
     "a form in a new tab": POST + LINK[1:],
-    "an image of another port": LIST + "127.0.0.1:{port}\nSec-Fetch-Site: same-site",
+    "an image on another port": LIST + "127.0.0.1:{port}\nSec-Fetch-Site: same-site",
     "a link to the API": LIST + "127.0.0.1:{port}" + LINK,
     "a frame with the page": "GET /__admin/docs HTTP/1.1\nHost: localhost\n"
     "Sec-Fetch-Site: cross-site\nSec-Fetch-Mode: navigate\nSec-Fetch-Dest: iframe",

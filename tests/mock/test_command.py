@@ -133,7 +133,7 @@ def test_unusable_option_is_a_clear_error(
 
 CONTRACTS: list[tuple[str | None, str | None, str]] = [
     (None, None, "cannot be read: No such file or directory"),
-    (None, "{", "is not valid YAML"),
+    (None, "{", "is not valid UTF-8-encoded YAML"),
     (None, "- 1", "is not an OpenAPI document"),
     (None, "paths: {}", "expected a PUT operation"),
     ("        x-max-bytes:", "        x-least-bytes:", "got KeyError: 'x-max-bytes'"),

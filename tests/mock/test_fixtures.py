@@ -52,7 +52,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (SECRET, f"*{CANARY}", "found undefined alias …; quote the value"),
     (SECRET, f"@{CANARY}", "found character … that cannot start any token; quote the value"),
     ("  globex:", " globex:", "quote the value or fix the indentation"),
-    (SECRET, f'"{CANARY}\\uD800"', "is not valid YAML or JSON in UTF-8"),
+    (SECRET, f'"{CANARY}\\uD800"', "is not valid UTF-8-encoded YAML or JSON"),
 ]
 
 
@@ -76,10 +76,10 @@ def test_error_states_file_location_and_remedy(tmp_path: Path, case: tuple[str, 
     [
         (b"", ": the file: must be of type object"),
         (b"users: {}", ": the file: missing required field workspaces"),
-        (b"[" * 500, ": is not valid YAML or JSON in UTF-8"),
+        (b"[" * 500, ": is not valid UTF-8-encoded YAML or JSON"),
         (b"a: &a [*a]", ":1: found unconstructable recursive node"),
         (b"a: 1\n--- \nb: 2", ":2: but found another document"),
-        (b"\xff\xfe\x00", ": is not valid YAML or JSON in UTF-8"),
+        (b"\xff\xfe\x00", ": is not valid UTF-8-encoded YAML or JSON"),
         (None, ": cannot be read: No such file or directory"),
     ],
 )
@@ -118,7 +118,7 @@ def test_json_file_is_accepted(tmp_path: Path) -> None:
     for text, message in (
         ('{"users": {}, "users": {}}', ": users: appears twice"),
         ('{"users": {},\n}', ":2: .*; fix the JSON syntax"),
-        ('{"users": {"\\ud800": {}}}', ": is not valid YAML or JSON in UTF-8"),
+        ('{"users": {"\\ud800": {}}}', ": is not valid UTF-8-encoded YAML or JSON"),
     ):
         with pytest.raises(ValueError, match=f"f.json{message}"):
             read(tmp_path, text, "f.json")

@@ -63,7 +63,7 @@ def test_message_lists_fields_and_rules_but_no_value(http: httpx.Client, mock: M
     message = http.put(mock.ids["main"], json=body).json()["message"]
     assert secret_value not in message
     for part in (
-        "name: must have no control characters",
+        "name: must not contain control characters",
         "aiType: must be one of OPENAI, ",
         "endpoint: must be an absolute http or https URL",
         "key: must be of type string",

@@ -27,7 +27,7 @@ class UpdateAiLlmRequest:
             min_length=1,
             max_length=255,
             pattern="^[^\\u0000-\\u001F\\u007F-\\u009F]+$",
-            message="must have no control characters",
+            message="must not contain control characters",
         ),
     )
     """Human-readable name for the configuration. It is unique in its workspace, has 1 to 255

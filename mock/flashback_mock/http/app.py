@@ -40,7 +40,7 @@ class App:
             self.add("OPTIONS", mock.contract.path, self._preflight)
 
     def add(self, method: str, path: str, handler: RouteHandler) -> None:
-        """Add a route. The handler receives path parameters, such as `{id}`, percent-encoded."""
+        """Add a route. The handler receives percent-encoded path parameters, such as `{id}`."""
         pattern = PARAMETER.sub("([^/]*)", re.escape(path))
         _, handlers = self._routes.setdefault(path, (re.compile(pattern, re.DOTALL), {}))
         handlers[method] = handler

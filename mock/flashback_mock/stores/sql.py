@@ -109,7 +109,7 @@ class SqlStore(Store):
             self._current_vault(db)
             return False
         if fixtures is None:
-            raise self.error("contains no store; start the mock with this --store to create one")
+            raise self.error("contains no store; run the mock with the same --store to create one")
         schema.METADATA.create_all(db, checkfirst=False)
         self._id = secrets.token_hex(8)
         self._vault = Vault()

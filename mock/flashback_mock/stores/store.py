@@ -110,7 +110,7 @@ class Store(Protocol):
         """Return up to 1,000 configuration ids, each with its workspace."""
 
     async def add(self, more: Fixtures) -> None:
-        """Add these tokens, members and configurations. If one cannot be added, add none.
+        """Add these tokens, members and configurations. If any of them cannot be added, add none.
 
         If a token already exists, replace its user and expiry. If a member already exists, replace
         the member's access level. Raise `NameTakenError` if a configuration's id or name is taken.

@@ -21,7 +21,7 @@ def cluster() -> Generator[Cluster]:
 
 @pytest.fixture
 def run() -> Generator[Run]:
-    """A function that runs a coroutine; all coroutines in a test run in the same event loop."""
+    """A function that runs a coroutine; all coroutines of a test share one event loop."""
     # Use asyncio's event loop: uvloop hangs if a TLS connection is left open.
     with asyncio.Runner() as runner:
         yield runner.run

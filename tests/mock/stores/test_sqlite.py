@@ -85,7 +85,7 @@ def test_rotation_creates_no_store(path: Path, key_folder: Path, run: Run) -> No
     assert_rejected(path, run, "cannot be opened", None)
     assert not path.exists()
     path.touch()
-    assert_rejected(path, run, "contains no store; start the mock", None)
+    assert_rejected(path, run, "contains no store; run the mock", None)
     assert path.read_bytes() == b""
     assert not key_folder.exists()
 
