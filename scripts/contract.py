@@ -94,7 +94,7 @@ def _test_given(options: argparse.Namespace) -> int:
         sibling = os.environ.get("FLASHBACK_SIBLING_AI_LLM_ID")
         ids = f"{identifier} and {sibling}" if sibling else identifier
         print(
-            f"The tests will overwrite all fields of configuration {ids} on "
+            f"The tests will overwrite all fields of {ids} on "
             f"{url.hostname}. They do not delete or change anything else.",
             flush=True,
         )

@@ -151,7 +151,7 @@ def clauses(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{pointer}/x-clauses/{name}", clause
 
 
-def test_every_clause_has_an_id_a_source_and_a_text(document: dict[str, Any]) -> None:
+def test_every_clause_has_an_id_a_source_and_text(document: dict[str, Any]) -> None:
     """Each clause has a kebab-case id, a known source, and text that ends with a period."""
     for pointer, clause in clauses(document):
         name = pointer.rpartition("/")[2]

@@ -63,7 +63,7 @@ def test_wheel_contains_the_packages_and_the_contract(wheel: Path, root: Path) -
 
 
 def test_metadata_has_the_version_of_the_contract(wheel: Path, document: dict[str, Any]) -> None:
-    """The wheel has the same version as the contract, and requires exactly four packages."""
+    """The wheel has the same version as the contract and requires exactly four packages."""
     [distribution] = metadata.distributions(path=[str(wheel)])
     assert distribution.version == document["info"]["version"]
     required: set[str] = set()

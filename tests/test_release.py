@@ -36,7 +36,7 @@ def test_tag_at_another_commit_is_an_error(repository: Path) -> None:
     """scripts/release refuses a version whose tag is at a commit other than HEAD."""
     release.run("git", "tag", "v1.0.0", cwd=repository)
     release.run(*GIT, "commit", "-q", "--allow-empty", "-m", "Two", cwd=repository)
-    with pytest.raises(release.ReleaseError, match=r"v1\.0\.0 is at another commit"):
+    with pytest.raises(release.ReleaseError, match=r"v1\.0\.0 points to another commit"):
         release.check_repository(repository, "1.0.0")
 
 

@@ -23,7 +23,7 @@ DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
 
 def compare_security(pair: Pair) -> None:
-    """Report credentials that are no longer sufficient, and credentials that are sufficient now."""
+    """Report credentials that are no longer sufficient, and those that have become sufficient."""
     before = _alternatives(pair.base)
     after = _alternatives(pair.head)
     sides = (pair.base.security, pair.head.security)
@@ -37,7 +37,7 @@ def compare_security(pair: Pair) -> None:
             security.add(Change.UNDECIDED, f"{name} may no longer be sufficient", *sides)
     for name, given in after.items():
         if not any(_is_sufficient(given, needed) for needed in before.values()):
-            security.add(Change.ADDITION, f"{name} is sufficient now", *sides)
+            security.add(Change.ADDITION, f"{name} is now sufficient", *sides)
 
 
 def _is_sufficient(given: Credentials, needed: Credentials) -> bool | None:

@@ -38,7 +38,7 @@ FORMATS = {
     "uri-reference": "/",
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
-# Characters that common patterns distinguish, such as letters, digits, spaces and controls.
+# Characters that common patterns distinguish, such as letters, digits, spaces and control codes.
 CHARACTERS = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x180))]
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # the number of values to keep for each subschema

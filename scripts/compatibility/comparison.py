@@ -28,17 +28,17 @@ REQUEST_PRESENCE = {
     (None, False): (Change.ADDITION, "is new and optional"),
     (None, True): (Change.BREAKING, "is new and required"),
     (False, None): (Change.BREAKING, "is removed"),
-    (False, True): (Change.BREAKING, "is required now"),
+    (False, True): (Change.BREAKING, "is now required"),
     (True, None): (Change.BREAKING, "is removed"),
-    (True, False): (Change.ADDITION, "is optional now"),
+    (True, False): (Change.ADDITION, "is now optional"),
 }
 RESPONSE_PRESENCE = {
     (None, False): (Change.ADDITION, "is new"),
     (None, True): (Change.ADDITION, "is new"),
     (False, None): (Change.UNDECIDED, "is removed; it was optional"),
-    (False, True): (Change.ADDITION, "is always present now"),
+    (False, True): (Change.ADDITION, "is now always present"),
     (True, None): (Change.BREAKING, "is removed"),
-    (True, False): (Change.BREAKING, "can be missing now"),
+    (True, False): (Change.BREAKING, "can now be missing"),
 }
 
 

@@ -49,7 +49,7 @@ class Operation:
     def parameters(self) -> dict[tuple[str, str], Part]:
         """Return the operation's and the path's parameters, keyed by location and name.
 
-        A path parameter's position serves as its name. Without a declaration, it is a string.
+        A path parameter's position serves as its name. An undeclared path parameter is a string.
         Header names are in lower case.
         """
         variables = VARIABLE.findall(self.path)
@@ -158,7 +158,7 @@ class Pair:
     def add_other_keys(self, compared: set[str], old: Part, new: Part) -> None:
         """Add an undecided finding for each changed key that is not in `compared`."""
         if new.get("deprecated") and not old.get("deprecated"):
-            self.add(Change.ADDITION, "is deprecated now", old, new)
+            self.add(Change.ADDITION, "is now deprecated", old, new)
         for key in sorted((old.keys() | new.keys()) - compared - WORDS):
             what = f"{key} changed, but this key is not compared"
             self.add_undecided(what, old.get(key), new.get(key))

@@ -39,7 +39,7 @@ WHAT = {
     ("request", True): (Change.ADDITION, "still accepts every valid value"),
     ("request", None): (Change.UNDECIDED, "may refuse valid values (not proved)"),
     ("request", False): (Change.BREAKING, "refuses values that were valid"),
-    ("response", True): (Change.ADDITION, "is still always a documented value"),
+    ("response", True): (Change.ADDITION, "still has only documented values"),
     ("response", None): (Change.UNDECIDED, "may be an undocumented value (not proved)"),
     ("response", False): (Change.BREAKING, "may be a value that was not documented"),
 }

@@ -36,8 +36,8 @@ def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
         if not isinstance(before, str) and not isinstance(after, str):
             return compare_packages(before, after), ""
     if not isinstance(after, str):
-        return [], f"no client of the old contract: {before}"
-    reason = f"no client of the new contract: {after}"
+        return [], f"no client for the old contract: {before}"
+    reason = f"no client for the new contract: {after}"
     if isinstance(before, str):
         return [], reason
     what = "cannot be generated from the new contract"

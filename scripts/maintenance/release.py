@@ -61,7 +61,7 @@ def check_repository(root: Path, version: str) -> None:
         )
     if not here and run("git", "tag", "--list", tag, cwd=root):
         raise ReleaseError(
-            f"the tag {tag} is at another commit; check out {tag}, or bump info.version"
+            f"the tag {tag} points to another commit; check out {tag}, or bump info.version"
         )
 
 
@@ -99,7 +99,10 @@ def write_sbom(wheel: Path, version: str, folder: Path) -> None:
 
 def test_wheel(wheel: Path, copy: Path) -> None:
     """Test the wheel in a clone of HEAD, with its lowest allowed dependency versions."""
-    print("Testing the wheel with the lowest dependency versions (takes minutes) ...", flush=True)
+    print(
+        "Testing the wheel with the lowest dependency versions (takes several minutes) ...",
+        flush=True,
+    )
     run("git", "clone", "--quiet", ROOT, copy)
     python = install(copy / ".venv", wheel, "--group", f"{PYPROJECT}:test")
     lowest = copy / "lowest.txt"

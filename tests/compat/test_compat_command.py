@@ -214,7 +214,7 @@ def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat)
     head = write(tmp_path, (body, body.replace("json", "xml")), NARROW)
     first = compat("--base", "openapi.yaml", "--head", head)
     second = compat("--base", "openapi.yaml", "--head", head)
-    assert "Python: not compared (no client of the new contract: " in first.stdout
+    assert "Python: not compared (no client for the new contract: " in first.stdout
     assert "    finding " in first.stdout
     assert first.stdout == second.stdout
     assert first.returncode == 1

@@ -25,7 +25,7 @@ SCHEMAS = "/components/schemas"
 FIELDS = f"{SCHEMAS}/UpdateAiLlmRequest/properties"
 QUERY = {"name": "zzDryRun", "in": "query", "schema": {"type": "boolean"}}
 CONFLICT = {"$ref": "#/components/responses/Forbidden"}
-# For each case: the edits, the verdicts on them and on their reverse, and expected words.
+# For each case: the edits, the verdict, the verdict on the reversed edits, and expected words.
 CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
     "additions": (
         [
@@ -36,7 +36,7 @@ CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
         ],
         *("addition", "breaking", ["zz_dry_run", "zz_field", "ZZ_MEMBER", "ConflictError"]),
     ),
-    "another operation name": (
+    "a different operation name": (
         [{"at": f"{OPERATION}/operationId", "set": "zz"}],
         *("breaking", "breaking", ["zz"]),
     ),
@@ -44,7 +44,7 @@ CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
         [{"at": f"{FIELDS}/key", "set": {"type": "integer"}}],
         *("breaking", "breaking", ["key: "]),
     ),
-    "another name of the path parameter": (
+    "a different name for the path parameter": (
         [
             {"at": f"{OPERATION}/parameters/0/name", "set": "llm"},
             {"at": PATH, "move": "/paths/~1ai~1llm~1{llm}"},
@@ -120,10 +120,10 @@ def test_verdict_without_a_client_is_undecided(
     monkeypatch.setattr(python_interface, "load_client", load_once)
     verdict, reason = compared([], unsupported)
     assert verdict == "undecided"
-    assert reason.startswith("no client of the new contract: openapi.yaml contains unsupported")
+    assert reason.startswith("no client for the new contract: openapi.yaml contains unsupported")
     verdict, reason = compared(unsupported, [])
     assert verdict == "none"
-    assert reason.startswith("no client of the old contract: openapi.yaml contains unsupported")
+    assert reason.startswith("no client for the old contract: openapi.yaml contains unsupported")
 
 
 def test_report_gives_the_reason_for_a_generator_crash(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +135,7 @@ def test_report_gives_the_reason_for_a_generator_crash(monkeypatch: pytest.Monke
     monkeypatch.setattr(python_interface, "generate", crash)
     verdict, reason = compared([], [])
     assert verdict == "none"
-    assert reason == "no client of the new contract: KeyError: ('openapi.yaml', <object object>)"
+    assert reason == "no client for the new contract: KeyError: ('openapi.yaml', <object object>)"
 
 
 def test_types_and_bases_are_compared(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_comparison_searches_a_limited_number_of_changes() -> None:
     assert changes.count(Change.UNDECIDED) == 40 - changes.count(Change.BREAKING)
 
 
-def test_many_conditions_are_searched_within_the_time() -> None:
+def test_many_conditions_are_searched_within_the_time_limit() -> None:
     """scripts/compat finds a breaking change among many conditions in less than 5 s."""
     kind: dict[str, Any] = {"required": ["kind"], "properties": {"kind": {"enum": [*range(8)]}}}
     base: list[Any] = []

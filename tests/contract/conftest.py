@@ -107,7 +107,7 @@ def _read_earlier(file: Path) -> tuple[int, dict[str, str]]:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let `-k` select tests by clause id, source or family, in addition to their names."""
+    """Let `-k` select tests by clause id, source or family, as well as by name."""
     clause = clause_of(item)
     item.extra_keyword_matches.update((clause.id, clause.source, family_of(item)))
 

@@ -41,9 +41,9 @@ def similar_ids(id: str) -> Iterator[str]:
 
 
 def is_of_another(exchange: Exchange, other: str, id: str) -> bool:
-    """Return whether the request correctly updated the other configuration that has this id.
+    """Return whether the request correctly updated another configuration that has this id.
 
-    Only sequential ids are similar enough for that.
+    This is possible only with sequential ids.
     """
     if not exchange.succeeded or exchange.field("aiLlmId") != other:
         return False
@@ -80,7 +80,7 @@ def test_unusual_id_is_refused(promise: Promise) -> None:
 
 
 @pytest.mark.clause("id-exact")
-def test_rewritten_id_is_no_update(promise: Promise) -> None:
+def test_rewritten_id_updates_nothing(promise: Promise) -> None:
     """A request for an id with dot segments, slashes or NUL characters updates no configuration."""
     for token in promise.backend.users(WRITER, ADMIN):
         for wrong in values.expand("REWRITTEN_IDS", promise.backend.id):

@@ -54,14 +54,14 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
         promise.record(breach, exchange, words)
 
 
-def test_other_method_is_no_update(promise: Promise) -> None:
+def test_other_method_updates_nothing(promise: Promise) -> None:
     """No common method except PUT updates the configuration, and a 405 lists PUT in `Allow`."""
     for method in (*READING, *WRITING):
         for token in (None, *promise.backend.users(WRITER, ADMIN, READER, STRANGER)):
             ask(promise, method, token=token)
 
 
-def test_unusual_method_is_no_update(promise: Promise) -> None:
+def test_unusual_method_updates_nothing(promise: Promise) -> None:
     """A request with an uncommon or unknown method updates nothing and causes no server error."""
     for method in UNUSUAL:
         ask(promise, method)

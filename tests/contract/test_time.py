@@ -106,7 +106,7 @@ def test_answer_does_not_depend_on_earlier_requests(promise: Promise) -> None:
 
 
 @pytest.mark.clause("alone")
-def test_concurrent_requests_are_answered_as_alone(promise: Promise) -> None:
+def test_concurrent_requests_are_answered_as_if_alone(promise: Promise) -> None:
     """Each of twenty concurrent requests returns the same status as when it is sent alone."""
     steps = [step for step in steps_of(promise) if step.get("body") != RENAME]
     alone = isolated_statuses(promise, steps)

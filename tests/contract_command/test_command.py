@@ -148,7 +148,7 @@ def test_warning_names_everything_that_is_overwritten(
     monkeypatch.setenv("FLASHBACK_SIBLING_AI_LLM_ID", "sibling")
     monkeypatch.setattr(contract_command, "_run", lambda *_: 0)
     assert contract_command.main() == 0
-    assert "configuration main and sibling on" in capsys.readouterr().out
+    assert "main and sibling on" in capsys.readouterr().out
 
 
 def test_list_prints_every_promise_and_sends_nothing(command: Contract, reports: Path) -> None:

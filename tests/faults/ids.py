@@ -52,7 +52,7 @@ def leading_slash_in_the_id_is_dropped(request: Request) -> None:
 
 
 faults(
-    "test_rewritten_id_is_no_update",
+    "test_rewritten_id_updates_nothing",
     dot_segments_in_ids_are_resolved_behind_a_proxy,
     leading_slash_in_the_id_is_dropped,
     id_is_truncated_at_nul=lambda id, for_id: for_id(quote(id.split("\0")[0], safe="")),

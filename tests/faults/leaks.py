@@ -99,7 +99,7 @@ faults(
     ),
 )
 faults(
-    "test_other_method_is_no_update",
+    "test_other_method_updates_nothing",
     get_returns_the_masked_secret,
     token_in_405=on(405, lambda token, answer: answer.set_header("X-Debug", token)),
 )

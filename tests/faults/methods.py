@@ -26,7 +26,7 @@ faults(
     options_performs_the_update=treat_as_put("OPTIONS"),
 )
 faults(
-    "test_other_method_is_no_update",
+    "test_other_method_updates_nothing",
     post_performs_the_update=treat_as_put("POST"),
     patch_performs_the_update=treat_as_put("PATCH"),
     reader_may_post=reply(200, lambda method, role: method == "POST" and role == "reader"),
@@ -37,7 +37,7 @@ faults(
     ),
 )
 faults(
-    "test_unusual_method_is_no_update",
+    "test_unusual_method_updates_nothing",
     trace_returns_the_token=when(
         lambda method: method == "TRACE",
         lambda authorization: Answer(200, authorization.encode()),

@@ -35,7 +35,7 @@ def test_backend_may_answer_an_upper_case_uuid_in_lower_case() -> None:
 
 
 def test_every_promise_has_its_own_fault() -> None:
-    """Every promise has at least one fault whose `promises` expression selects no other one."""
+    """Every promise has at least one fault whose `promises` expression selects no other promise."""
     promises = selected_promises("")
     covered: set[str] = set()
     for name, fault in FAULTS.items():

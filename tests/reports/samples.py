@@ -62,7 +62,7 @@ def no_verdict() -> Verdict:
     verdict = kept() | {
         "result": "no verdict",
         "exit_status": 2,
-        "reason": "GET and PUT are answered by a redirect to https://login.example/.",
+        "reason": "GET and PUT requests are redirected to https://login.example/.",
         "cure": "Give the URL of the API itself with --backend-url.",
         "requests": 2,
     }

@@ -21,7 +21,7 @@ def printed(verdict: Verdict, width: int = 0) -> str:
 def test_output_ends_with_the_result() -> None:
     """The output begins with the first finding and ends with the result and the totals."""
     lines = printed(broken()).strip().splitlines()
-    assert lines[0] == "1. A member with READ updated the configuration"
+    assert lines[0] == "1. A member with READ access updated the configuration"
     findings = "6 findings (1 page, 1 vendor, 4 ours)"
     assert lines[-1] == f"The contract is broken: {findings}; promises: 11 kept, 6 broken."
 
@@ -31,8 +31,8 @@ def test_finding_has_all_details() -> None:
     first = printed(broken()).strip().partition("\n\n")[0]
     clause = "access-levels (vendor), openapi.yaml line 74: `READ` is read-only; updating needs"
     assert first.splitlines()[1:] == [
-        "   sent      `name` with the token of a member with READ",
-        "   sent      an empty object with the token of a member with READ",
+        "   sent      `name` with the token of a member with READ access",
+        "   sent      an empty object with the token of a member with READ access",
         "   expected  403",
         "   got       200",
         f"   clause    {clause} `WRITE` or `ADMIN`.",

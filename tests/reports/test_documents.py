@@ -121,7 +121,7 @@ def test_junit_without_verdict_is_an_error() -> None:
 def test_junit_skips_accepted_deviations() -> None:
     """An accepted deviation is a skipped test whose message contains the finding's title."""
     (skipped,) = suite_of(ALL["accepted"]()).findall("testcase/skipped")
-    message = "accepted deviation: A member with READ updated the configuration"
+    message = "accepted deviation: A member with READ access updated the configuration"
     assert skipped.get("message") == message
 
 
@@ -138,7 +138,7 @@ def test_annotations_have_a_level() -> None:
 
 def test_no_verdict_is_an_annotation() -> None:
     """If there is no verdict or a required promise is untested, an annotation gives the reason."""
-    assert github.annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT are")
+    assert github.annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT")
     untested = github.annotations(not_tested())
     assert untested.startswith("::error title=Not all promises were tested::7 promises")
 

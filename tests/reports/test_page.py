@@ -54,7 +54,7 @@ def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
 @pytest.mark.parametrize("context", SCREENS, indirect=True, ids=str)
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL)
 def test_page_is_accessible(show: Open, make: Callable[[], Verdict]) -> None:
-    """On desktop and phone, the expanded page is accessible and does not scroll sideways."""
+    """On desktops and phones, the expanded page is accessible and does not scroll sideways."""
     page = show(make())
     page.evaluate("for (const item of document.querySelectorAll('details')) item.open = true")
     results = Axe().run(page, options={"resultTypes": ["violations"]})
@@ -131,8 +131,8 @@ def test_promise_links_to_its_finding(show: Open) -> None:
     page = show(broken())
     page.locator("#promises").get_by_role("link", name="No response to a body").click()
     expect(page.locator("article:target")).to_contain_text("No response to a body over the limit")
-    page.locator("#promises").get_by_role("link", name="A refusal before").click()
-    expect(page.locator("article:target")).to_contain_text("A refusal before the endpoint")
+    page.locator("#promises").get_by_role("link", name="A refusal in front of").click()
+    expect(page.locator("article:target")).to_contain_text("A refusal in front of the endpoint")
 
 
 def test_untested_promises_have_a_reason(show: Open) -> None:

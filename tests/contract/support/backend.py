@@ -86,7 +86,7 @@ class Backend:
         """Return a request; by default, a valid update by a user with WRITE access.
 
         `token` names an environment variable; None means no token. `authorization` is sent in
-        place of a token, and requires a `user` that describes the sender. `body` is a JSON value,
+        place of a token and requires a `user` that describes the sender. `body` is a JSON value,
         bytes, or a tuple of chunks. Headers set to None are not sent. `path` and `query` are sent
         unchanged; a `path` requires an `id` or a `place`. `escaped` percent-encodes the whole id.
         """

@@ -98,7 +98,7 @@ def _unreachable(backend: Backend, exchange: Exchange) -> NoVerdictError:
     elif "TLS failed" in failure:
         cure = "pass the CA certificate with --ca FILE, or set SSL_CERT_FILE"
     elif not exchange.never_sent and backend.url.startswith("http:"):
-        cure = "use https:// in --backend-url if the port uses TLS; else check the backend's log"
+        cure = "use https:// in --backend-url if the port uses TLS; if not, check the backend's log"
     return NoVerdictError(f"{backend.url} does not respond: {failure}", cure)
 
 

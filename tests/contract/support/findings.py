@@ -1,4 +1,4 @@
-"""Findings (breaches grouped by cause), and the deviations file, which lists accepted findings."""
+"""Findings, which group breaches by cause, and the deviations file, which accepts findings."""
 
 import argparse
 import re

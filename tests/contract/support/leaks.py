@@ -124,7 +124,7 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
     yield "as it is", secret, 6
     yield "reversed", secret[::-1], 8
     for text in (secret.lower(), secret.upper(), secret.swapcase()):
-        yield "in other case", text, 8
+        yield "in a different case", text, 8
     for text in (octets.hex(), octets.hex().upper()):
         yield "in hex", text, 12
     yield "in rot13", codecs.encode(secret, "rot13"), 8

@@ -258,7 +258,7 @@ class Promise:
                 self._check_safety(again, expectation)
         if again.status == exchange.status or again.status not in expectation.rule.statuses:
             return breach
-        got = f"{exchange.got}, and {again.got} when it was repeated on a new connection"
+        got = f"{exchange.got}, and {again.got} when the request was repeated on a new connection"
         subject = "a request that fails only sometimes"
         known = tuple(id for id in findings if id.startswith("update/intermittent/"))
         expected = expectation.rule.expected
