@@ -148,6 +148,7 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("members", {"user": ""}, 400, "user: is required"),
     ("tokens/expire", {"token": "€"}, 400, "token: unknown or expired"),
     ("reset", {"x": 1}, 400, "expected no arguments"),
+    ("reset", {"control": 1}, 400, "expected no arguments"),
 ]
 
 

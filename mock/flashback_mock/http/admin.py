@@ -180,7 +180,7 @@ class Admin:
         return {"updated": True, "message": ""}
 
 
-async def _await_control(control: Control, *arguments: Any, **options: Any) -> object:
+async def _await_control(control: Control, /, *arguments: Any, **options: Any) -> object:
     """Await the method's coroutine. Calling the method itself would block the event loop."""
     coroutine_method: AdminHandler = cast("Any", control).__wrapped__
     return await coroutine_method(*arguments, **options)
