@@ -3,8 +3,9 @@
 import json
 import shlex
 import socket
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+from .contract import PARAMETER
 from .control.mock import Mock
 from .http.guard import Guard
 
@@ -67,7 +68,8 @@ def _curl(mock: Mock) -> str:
     contract = mock.contract
     id = next(iter(mock.ids.values()), "ID")
     token = next(iter(mock.tokens.values()), "TOKEN")
-    command = ["curl", "-X", "PUT", mock.base_url + contract.path.replace("{id}", id)]
+    path = PARAMETER.sub(quote(id, safe=""), contract.path)
+    command = ["curl", "-X", "PUT", mock.base_url + path]
     for header in (f"Content-Type: {contract.media_type}", f"Authorization: Bearer {token}"):
         command += ["-H", header]
-    return shlex.join([*command, "--data", json.dumps(contract.examples["everything"])])
+    return shlex.join([*command, "--data", json.dumps(contract.examples.get("everything", {}))])

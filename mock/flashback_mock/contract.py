@@ -1,5 +1,7 @@
 """The parts of the contract that the mock uses, such as the path, schemas, limits and examples."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,6 +10,7 @@ import yaml
 
 Json = dict[str, Any]
 
+PARAMETER = re.compile(r"\{[^{}]*\}")  # a path parameter, such as `{id}`
 STATUSES = (200, 400, 401, 403, 404, 500)  # every contract must document these statuses
 # CSafeLoader is 8 times faster than SafeLoader, but PyYAML can be built without it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -19,6 +22,7 @@ RULES = {
     "enum": "must be one of {}",
     "minLength": "must have at least {} character(s)",
     "maxLength": "must have at most {} characters",
+    "required": "missing required field {}",
 }
 
 
@@ -48,18 +52,19 @@ class Contract:
         except Exception as error:  # noqa: BLE001 - an invalid contract can cause any error
             problem = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise ValueError(
-                f"{path}: expected a PUT operation with a path parameter, a JSON body with "
+                f"{path}: expected a PUT operation with one path parameter, a JSON body with "
                 f"x-max-bytes, and an example message for every error; got {problem}"
             ) from None
 
     def _read_operation(self) -> None:
         paths: dict[str, Json] = self.document["paths"]
         self.path, item = next((path, item) for path, item in paths.items() if "put" in item)
+        [_id] = PARAMETER.findall(self.path)
         operation = item["put"]
-        body = operation["requestBody"]
+        body = self._resolve(operation["requestBody"])
         self.media_type, media = next(iter(body["content"].items()))
         self.max_body_bytes = int(body["x-max-bytes"])
-        self.examples = _examples(body["content"])
+        self.examples = self._examples(body)
         properties: Json = self._resolve(media["schema"])["properties"]
         self.fields = {name: self._resolve(schema) for name, schema in properties.items()}
         self._body = self.validator(media["schema"])
@@ -67,12 +72,13 @@ class Contract:
         self.credentials = frozenset(
             name for name, schema in self.fields.items() if schema.get("writeOnly")
         )
-        parameters = [self._resolve(parameter) for parameter in operation["parameters"]]
+        listed = [*operation.get("parameters", []), *item.get("parameters", [])]
+        parameters = map(self._resolve, listed)
         in_path = next(parameter for parameter in parameters if parameter["in"] == "path")
         self._id = self.validator(in_path["schema"])
         responses: Json = operation["responses"]
         self.answers = {
-            int(status): _examples(self._resolve(response)["content"])
+            int(status): self._examples(self._resolve(response))
             for status, response in responses.items()
             if status.isdecimal()
         }
@@ -96,7 +102,7 @@ class Contract:
 
     def message(self, status: int) -> str:
         """Return the message from the first example for a status."""
-        message: str = next(iter(self.answers[status].values()))["message"]
+        message: str = self.example(str(status), "")[1]["message"]
         return message
 
     def id_error(self, value: str) -> str | None:
@@ -128,6 +134,12 @@ class Contract:
             return f"has an unknown field; the fields are {', '.join(self.fields)}"
         return rule(error, self.fields.get(field, {}).get("x-rule", ""))
 
+    def _examples(self, message: Json) -> dict[str, Json]:
+        """Return a request's or response's examples for its first media type, keyed by name."""
+        media: Json = next(iter(message.get("content", {}).values()), {})
+        examples: dict[str, Json] = media.get("examples", {})
+        return {name: self._resolve(example)["value"] for name, example in examples.items()}
+
     def _resolve(self, node: Json) -> Json:
         if "$ref" not in node:
             return node
@@ -144,21 +156,17 @@ class Contract:
 def _read(path: Path) -> Json:
     try:
         document = yaml.load(path.read_text("utf-8"), LOADER)  # noqa: S506 - both loaders are safe
+        # In JSON, status codes and dates that are not quoted in the YAML file are strings, too.
+        document = json.loads(json.dumps(document, default=str))
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
-    except (ValueError, RecursionError, yaml.YAMLError):  # invalid dates raise ValueError
+    except (TypeError, ValueError, RecursionError, yaml.YAMLError):
         problem = "is not valid UTF-8-encoded YAML"
     else:
         if isinstance(document, dict):
             return cast("Json", document)
         problem = "is not an OpenAPI document"
     raise ValueError(f"{path}: {problem}; use --contract to specify another file")
-
-
-def _examples(content: Json) -> dict[str, Json]:
-    """Return the examples for the first media type, keyed by name."""
-    media = next(iter(content.values()))
-    return {name: example["value"] for name, example in media["examples"].items()}
 
 
 def rule(error: jsonschema_rs.ValidationError, description: str = "") -> str:

@@ -195,8 +195,6 @@ def _check_schema(document: Any, contract: Contract) -> None:
         if error.kind.name == "additionalProperties":
             place.append(error.kind.value[0].partition(":")[0])
             message = f"unknown field; expected one of {', '.join(broken['properties'])}"
-        elif error.kind.name == "required":
-            message = f"missing required field {error.kind.value}"
         else:
             message = rule(error, broken.get("x-rule", ""))
         raise ValueError(f"{'.'.join(place) or 'the file'}: {message}")

@@ -1,5 +1,6 @@
 """Tests for the mock command: banner, log, shutdown and startup errors."""
 
+import copy
 import json
 import os
 import pty
@@ -15,11 +16,12 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import yaml
 
 import flashback_mock
 from flashback_mock import Contract, Fixtures, Mock, banner
 from flashback_mock.__main__ import main
-from flashback_mock.fixtures import Token
+from flashback_mock.fixtures import DEFAULT, Token
 from flashback_mock.stores.errors import StoreError
 from flashback_mock.stores.memory import MemoryStore
 from tests.mock.wire import MAIN, command, put, read_banner
@@ -137,7 +139,8 @@ CONTRACTS: list[tuple[str | None, str | None, str]] = [
     (None, "- 1", "is not an OpenAPI document"),
     (None, "paths: {}", "expected a PUT operation"),
     ("        x-max-bytes:", "        x-least-bytes:", "got KeyError: 'x-max-bytes'"),
-    ("        '500':", "        '501':", "got KeyError: 500"),
+    ("        '500':", "        '501':", "got ValueError: no such example; the contract has 200"),
+    ("  /ai/llm/{id}:", "  /{workspace}/{id}:", "expected a PUT operation with one path parameter"),
 ]
 
 
@@ -173,6 +176,35 @@ def test_another_contract_is_served(root: Path, tmp_path: Path) -> None:
             for ai_type, status in (("NEW", 200), ("OPENAI", 400)):
                 assert client.put(url, json={"aiType": ai_type}).status_code == status
             assert client.put(url, content=b"{}").status_code == 400  # 415 is undocumented
+
+
+def test_other_forms_of_a_contract_are_served(document: dict[str, Any], tmp_path: Path) -> None:
+    """The contract can use path-level parameters, references, and responses without examples."""
+    changed = copy.deepcopy(document)
+    item = changed["paths"]["/llm/{llm-id}"] = changed["paths"].pop("/ai/llm/{id}")
+    operation = item["put"]
+    item["parameters"] = operation.pop("parameters")
+    body = operation["requestBody"]
+    body["content"]["application/json"]["examples"] = {"a": {"$ref": "#/components/examples/a"}}
+    changed["components"]["examples"] = {"a": {"value": {"name": "a"}}}
+    changed["components"]["requestBodies"] = {"Update": body}
+    operation["requestBody"] = {"$ref": "#/components/requestBodies/Update"}
+    responses = {int(status): response for status, response in operation["responses"].items()}
+    operation["responses"] = {**responses, 503: {"description": "Down."}}
+    changed["components"]["schemas"]["UpdateAiLlmRequest"]["required"] = ["name"]
+    file = tmp_path / "contract.yaml"
+    file.write_text(yaml.safe_dump(changed))
+    fixtures = tmp_path / "fixtures.yaml"
+    fixtures.write_text(DEFAULT.read_text("utf-8").replace(MAIN, "a/b"))
+    with flashback_mock.running(file, fixtures=fixtures) as mock:
+        shown = banner.text(mock, None, is_new=True, is_local=True)
+        assert f"{mock.base_url}/llm/a%2Fb " in shown
+        headers = {"Authorization": "Bearer owner-token"}
+        with httpx.Client(base_url=mock.base_url, headers=headers, trust_env=False) as client:
+            answer = client.put("/llm/a%2Fb", json={})
+            assert answer.json()["message"] == "body: missing required field name"
+            mock.answer_next(503)
+            assert client.put("/llm/a%2Fb", json={}).status_code == 503
 
 
 def test_long_banner_is_shortened() -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from multidict import CIMultiDict
 
+from flashback_mock.contract import PARAMETER
 from flashback_mock.control.mock import Mock
 from flashback_mock.control.plans import WITHOUT_STATUS
 
@@ -16,7 +17,6 @@ from .operation import Operation
 log = logging.getLogger("flashback_mock")
 
 RouteHandler = Callable[..., Awaitable[Answer]]
-PARAMETER = re.compile(r"\\\{\w+\\\}")
 ORIGIN = re.compile(r"https?://([0-9a-z._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
 
@@ -41,7 +41,7 @@ class App:
 
     def add(self, method: str, path: str, handler: RouteHandler) -> None:
         """Add a route. The handler receives percent-encoded path parameters, such as `{id}`."""
-        pattern = PARAMETER.sub("([^/]*)", re.escape(path))
+        pattern = "([^/]*)".join(map(re.escape, PARAMETER.split(path)))
         _, handlers = self._routes.setdefault(path, (re.compile(pattern, re.DOTALL), {}))
         handlers[method] = handler
 

@@ -158,7 +158,7 @@ class Operation:
         status = plan["status"]
         if status == 200:
             return self._success(id)
-        if status in self._contract.answers:
+        if self._contract.answers.get(status):
             return json_answer(*self._contract.example(str(status), ""))
         phrase = responses.get(status, f"Status {status}")
         media_type = CIMultiDict(plan.get("headers", {})).get("Content-Type", "text/html")

@@ -42,11 +42,7 @@ def page_file(contract: Contract, request: Request, name: str) -> Answer:
     """Return one of the page's files. Raise `HttpError` if no file has this name."""
     if name not in MEDIA_TYPES:
         raise HttpError(404, "Not found")
-    if name == CONTRACT:
-        # JSON has no date type, so convert dates in the YAML contract to strings.
-        content = json.dumps(contract.document, default=str).encode()
-    else:
-        content = _file(name)
+    content = json.dumps(contract.document).encode() if name == CONTRACT else _file(name)
     tag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
     headers = CIMultiDict({**HEADERS, "ETag": tag})
     if request.headers.get("If-None-Match") == tag:
