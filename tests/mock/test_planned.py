@@ -127,6 +127,21 @@ def test_refused_closes_the_port() -> None:
     gc.collect()  # pytest fails if a socket is not closed
 
 
+def test_refused_closes_connections_with_incomplete_requests(mock: Mock) -> None:
+    """`refused` answers a request that was received completely, and closes other connections."""
+    mock.answer_next(delay=0.5)
+    with connected(mock) as first, connected(mock) as second:
+        first.sendall(empty_update(mock))
+        mock.wait_for()
+        second.sendall(empty_update(mock)[:-1])
+        time.sleep(0.2)
+        second.settimeout(2)
+        mock.answer_next(fault="refused", duration=0.1)
+        assert second.recv(100) == b""
+        assert first.recv(100).startswith(b"HTTP/1.1 200")
+    assert len(mock.requests) == 1
+
+
 @pytest.mark.parametrize("plan", [{"status": 500}, {"fault": "reset"}, {"fault": "empty"}])
 def test_update_can_be_stored_although_its_response_fails(mock: Mock, plan: dict[str, Any]) -> None:
     """With `after_update`, the update is stored and only the response is lost."""

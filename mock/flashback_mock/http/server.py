@@ -10,7 +10,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
 
-from aiohttp import HttpVersion11, StreamReader, web
+from aiohttp import EMPTY_PAYLOAD, HttpVersion11, web
 from multidict import CIMultiDict
 
 from .body import too_large
@@ -43,7 +43,7 @@ class Connection(web.RequestHandler):
     refuse: Callable[[HttpError], web.Response]
     is_answering = False
     answered = 0  # the number of requests that were handled
-    body: StreamReader | None = None  # the body of the most recent request
+    body = EMPTY_PAYLOAD  # the body of the most recent request
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio expects a bool
         """Close the connection once all received requests have been answered."""
@@ -61,8 +61,8 @@ class Connection(web.RequestHandler):
             loop.call_later(IDLE_CHECK_SECONDS, self._close_if_idle, deadline, self.answered)
 
     def close_after_response(self) -> None:
-        """Close the connection, but first send any response that is being prepared."""
-        if self.is_answering:
+        """Close the connection, but first respond to a request that was received completely."""
+        if self.is_answering and self.body.is_eof():
             self.close()
         else:
             self.force_close()
@@ -77,7 +77,7 @@ class Connection(web.RequestHandler):
         """Respond to an unparsable request. aiohttp's own response would echo the request."""
         if isinstance(exc, ConnectionError):  # raising closes the connection without a response
             raise exc
-        if self.body is not None and not self.body.is_eof():
+        if not self.body.is_eof():
             # The invalid data belongs to the body of a request that was already answered.
             raise ConnectionAbortedError
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
