@@ -204,6 +204,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"headers": {"A b": "x"}}, "headers: a header name contains invalid"),
     ({"headers": {1: "x"}}, "headers: a header name contains invalid"),
     ({"headers": {"X": "a\r\nb"}}, "headers: X must be a string of printable ASCII"),
+    ({"headers": {"X": "a", "x": "b"}}, "headers: a header is specified twice"),
     ({"headers": {"Content-Length": "1"}}, "headers: Content-Length is set by the mock"),
 ]
 

@@ -73,6 +73,8 @@ def check_step(contract: Contract, step: Step) -> None:
 
 
 def _check_headers(headers: Mapping[Any, object]) -> None:
+    if len({str(name).lower() for name in headers}) < len(headers):
+        raise ValueError("headers: a header is specified twice")
     for name, value in headers.items():
         if not isinstance(name, str) or not HEADER.fullmatch(name):
             raise ValueError("headers: a header name contains invalid characters")
