@@ -51,8 +51,10 @@ CRITERIA = get_type_hints(Entry)
 def matches(entry: Entry, criteria: Mapping[str, Any]) -> bool:
     """Return whether the entry meets all criteria, such as `status=200`."""
     for name, expected in criteria.items():
-        value = tuple(expected) if name == "fields" else expected  # JSON arrays are parsed as lists
-        if getattr(entry, name) != value:
+        if name == "fields":  # in any order
+            if sorted(entry.fields) != sorted(map(str, expected)):
+                return False
+        elif getattr(entry, name) != expected:
             return False
     return True
 
