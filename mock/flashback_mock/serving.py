@@ -1,6 +1,7 @@
 """Functions that serve a mock on a listening socket, in the current event loop or a new thread."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -70,6 +71,7 @@ async def serving(
         mock.base_url = base_url(listener)
         mock.close_port = server.close_port
         mock.open_port = server.open_port
+        mock.process = os.getpid()
         mock.loop = asyncio.get_running_loop()
         await server.start()
         yield is_new

@@ -1,5 +1,6 @@
 """Tests for the mock's Python API: state, request log and assertions."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -127,6 +128,15 @@ def test_wait_ends_when_the_mock_stops() -> None:
             time.sleep(0.2)
         with pytest.raises(RuntimeError, match="the mock has stopped; use it inside its `with`"):
             waiting.result(10)
+
+
+def test_forked_process_cannot_control_the_mock(
+    mock: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A method raises an error in another process, where the event loop does not run."""
+    monkeypatch.setattr(os, "getpid", lambda: mock.process + 1)
+    with pytest.raises(RuntimeError, match="in the process that started it"):
+        mock.reset()
 
 
 def test_state_can_be_changed(mock: Mock) -> None:

@@ -1,6 +1,7 @@
 """Argument checks, and a decorator that runs `Mock` methods in the mock's event loop."""
 
 import asyncio
+import os
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
@@ -65,11 +66,13 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
 
     @without_frames
     def call(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        if mock.loop is not None:
+        if mock.loop is not None and mock.process == os.getpid():
             work = checked(mock, *args, **kwargs)
             with suppress(CancelledError):
                 return asyncio.run_coroutine_threadsafe(work, mock.loop).result()
-        raise RuntimeError("the mock has stopped; use it inside its `with` block")
+        raise RuntimeError(
+            "the mock has stopped; use it inside its `with` block, in the process that started it"
+        )
 
     return update_wrapper(call, checked)
 

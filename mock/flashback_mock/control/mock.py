@@ -48,6 +48,7 @@ class Mock:
         self.known_tokens = set(self.tokens.values())
         # The following attributes are set while the mock is running.
         self.base_url = ""
+        self.process = 0
         self.loop: asyncio.AbstractEventLoop | None = None
         self.close_port: Callable[[float], Coroutine[Any, Any, None]]
         self.open_port: Callable[[], Coroutine[Any, Any, None]]
