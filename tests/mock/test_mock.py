@@ -5,15 +5,16 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import MagicMock, patch
 
 import httpx
 import pytest
 
 import flashback_mock
 from flashback_client import FlashbackClient
-from flashback_mock import Entry, Mock
+from flashback_mock import Entry, Mock, fixtures
 from flashback_mock.control import journal
 from flashback_mock.control import mock as control
 from tests.mock.wire import put
@@ -137,6 +138,19 @@ def test_forked_process_cannot_control_the_mock(
     monkeypatch.setattr(os, "getpid", lambda: mock.process + 1)
     with pytest.raises(RuntimeError, match="in the process that started it"):
         mock.reset()
+
+
+@pytest.mark.parametrize("user", ["owner", "expired"])
+def test_token_stays_expired_if_the_clock_is_set_back(
+    mock: Mock, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """A test that freezes the time in the past does not make an expired token valid again."""
+    if user == "owner":
+        mock.expire_token(mock.tokens[user])
+    clock = MagicMock(wraps=datetime)
+    clock.now.return_value = datetime(2001, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(fixtures, "datetime", clock)
+    assert put(mock.base_url, mock.ids["main"], {}, mock.tokens[user]).status_code == 401
 
 
 def test_state_can_be_changed(mock: Mock) -> None:

@@ -272,7 +272,8 @@ class Mock:
             raise ValueError(
                 "token: unknown or expired; specify a token such as owner-token, not a role"
             )
-        expired = Token(token, user, datetime.now(UTC))
+        # Not the current time, because a test can freeze or set back the clock.
+        expired = Token(token, user, datetime.fromtimestamp(0, UTC))
         await self.store.add(Fixtures(tokens=(expired,)))
 
     revoke_token = expire_token  # the service returns 401 for both expired and revoked tokens
