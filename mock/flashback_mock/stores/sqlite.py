@@ -51,7 +51,7 @@ class SqliteStore(SqlStore):
 
     def __init__(self, path: Path, credentials: Collection[str], keys: Path | None) -> None:
         super().__init__(str(path), credentials, keys)
-        self._path = path
+        self._path = path.absolute()
         self._engine = create_engine(
             "sqlite://", creator=self._connect, poolclass=StaticPool, hide_parameters=True
         )
@@ -68,12 +68,14 @@ class SqliteStore(SqlStore):
         self._engine.dispose()
 
     async def run(self, work: Callable[[Connection], R]) -> R:
+        if self._id and not self._path.exists():  # SQLite would update a file without a name
+            raise self.error("was deleted or moved while it was open; stop the mock")
         # Because `isolation_level` is set, sqlite3 begins a transaction before the first change.
         with self._engine.begin() as connection:
             return work(connection)
 
     def _connect(self) -> sqlite3.Connection:
-        uri = f"{self._path.absolute().as_uri()}?mode=rw"
+        uri = f"{self._path.as_uri()}?mode=rw"
         connection = sqlite3.connect(uri, timeout=0, isolation_level="IMMEDIATE", uri=True)
         connection.executescript(PRAGMAS)
         return connection

@@ -15,7 +15,7 @@ from flashback_mock import Fixtures
 from flashback_mock.stores import store_at
 from flashback_mock.stores.errors import StoreError
 from flashback_mock.stores.sqlite import SqliteStore
-from tests.mock.stores.locations import CONTRACT, FIXTURES, Run, StoreLocation
+from tests.mock.stores.locations import CONTRACT, FIXTURES, MAIN, Run, StoreLocation
 
 READ = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('SELECT 1 FROM sqlite_master')"
 
@@ -102,6 +102,15 @@ def test_store_is_open_in_one_process_at_a_time(
         assert "database is locked" in done.stderr
     with location.opened(run):
         pass
+
+
+def test_deleted_file_fails_updates(location: StoreLocation, path: Path, run: Run) -> None:
+    """An update of a store whose file was deleted fails, because the update would be lost."""
+    with location.opened(run, is_new=True) as store:
+        path.unlink()
+        with pytest.raises(StoreError, match="was deleted or moved while it was open"):
+            run(store.update("owner-token", MAIN, {"name": "lost"}))
+    assert not path.exists()
 
 
 def test_sqlite_pragmas_are_set(location: StoreLocation, run: Run) -> None:
