@@ -205,24 +205,10 @@ def test_cors_allows_pages_from_the_origin(http: httpx.Client) -> None:
         pass
 
 
-def test_request_id_is_adopted_unless_it_contains_a_secret(http: httpx.Client, mock: Mock) -> None:
-    """A well-formed X-Request-Id is returned and logged, unless it contains a credential."""
-    main, secret = mock.ids["main"], "s3cret-9f1c"
-    for given in ("abc-123._", "x" * 64):
-        answer = http.put(main, json={}, headers={"X-Request-Id": given})
-        assert answer.headers["X-Request-Id"] == given == mock.requests[-1].request_id
-    tokens = mock.tokens
-    credentials = [secret, f"x-{secret}", tokens["expired"], mock.add_member("eve", token="eves.t")]
-    mock.expire_token("eves.t")
-    credentials += ["x-eves.t", tokens["owner"], f"x-{tokens['owner']}", f"x-{tokens['admin']}"]
-    for given in ("", "x" * 65, "a b", *credentials):
-        for body in ({"secret": secret}, {"secret": secret, "aiType": "BAD"}):
-            answer = http.put(main, json=body, headers={"X-Request-Id": given})
-            assert len(answer.headers["X-Request-Id"]) == 32
-            assert mock.requests[-1].request_id == answer.headers["X-Request-Id"]
-    wrong = {"Authorization": "Bearer wrong", "X-Request-Id": "abc"}
-    assert len(http.put(main, json={}, headers=wrong).headers["X-Request-Id"]) == 32
-    assert http.put(main + "/x").headers["X-Request-Id"]
+def test_request_id_is_not_taken_from_the_request(http: httpx.Client, mock: Mock) -> None:
+    """The mock creates each response's X-Request-Id, because a caller's ID could be a secret."""
+    answer = http.put(mock.ids["main"], json={}, headers={"X-Request-Id": "s3cret"})
+    assert answer.headers["X-Request-Id"] == mock.requests[-1].request_id != "s3cret"
 
 
 def test_log_shows_when_the_request_arrived(mock: Mock) -> None:

@@ -45,7 +45,6 @@ class Mock:
         self._waiting = set[asyncio.Queue[Entry]]()  # each queue receives every new entry
         # The request log shows only known ids. An unknown id could be a misplaced credential.
         self.known_ids = set(self.ids.values())
-        self.known_tokens = set(self.tokens.values())
         # The following attributes are set while the mock is running.
         self.base_url = ""
         self.process = 0
@@ -261,7 +260,6 @@ class Mock:
             raise ValueError("token: must be a bearer token: letters, digits and -._~+/")
         member = Member(workspace or self.fixtures.first_workspace, user, access)
         await self.store.add(Fixtures((Token(token, user),), (member,)))
-        self.known_tokens.add(token)
         return token
 
     @control

@@ -19,7 +19,6 @@ from flashback_mock.stores.errors import (
 from . import body
 from .messages import Answer, HttpError, Request, error_answer, json_answer
 
-REQUEST_ID = re.compile("[0-9A-Za-z._-]{1,64}")
 # Prism's syntax: `Prefer: code=404, example=notFound` or `?__code=404&__example=notFound`.
 QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
 PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
@@ -83,8 +82,6 @@ class Operation:
             refused = error
         entry.fields = tuple(changes)
         entry.updated = stores and not refused
-        if await self._is_adoptable(request, changes):
-            entry.request_id = request.headers["X-Request-Id"]
         if not isinstance(refused, NotFoundError):
             entry.configuration = id
         if refused and not preferred:
@@ -126,15 +123,6 @@ class Operation:
             return json_answer(*self._contract.example(status, selected.get("example", "")))
         except ValueError as error:
             raise HttpError(400, f"Prefer: {error}") from None
-
-    async def _is_adoptable(self, request: Request, changes: dict[str, str]) -> bool:
-        """Return whether X-Request-Id is well-formed and reveals no token or credential."""
-        request_id = request.headers.get("X-Request-Id", "")
-        if not REQUEST_ID.fullmatch(request_id) or await self._mock.store.user_of(request_id):
-            return False
-        secrets = {request.token, *self._mock.known_tokens}
-        secrets |= {changes[name] for name in self._contract.credentials & changes.keys()}
-        return not any(secret in request_id or request_id in secret for secret in secrets)
 
     def _unauthorized(self, request: Request) -> HttpError:
         if "Authorization" not in request.headers:
