@@ -30,18 +30,6 @@ AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a `Mock` method
 
 
-def _ok(_result: object) -> Json:
-    return OK
-
-
-def _created(_result: object) -> Answer:
-    return json_answer(201, OK)
-
-
-def _revealed(result: object) -> Json:
-    return {"reveals": result}
-
-
 def _log(entries: list[Entry], last: int = MAX_LISTED) -> Json:
     requests = [entry.to_dict() for entry in entries[-last:]]
     return {"requests": requests, "total": len(entries)}
@@ -50,15 +38,15 @@ def _log(entries: list[Entry], last: int = MAX_LISTED) -> Json:
 # Routes that call `Mock` methods, each with a function that converts the method's result.
 CONTROLS: list[tuple[str, str, Control, Callable[[Any], object]]] = [
     ("GET", ID, Mock.configuration, dict),
-    ("DELETE", ID, Mock.delete_configuration, _ok),
-    ("POST", f"{ID}/reveals", Mock.reveals, _revealed),
-    ("POST", "/members", Mock.add_member, _created),
-    ("POST", "/tokens/expire", Mock.expire_token, _ok),
-    ("POST", "/tokens/revoke", Mock.revoke_token, _ok),
+    ("DELETE", ID, Mock.delete_configuration, lambda _: OK),
+    ("POST", f"{ID}/reveals", Mock.reveals, lambda result: {"reveals": result}),
+    ("POST", "/members", Mock.add_member, lambda _token: json_answer(201, OK)),
+    ("POST", "/tokens/expire", Mock.expire_token, lambda _: OK),
+    ("POST", "/tokens/revoke", Mock.revoke_token, lambda _: OK),
     ("POST", "/requests/wait", Mock.wait_for, _log),
-    ("DELETE", "/requests", Mock.clear_requests, _ok),
-    ("DELETE", "/settings", Mock.clear_planned, _ok),
-    ("POST", "/reset", Mock.reset, _ok),
+    ("DELETE", "/requests", Mock.clear_requests, lambda _: OK),
+    ("DELETE", "/settings", Mock.clear_planned, lambda _: OK),
+    ("POST", "/reset", Mock.reset, lambda _: OK),
 ]
 
 
@@ -174,7 +162,7 @@ class Admin:
 
     async def _updated(self, request: Request, id: str) -> Json:
         try:
-            await self._perform(Mock.assert_updated, _ok, request, id)
+            await self._perform(Mock.assert_updated, bool, request, id)
         except AssertionError as error:
             return {"updated": False, "message": str(error)}
         return {"updated": True, "message": ""}
