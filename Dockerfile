@@ -10,6 +10,6 @@ USER mock
 ENV FLASHBACK_MOCK_KEYS_FILE=/keys/master
 EXPOSE 4010
 HEALTHCHECK --interval=5s --timeout=3s --start-period=2s \
-    CMD ["/mock/bin/python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:4010/__admin/health', timeout=2)"]
+    CMD ["/mock/bin/python", "-c", "from urllib.request import *; build_opener(ProxyHandler({})).open('http://127.0.0.1:4010/__admin/health', timeout=2)"]
 # The mock runs as PID 1, so it receives SIGTERM directly and stops in less than a second.
 ENTRYPOINT ["/mock/bin/python", "-m", "flashback_mock", "--host", "0.0.0.0"]

@@ -22,8 +22,9 @@ def run_healthcheck(root: Path, url: str) -> int:
     python, *arguments = json.loads(line[1])
     assert python == "/mock/bin/python"
     arguments[-1] = arguments[-1].replace("http://127.0.0.1:4010", url)
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
-    return done.returncode
+    environment = {"http_proxy": "http://127.0.0.1:1"}  # as set by Docker's proxy configuration
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
 
 
 def test_healthcheck_succeeds_while_the_mock_is_running(root: Path, mock: Mock) -> None:
