@@ -76,10 +76,8 @@ async def _serve(options: argparse.Namespace) -> None:
         async with serving(mock, listener, guard=guard, cors_origins=options.cors_origin) as is_new:
             _print(banner.text(mock, guard, is_new=is_new, is_local=is_local))
             await stop.wait()
-    if options.store:
-        _print("\nStopped. The store was saved.")
-    else:
-        _print("\nStopped. The state in memory was discarded.")
+    state = "The store was saved." if options.store else "The state in memory was discarded."
+    _print(f"\nStopped. {state}")
 
 
 def _print(text: str) -> None:

@@ -31,13 +31,13 @@ def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> st
         )
     listed = fixtures.tokens[:LISTED]
     lines += ["", f"Tokens ({len(listed)} of {len(fixtures.tokens)})"]
-    for token in listed:
-        lines.append(f"  {token.value:<16}{fixtures.describe(token)}")
+    lines += [f"  {token.value:<16}{fixtures.describe(token)}" for token in listed]
     configurations = fixtures.configurations[:LISTED]
     count = f"{len(configurations)} of {len(fixtures.configurations)}"
     lines += ["", f"Configurations ({count})"]
-    for item in configurations:
-        lines.append(f"  {item.id}  {item.workspace}, {item.fields.get('name')}")
+    lines += [
+        f"  {item.id}  {item.workspace}, {item.fields.get('name')}" for item in configurations
+    ]
     lines += ["", "Try it", f"  {_curl(mock)}", "", *_addresses(url, guard, is_local=is_local)]
     lines += ["", f"Flashback mock backend on {url} (press Ctrl-C to stop)"]
     return "\n".join(lines)

@@ -33,12 +33,9 @@ class Mock:
         self.contract = contract
         self.fixtures = fixtures
         self.store = store
-        self.tokens: dict[str, str] = {}  # keyed by user, such as `owner`
-        for token in fixtures.tokens:
-            self.tokens[token.user] = token.value
-        self.ids: dict[str, str] = {}  # keyed by role, such as `main`
-        for configuration in fixtures.configurations:
-            self.ids[configuration.role] = configuration.id
+        # The tokens are keyed by user, such as `owner`, and the ids by role, such as `main`.
+        self.tokens = {token.user: token.value for token in fixtures.tokens}
+        self.ids = {given.role: given.id for given in fixtures.configurations}
         self.planned: list[Step] = []  # only code in the event loop changes this list
         self._delay = 0.0
         self._log = deque[Entry](maxlen=MAX_LOGGED)
@@ -200,12 +197,7 @@ class Mock:
         expected = self._fields(fields)
         stored = await self.store.find(id)
         described = stored.describe()
-        is_updated = False
-        updated_fields = set[str]()
-        for entry in self._log:
-            if entry.configuration == id and entry.updated:
-                is_updated = True
-                updated_fields.update(entry.fields)
+        updates = [entry for entry in self._log if entry.configuration == id and entry.updated]
         problems: list[str] = []
         for name, value in expected.items():
             if name not in self.contract.credentials:
@@ -215,9 +207,9 @@ class Mock:
                 problems.append(f"{name}: is not set")
             elif not stored.reveals(name, value):
                 problems.append(f"{name}: differs; last changed at {described[name]['changedAt']}")
-            elif name not in updated_fields:
+            elif not any(name in entry.fields for entry in updates):
                 problems.append(f"{name}: was not updated")
-        if problems or not is_updated:
+        if problems or not updates:
             headline = "is not as expected:" if problems else "was not updated"
             lines = [f"configuration {id} {headline}", *problems, *history(self.requests, id)]
             raise AssertionError("\n  ".join(lines))

@@ -130,12 +130,10 @@ class Admin:
         return {"tokens": self._mock.tokens, "access": access, "ids": self._mock.ids}
 
     async def _requests(self, request: Request) -> Json:
-        if not request.query:
-            return _log(self._mock.requests)
-        last = re.fullmatch("last=([1-9][0-9]{0,8})", request.query)
+        last = re.fullmatch("(?:last=([1-9][0-9]{0,8}))?", request.query)
         if not last:
             raise ValueError("last: must be a positive number; no other parameter is allowed")
-        return _log(self._mock.requests, int(last[1]))
+        return _log(self._mock.requests, int(last[1] or MAX_LISTED))
 
     async def _settings(self, _request: Request) -> Json:
         planned = [_to_json(plan) for plan in self._mock.planned]
