@@ -24,15 +24,14 @@ def admin(mock: Mock) -> Generator[httpx.Client]:
         yield admin
 
 
-def test_health_and_index(admin: httpx.Client, mock: Mock) -> None:
-    """`health` returns the contract's version and supports HEAD. The index lists all paths."""
+def test_health_and_redirects(admin: httpx.Client, mock: Mock) -> None:
+    """`health` returns the contract's version and supports HEAD. `/` and `/__admin` redirect."""
     assert admin.head("health").status_code == 200
     answer = admin.get("health")
     assert answer.json() == {"status": "ok", "version": mock.contract.version}
     assert answer.headers["Cache-Control"] == "no-store"
-    paths = admin.get("").json()["paths"]
-    assert paths["/__admin/health"] == ["GET"]
-    assert paths["/__admin/requests"] == ["GET", "DELETE"]
+    for path in ("/", "/__admin"):
+        assert admin.get(f"{mock.base_url}{path}").headers["Location"] == "/__admin/docs"
 
 
 def test_log_can_be_read_searched_and_cleared(

@@ -59,8 +59,7 @@ class Admin:
         self._app = app
         app.add("GET", "/", self._root)
         app.add("GET", f"{PREFIX}/login/{{session}}", self._login)
-        self._add("GET", "", self._index)
-        self._add("GET", "/", self._index)
+        self._add("GET", "", self._root)
         self._add("GET", "/docs", self._docs)
         self._add("GET", "/docs/{name}", self._docs)
         self._add("GET", "/fixtures", self._fixtures)
@@ -107,10 +106,6 @@ class Admin:
 
     async def _root(self, _request: Request) -> Answer:
         return Answer(303, b"", CIMultiDict({"Location": f"{PREFIX}/docs"}))
-
-    async def _index(self, _request: Request) -> Json:
-        routes = self._app.routes
-        return {"paths": {path: routes[path] for path in routes if path.startswith(PREFIX)}}
 
     async def _docs(self, request: Request, name: str = "") -> Answer:
         return page_file(self._mock.contract, request, name or INDEX)

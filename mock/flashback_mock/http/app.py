@@ -71,11 +71,6 @@ class App:
                 raise HttpError(405, message, {"Allow": allowed})
         raise HttpError(404, "Not found")
 
-    @property
-    def routes(self) -> dict[str, list[str]]:
-        """Return the allowed methods for each path."""
-        return {path: list(handlers) for path, (_, handlers) in self._routes.items()}
-
     async def _health(self, _request: Request) -> Answer:
         content = {"status": "ok", "version": self._mock.contract.version}
         return json_answer(200, content, {"Cache-Control": "no-store"})
