@@ -60,6 +60,7 @@ class Admin:
         app.add("GET", "/", self._root)
         app.add("GET", f"{PREFIX}/login/{{session}}", self._login)
         self._add("GET", "", self._root)
+        self._add("GET", "/", self._root)
         self._add("GET", "/docs", self._docs)
         self._add("GET", "/docs/{name}", self._docs)
         self._add("GET", "/fixtures", self._fixtures)
