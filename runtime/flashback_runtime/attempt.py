@@ -10,6 +10,7 @@ import json
 import time
 import zlib
 from contextlib import suppress
+from operator import methodcaller
 from typing import Any
 
 from .calls import Failure, Response, RunningCall, printable
@@ -25,7 +26,9 @@ _CONNECT_SHARE = 0.9
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _CLIENTS = (httpx.Client, httpx.AsyncClient)
 _UNWRAPPED = ("h2.", "socksio.")  # httpx does not wrap all exceptions from these packages
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=methodcaller("to_dict")
+).encode
 
 
 async def attempt(
@@ -52,15 +55,14 @@ def _request(
 ) -> httpx.Request:
     call = running.call
     headers = {name: value.reveal() for name, value in running.settings.headers.items()}
-    headers.update(as_texts(call.headers))
+    headers |= {name.lower(): text for name, text in as_texts(call.headers).items()}
     if token is not None:
         headers["authorization"] = "Bearer " + token.reveal()
     content = None
     if call.body is not UNSET:
         headers["content-type"] = call.media_type
         with suppress(AttributeError, TypeError, ValueError):
-            value = call.body.to_dict() if hasattr(call.body, "to_dict") else call.body
-            content = _encode(value).encode()
+            content = _encode(call.body).encode()
         if content is None:  # a new error, because the suppressed error's frames hold credentials
             problem = "cannot be serialized as JSON; check the values in nested fields"
             raise ArgumentTypeError.about("body", problem)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from math import inf
 from typing import Any, Final, Literal, TypeVar, cast, overload
@@ -79,6 +79,7 @@ class Rule:
     minimum: float = -inf
     maximum: float = inf
     const: object = UNSET
+    items: Rule | None = None
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Validate a model field. attrs calls this method as a validator."""
@@ -87,10 +88,10 @@ class Rule:
 
     def check(self, name: str, value: object) -> None:
         """Raise ArgumentError if the value violates a rule."""
-        if error := self._error(name, value):
+        if error := self.error(name, value):
             raise error
 
-    def _error(self, name: str, value: object) -> ArgumentError | None:
+    def error(self, name: str, value: object) -> ArgumentError | None:
         """Return the error instead of raising it, because this frame can hold a credential."""
         if self.kind is not str and isinstance(value, Secret):
             value = value.reveal()
@@ -98,6 +99,10 @@ class Rule:
             return ArgumentTypeError.about(name, problem)
         if problem := self._broken_rule(value):
             return ArgumentError.about(name, problem)
+        if self.items and isinstance(value, list):
+            for index, item in enumerate(cast("list[object]", value)):
+                if error := self.items.error(f"{name}[{index}]", item):
+                    return error
         return None
 
     def _wrong_type(self, value: object) -> str | None:
@@ -106,8 +111,9 @@ class Rule:
             accepted = (int, float)
         elif self.kind is Secret or issubclass(self.kind, Enum):
             accepted = (str,)  # _broken_text checks whether the text is one of the enum's values
-        is_bool_for_number = isinstance(value, bool) and self.kind in {int, float}
-        if isinstance(value, accepted) and not is_bool_for_number:
+        # In Python, a bool is also an int, and a datetime is also a date.
+        is_other_type = isinstance(value, (bool, datetime)) and self.kind in {int, float, date}
+        if isinstance(value, accepted) and not is_other_type:
             return None
         kind = _TYPE_NAMES.get(self.kind, self.kind.__name__)
         hint = NULL_HINT if value is None else ""
@@ -124,12 +130,14 @@ class Rule:
                 return f"must contain {self.min_length} {upper} {unit}, not {length}"
         if isinstance(value, str):
             return self._broken_text(value)
-        if isinstance(value, (int, float)):
-            if value < self.minimum:
-                return f"must be at least {self.minimum}"
-            if value > self.maximum:
-                return f"must be at most {self.maximum}"
-        return None
+        return self._broken_number(value) if isinstance(value, (int, float)) else None
+
+    def _broken_number(self, number: float) -> str | None:
+        if not -inf < number < inf:
+            return "must be a finite number"
+        if number < self.minimum:
+            return f"must be at least {self.minimum}"
+        return f"must be at most {self.maximum}" if number > self.maximum else None
 
     def _broken_text(self, text: str) -> str | None:
         if issubclass(self.kind, Enum) and not isinstance(text, self.kind):
@@ -165,5 +173,4 @@ def as_text(value: object) -> str:
 
 def as_texts(values: Mapping[str, Any] | None) -> dict[str, str]:
     """Return header or cookie parameters as text, omitting those whose value is None."""
-    given = values or {}
-    return {name: as_text(value) for name, value in given.items() if value is not None}
+    return {name: as_text(value) for name, value in (values or {}).items() if value is not None}

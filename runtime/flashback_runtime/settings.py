@@ -8,7 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
-from math import inf, isnan
+from math import inf
 from typing import Any, NamedTuple, Self, cast
 from urllib.request import getproxies, proxy_bypass
 
@@ -132,17 +132,12 @@ def _checked_headers(headers: Mapping[str, Secret]) -> dict[str, Secret]:
 
 
 def _seconds(name: str, value: float | None) -> float:
-    if value is None:
+    if value is None or value == inf:
         return inf
     Rule(float).check(name, value)
-    if value > _MAX_TIMEOUT:
-        return inf
-    value = max(value, 0)  # isnan() cannot convert a huge negative integer to a float
-    if isnan(value):
-        raise ArgumentError.about(name, "must be a number of seconds, not NaN")
     if name == "attempt_timeout" and value <= 0:
         raise ArgumentError.about(name, "must be greater than 0")
-    return value
+    return inf if value > _MAX_TIMEOUT else max(value, 0)
 
 
 def is_loopback(host: str) -> bool:
