@@ -37,6 +37,11 @@ RESERVED_NAMES = {
     *("FlashbackError", "Literal", "Mapping", "Response", "Rule", "Secret", "Self", "Service"),
     *("StrEnum", "Unset"),
 }
+# The headers that a parameter can set.
+HEADER = re.compile(
+    r"(?i)(?!(accept(-encoding)?|authorization|connection|content-(length|type)|cookie|host"
+    r"|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+"
+)
 # Pass all formatter settings here so that no configuration file can change the output.
 RUFF = ("--isolated", "--no-cache", "--line-length=100", "--target-version=py311")
 # In its errors, openapi_python_client shows this instead of text from the contract.
@@ -110,37 +115,45 @@ def read(contract: Path) -> dict[str, Any]:
     try:
         reader: Any = YAML(typ="safe")
         document = reader.load(contract.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        known = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+        problems = list(unusable(known))
+    except (OSError, RecursionError, UnicodeDecodeError, YAMLError) as error:
         raise GenerationError(f"{contract.name} cannot be read; fix it:\n{error}") from None
-    known = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
     if not str(known.get("openapi", "")).startswith("3."):
         raise GenerationError(
             f"{contract.name} is not an OpenAPI 3 document: `openapi: 3.x` is missing; add it"
         )
-    if problems := list(unusable(known)):
+    if problems:
         listed = "\n".join(f"  {problem}" for problem in problems)
         raise GenerationError(f"{contract.name} has unsupported parts; fix them:\n{listed}")
     return known
 
 
-def unusable(value: object, place: str = "") -> Iterator[str]:
-    """Yield a message for each unsupported part, with its location, the problem and the fix."""
+def unusable(value: object, place: str = "", *, has_names: bool = False) -> Iterator[str]:
+    """Yield a message for each unsupported part, with its location, the problem and the fix.
+
+    `has_names` says whether the keys are names from the contract, such as those of fields.
+    """
     if isinstance(value, list):
         for index, item in enumerate(cast("list[object]", value)):
             yield from unusable(item, f"{place}[{index}]")
     if isinstance(value, dict):
         known = cast("dict[str, Any]", value)
-        for problem in (*_schema_problems(known, place), *_operation_problems(known, place)):
-            yield f"{place}{problem}"
-        for name in known.keys() - {"example", "examples"}:
-            yield from unusable(known[name], f"{place}.{name}".removeprefix("."))
+        if not has_names:
+            for problem in (*_schema_problems(known, place), *_operation_problems(known, place)):
+                yield f"{place}{problem}"
+        for name, part in known.items():
+            if has_names or not re.fullmatch("examples?|x-.*", str(name)):
+                names = not has_names and name in {"properties", "schemas"}
+                inside = f"{place}.{name}".removeprefix(".")
+                yield from unusable(part, inside, has_names=names)
 
 
 def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
-    members: object = schema.get("enum")
-    if isinstance(members, list) and not all(map(_is_printable, members)):
+    members: list[Any] = schema["enum"] if isinstance(schema.get("enum"), list) else []
+    if not all(isinstance(member, str) and member.isprintable() for member in members):
         yield ".enum: a member is not a printable string; only printable strings are supported"
-    if isinstance(members, list) and schema.get("default") not in (None, *members):
+    if members and schema.get("default") not in (None, *members):
         yield ".default: is not a member of the enum; change the default or the enum"
     pattern = schema.get("pattern")
     if isinstance(pattern, str):
@@ -170,8 +183,10 @@ def _operation_problems(part: dict[str, Any], place: str) -> Iterator[str]:
         for path in part:
             if not re.fullmatch("/[^?#]*|x-.*", path):
                 yield f".{path}: a path must start with / and not contain ? or #; rewrite the path"
-    if part.get("in") == "header" and str(part.get("name")).lower() == "authorization":
-        yield ": the client sets the header Authorization; remove the parameter"
+    if part.get("in") == "header" and not HEADER.fullmatch(str(part.get("name"))):
+        yield ": the client sets the header, or its name is invalid; remove the parameter"
+    if "{" in str(part.get("url")) and place == "servers[0]":
+        yield ".url: variables are not supported; write the URL in full"
     if part.get("in") == "query" and _has_other_style(part):
         yield ": only the default style is supported in a query; remove style, explode and content"
     is_security_scheme = re.fullmatch(r"components\.securitySchemes\.[^.]+", place)
@@ -182,10 +197,6 @@ def _operation_problems(part: dict[str, Any], place: str) -> Iterator[str]:
 def _has_other_style(parameter: dict[str, Any]) -> bool:
     style = parameter.get("style", "form")
     return style != "form" or parameter.get("explode") is False or "content" in parameter
-
-
-def _is_printable(value: object) -> bool:
-    return isinstance(value, str) and value.isprintable()
 
 
 def render(contract: Path, output: Path, templates: Path | None = None) -> None:
@@ -225,25 +236,38 @@ def adapt(data: Any) -> None:
     models = list(data.models)
     for collection in data.endpoint_collections_by_tag.values():
         for endpoint in collection.endpoints:
-            for place, parameter in endpoint.iter_all_parameters():
+            place = f"{endpoint.method} {endpoint.name}"
+            if problem := _unsupported(endpoint):
+                raise GenerationError(f"{place}{problem}")
+            endpoint.summary = endpoint.summary or f"Call {place}"
+            models += [body.prop for body in endpoint.bodies]
+            for _, parameter in endpoint.iter_all_parameters():
                 parameter.default = None
-                kind = type(parameter).__name__
-                if kind in {"ListProperty", "ModelProperty"} and place in {"path", "cookie"}:
-                    where = f"{endpoint.method} {endpoint.name}, {parameter.python_name}"
-                    problem = "arrays and objects are supported only in a query; use a string"
-                    raise GenerationError(f"{where}: {problem}")
-            for body in endpoint.bodies:
-                models.append(body.prop)
-                if body.body_type != "json":
-                    problem = "only JSON request bodies are supported; use application/json"
-                    raise GenerationError(f"{endpoint.method} {endpoint.name}: {problem}")
     modules = [kind.class_info.module_name for kind in (*data.models, *data.enums)]
     if doubled := {name for name in modules if modules.count(name) > 1}:
         names = ", ".join(sorted(doubled))
         raise GenerationError(f"two schemas would share the module {names}; rename one of them")
     for model in models:
+        extra = type(getattr(model, "additional_properties", None)).__name__
+        if extra in {"ListProperty", "ModelProperty", "UnionProperty"}:
+            problem = "additionalProperties can only be strings, numbers or booleans; use an array"
+            raise GenerationError(f"{model.class_info.name}: {problem}")
         for field in getattr(model, "optional_properties", None) or []:
             field.default = None
+
+
+def _unsupported(endpoint: Any) -> str | None:
+    patterns = endpoint.responses.patterns
+    if not any(pattern.status_code.range[0] // 100 == 2 for pattern in patterns):
+        return ": no successful response is documented; add one"
+    for place, parameter in endpoint.iter_all_parameters():
+        is_nested = type(parameter).__name__ in {"ListProperty", "ModelProperty"}
+        if is_nested and place in {"path", "cookie"}:
+            problem = "arrays and objects are supported only in a query; use a string"
+            return f", {parameter.python_name}: {problem}"
+    if any(body.body_type != "json" for body in endpoint.bodies):
+        return ": only JSON request bodies are supported; use application/json"
+    return None
 
 
 def ruff(folder: Path, *arguments: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import textwrap
 from http import HTTPStatus
@@ -28,6 +29,12 @@ _KINDS = {
     "ListProperty": "list",
     "DateProperty": "datetime.date",
     "DateTimeProperty": "datetime.datetime",
+    "UuidProperty": "UUID",
+}
+# The values that can be sent in a cookie (RFC 6265) or a header (RFC 9110), and a description.
+_ALLOWED = {
+    "cookie": (r"[!#-+\--:<-\[\]-~]*", 'must be ASCII without spaces or any of " , ; \\'),
+    "header": ("([!-~]([ -~]*[!-~])?)?", "must be ASCII on one line"),
 }
 _RULES = {
     "minLength": "min_length",
@@ -55,32 +62,40 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
     def parameter_rule(endpoint: Any, prop: Any) -> str:
         found = parameter(contract, endpoint, prop)
         schema = resolved(contract, found.get("schema", {}))
-        if found["in"] in {"cookie", "header"}:
-            schema = {"pattern": "^[ -~]*$", "x-rule": "must be ASCII on one line", **schema}
-        return rule(prop, schema)
-
-    def parameter_description(endpoint: Any, prop: Any) -> str:
-        found = parameter(contract, endpoint, prop)
-        return str(found.get("description", "see the contract."))
+        if found["in"] in _ALLOWED:
+            characters, message = _ALLOWED[found["in"]]
+            pattern = schema.get("pattern", "")
+            schema = {"x-rule": f"{message} {pattern}".strip(), **schema}
+            schema["pattern"] = f"^(?={characters}$).*?(?:{pattern})"
+        return rule(contract, prop, schema)
 
     def field_schemas(model: Any) -> dict[str, Any]:
         schema = model.data.model_dump(mode="json", by_alias=True, exclude_none=True)
         return schemas_of_fields(contract, schema)
 
+    def secret_names(model: Any) -> list[str]:
+        schemas = field_schemas(model)
+        fields = model.required_properties + model.optional_properties
+        return [field.python_name for field in fields if schemas[field.name].get("writeOnly")]
+
     def secured(endpoint: Any) -> bool:
         _, operation = declaration(contract, endpoint)
         # The generator ignores the contract's top-level `security`.
-        return bool(operation.get("security", contract.get("security", [])))
+        return any(operation.get("security", contract.get("security", [])))
 
     return {
+        "argument": argument,
         "contract": contract,
+        "errors_of": errors_of,
         "field_schemas": field_schemas,
         "error_name": error_name,
         "parameter_rule": parameter_rule,
-        "parameter_description": parameter_description,
+        "parameter": functools.partial(parameter, contract),
         "prose": prose,
-        "rule": rule,
+        "rule": functools.partial(rule, contract),
+        "secret_names": secret_names,
         "secured": secured,
+        "success_type": success_type,
     }
 
 
@@ -101,14 +116,48 @@ def wrapped(paragraph: str, width: int, indent: int) -> str:
     return f"\n{' ' * indent}".join(lines)
 
 
-def rule(prop: Any, schema: dict[str, Any]) -> str:
+def rule(contract: dict[str, Any], prop: Any, schema: dict[str, Any]) -> str:
     """Return the source code of a `fields.Rule` for the property."""
     kind = prop.class_info.name if hasattr(prop, "values") else _KINDS.get(type(prop).__name__)
     if schema.get("writeOnly"):
         kind = "Secret"
     arguments = [kind] if kind else []
+    if kind == "list":
+        items = rule(contract, prop.inner_property, resolved(contract, schema.get("items", {})))
+        arguments.append(f"items={items}")
     arguments += [f"{name}={schema[key]!r}" for key, name in _RULES.items() if key in schema]
     return f"Rule({', '.join(arguments)})"
+
+
+def argument(prop: Any, secrets: list[str]) -> str:
+    """Return a parameter declaration; credentials and enum members can also be passed as str."""
+    declared: str = prop.to_string().as_unembedded_code()
+    if prop.python_name in secrets:
+        return declared.replace(": str", ": str | Secret", 1)
+    if hasattr(prop, "values"):  # an enum
+        name = prop.class_info.name
+        return declared.replace(f": {name}", f": {name} | {name}Text", 1)
+    return declared
+
+
+def errors_of(endpoint: Any) -> dict[int, Any]:
+    """Return the descriptions of the endpoint's documented errors, keyed by status."""
+    descriptions = {}
+    for response in endpoint.responses.patterns:
+        status = response.status_code.range[0]
+        if status >= 300 and not response.status_code.is_range():
+            descriptions[status] = response.data.description
+    return descriptions
+
+
+def success_type(endpoint: Any) -> str:
+    """Return the type of an operation's successful response body."""
+    types: list[str] = []
+    for response in endpoint.responses.patterns:
+        if response.status_code.range[0] // 100 == 2:
+            body_type = response.prop.get_type_string().as_unembedded_code()
+            types.append("None" if response.source["attribute"] == "None" else body_type)
+    return " | ".join(dict.fromkeys(types))
 
 
 def declaration(contract: dict[str, Any], endpoint: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TEMPLATES = sorted(template.name for template in generate.TEMPLATES.iterdir())
 
 WORKSPACE = {"type": "string", "pattern": "^[/a-z0-9]+$", "x-rule": "must be lower case"}
+SCOPE = {"$ref": "#/components/schemas/Scope"}
 # This operation's method, body, parameters and statuses differ from those of updateAiLlm.
 CREATE: dict[str, Any] = {
     "operationId": "createApiKey",
@@ -32,7 +33,11 @@ CREATE: dict[str, Any] = {
     "parameters": [
         {"name": "workspaceId", "in": "path", "required": True, "schema": WORKSPACE},
         {"name": "dryRun", "in": "query", "schema": {"type": "boolean"}},
-        {"name": "X-Trace", "in": "header", "schema": {"type": "string"}},
+        {"name": "X-Trace", "in": "header", "schema": {"type": "string", "pattern": "^[^A-Z]"}},
+        {"name": "scopes", "in": "query", "schema": {"type": "array", "items": SCOPE}},
+        {"name": "region", "in": "query", "schema": {"$ref": "#/components/schemas/Scope"}},
+        {"name": "on", "in": "query", "schema": {"type": "string", "format": "date"}},
+        {"name": "theme", "in": "cookie", "schema": {"type": "string"}},
         {"$ref": "#/components/parameters/Days"},
         {"name": "X-Key", "in": "header", "schema": {"type": "string", "format": "uuid"}},
         {"name": "beta", "in": "cookie", "schema": {"type": "boolean"}},
@@ -49,6 +54,7 @@ CREATE: dict[str, Any] = {
         },
         "204": {"description": "Nothing to do."},
         "409": {"$ref": "#/components/responses/BadRequest"},
+        "502": {"description": "Nothing was changed."},
     },
 }
 SCHEMAS: dict[str, Any] = {
@@ -91,12 +97,13 @@ SCHEMAS: dict[str, Any] = {
             # These names also occur in the templates.
             **{name: {"type": "string"} for name in ("cls", "d", "field", "self", "toDict")},
             "fields": {"type": "array", "items": {"$ref": "#/components/schemas/Scope"}},
+            "format": {"type": "string", "x-note": {"enum": [1]}},
             "createApiKey": {"type": "string"},  # also the name of the operation
         },
     },
 }
 CALLS = """
-import httpx, json, pytest, uuid
+import datetime, httpx, json, pytest, uuid
 from flashback_client import FlashbackClient, errors
 from flashback_client.api.keys import create_api_key
 from flashback_client.models import LabelAiLlmBody, NewKey, Owner, Scope
@@ -111,14 +118,21 @@ arguments = dict(label="ci", passphrase="hush", scope="write-all")
 created = {"kind": "api-key", "scopes": ["read"], "owner": {"name": "o"}}
 responses.append(httpx.Response(201, json=created))
 others = dict(x_key=uuid.UUID(int=1), beta=True, day=None, dry_run=True, days=3)
+others |= dict(region="read", theme="dark/1", x_trace="t1")
 key = client.create_api_key("w/1", **arguments, tags=["a"], ratio=1, **others)
 assert (key.kind, key.scopes, key.owner.name) == ("api-key", [Scope.READ], "o")
 sent = requests[-1]
-assert (sent.method, sent.url.raw_path) == ("POST", b"/workspaces/w%2F1/keys?dryRun=true&days=3")
+path = b"/workspaces/w%2F1/keys?dryRun=true&region=read&days=3"
+assert (sent.method, sent.url.raw_path) == ("POST", path)
 assert json.loads(sent.content) == {**arguments, "tags": ["a"], "ratio": 1}
 assert NewKey.from_dict(json.loads(sent.content)).to_dict() == json.loads(sent.content)
 assert sent.headers["authorization"] == "Bearer tok"
-assert (sent.headers["x-key"], sent.headers["cookie"]) == (str(uuid.UUID(int=1)), "beta=true")
+assert sent.headers["x-key"] == str(uuid.UUID(int=1))
+assert set(sent.headers["cookie"].split("; ")) == {"beta=true", "theme=dark/1"}
+options = client.with_options(headers={"x-trace": "a"})
+responses.append(httpx.Response(204))
+options.create_api_key("w", **arguments, x_trace="b")
+assert requests[-1].headers.get_list("x-trace") == ["b"]
 
 responses.append(httpx.Response(204))
 named = dict(cls_="1", d_="2", field_="3", self_="4", to_dict_="5", owner=Owner(name="o"))
@@ -141,7 +155,10 @@ for invalid in ({"kind": "other"}, {"scopes": ["no"]}, {"scopes": None}, {"note"
         client.create_api_key("w", **arguments)
 for invalid in ({"days": 0}, {"days": 1.5}, {"dry_run": "yes"}, {"label": "too long, this"},
               {"tags": ["a"] * 3}, {"tags": "a"}, {"ratio": 1.1}, {"scope": "none"},
-              {"passphrase": 1}, {"label": "Upper"}, {"since": "2020"}, {"x_trace": "é"}):
+              {"passphrase": 1}, {"label": "Upper"}, {"since": "2020"}, {"x_trace": "é"},
+              {"x_trace": "a\\r\\nX-Y: 1"}, {"x_trace": "A"}, {"theme": "a; b=c"},
+              {"region": "none"}, {"scopes": ["none"]}, {"tags": [1]}, {"ratio": float("nan")},
+              {"on": datetime.datetime(2020, 1, 2)}, {"x_key": "1"}):
     with pytest.raises(errors.ArgumentError):
         client.create_api_key("w", **{**arguments, **invalid})
 with pytest.raises(errors.ArgumentError, match="workspace_id must be lower case"):
@@ -156,6 +173,14 @@ assert "content-type" not in requests[-1].headers
 responses.append(httpx.Response(200, json={}))
 client.label_ai_llm("x", body=LabelAiLlmBody.from_dict({"team": "a"}))
 assert json.loads(requests[-1].content) == {"team": "a"}
+responses.append(httpx.Response(200, json=[1]))
+assert client.import_owners(body=[Owner(name="o")]) == [1]
+assert json.loads(requests[-1].content) == [{"name": "o"}]
+responses += [httpx.Response(502)] * 2
+with pytest.raises(errors.BadGatewayError, match="1 attempt[)]"):
+    client.create_api_key("w", **arguments)
+with pytest.raises(errors.UnexpectedServerError, match="may have been applied"):
+    client.with_options(max_retries=0).update_ai_llm("x")
 assert client.update_ai_llm and not responses
 """
 
@@ -183,6 +208,13 @@ def write_extended_contract(folder: Path) -> Path:
     item["patch"] = {**item["get"], "operationId": "labelAiLlm"}
     item["patch"]["requestBody"] = {"content": {"application/json": {"schema": labels}}}
     contract["paths"]["/workspaces/{workspaceId}/keys"] = {"post": CREATE}
+    # This operation has no summary, an array as its body and a response of any type.
+    owners = {"type": "array", "items": {"$ref": "#/components/schemas/Owner"}}
+    contract["paths"]["/owners"] = {"post": {"operationId": "importOwners", "tags": ["Keys"]}}
+    contract["paths"]["/owners"]["post"] |= {
+        "requestBody": {"required": True, "content": {"application/json": {"schema": owners}}},
+        "responses": {"200": {"description": "x", "content": {"application/json": {"schema": {}}}}},
+    }
     contract["components"]["schemas"] |= SCHEMAS
     days = {"type": "integer", "minimum": 1, "maximum": 30}
     parameters = contract["components"].setdefault("parameters", {})
@@ -258,6 +290,7 @@ def test_check_lists_changed_files(generated: Path, capsys: pytest.CaptureFixtur
         (b"\xff", "cannot be read"),
         (b"a: [", "cannot be read"),
         (b"swagger: '2.0'", "is not an OpenAPI 3 document"),
+        (b"openapi: 3.1.0\npaths: &a {/x: *a}", "cannot be read"),
         (
             b"openapi: 3.1.0\ninfo: {title: t, version: '1'}\npaths: {/x: {get: {responses: 7}}}",
             "Failed to parse",
@@ -295,6 +328,11 @@ UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
     ({"type": "string", "pattern": r"\p{L}"}, f"{FIELD}.pattern: \\p{{L}} is not valid in Python"),
     ({"allOf": [{}], "properties": {}}, f"{FIELD}: properties next to allOf are not supported"),
     ({"type": "string", "format": "binary"}, f"{FIELD}: the format binary is not supported"),
+    (
+        {"type": "object", "additionalProperties": {"type": "object"}},
+        "additionalProperties can only be strings",
+    ),
+    ({"properties": {"example": {"enum": [1]}}}, f"{FIELD}.properties.example.enum: a member"),
     ({"$ref": "other.yaml#/X"}, f"{FIELD}: $ref other.yaml#/X is outside #/components/; move"),
 ]
 PUT = ("paths", "/ai/llm/{id}", "put")
@@ -310,7 +348,12 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
     ),
     ((*PUT, "parameters"), [{"$ref": "#/components/parameters/Zz"}], "parameters/Zz` not found"),
     (("paths", "ai/{id}"), {}, "paths.ai/{id}: a path must start with / and not contain ? or #"),
-    ((*PUT, "parameters"), [{"name": "Authorization", "in": "header"}], "sets the header"),
+    *(
+        ((*PUT, "parameters"), [{"name": name, "in": "header"}], "sets the header")
+        for name in ("Authorization", "content-length", "Host", "X Y")
+    ),
+    ((*PUT, "responses"), {"404": {"description": "x"}}, "no successful response is documented"),
+    (("servers",), [{"url": "https://{env}.example"}], "servers[0].url: variables are not"),
     ((*PUT, "parameters"), [{"name": "ids", "in": "query", "explode": False}], "default style"),
     ((*PUT[:2], "parameters"), [{"name": "ids", "in": "cookie", "schema": ARRAY}], "ids: arrays"),
     (("components", "schemas", "AIType"), {"enum": ["a"]}, "share the module ai_type; rename"),

@@ -3,19 +3,17 @@
 
 from __future__ import annotations
 
-from flashback_runtime.errors import (
-    ApiConnectionError,
-    ApiStatusError,
-    ApiTimeoutError,
-    ArgumentError,
-    ArgumentTypeError,
-    FlashbackError,
-    ResponseDecodeError,
-    ResponseError,
-    ServerError,
-    UnexpectedServerError,
-    UnexpectedStatusError,
-)
+from flashback_runtime.errors import ApiConnectionError as ApiConnectionError
+from flashback_runtime.errors import ApiStatusError as ApiStatusError
+from flashback_runtime.errors import ApiTimeoutError as ApiTimeoutError
+from flashback_runtime.errors import ArgumentError as ArgumentError
+from flashback_runtime.errors import ArgumentTypeError as ArgumentTypeError
+from flashback_runtime.errors import FlashbackError as FlashbackError
+from flashback_runtime.errors import ResponseDecodeError as ResponseDecodeError
+from flashback_runtime.errors import ResponseError as ResponseError
+from flashback_runtime.errors import ServerError as ServerError
+from flashback_runtime.errors import UnexpectedServerError as UnexpectedServerError
+from flashback_runtime.errors import UnexpectedStatusError as UnexpectedStatusError
 
 
 class BadRequestError(ApiStatusError):
@@ -80,25 +78,3 @@ STATUS_ERRORS: dict[int, type[ApiStatusError]] = {
     429: RateLimitError,
     500: InternalServerError,
 }
-__all__ = (
-    "STATUS_ERRORS",
-    "ApiConnectionError",
-    "ApiStatusError",
-    "ApiTimeoutError",
-    "ArgumentError",
-    "ArgumentTypeError",
-    "FlashbackError",
-    "ResponseDecodeError",
-    "ResponseError",
-    "ServerError",
-    "UnexpectedServerError",
-    "UnexpectedStatusError",
-    "BadRequestError",
-    "AuthenticationError",
-    "PermissionDeniedError",
-    "NotFoundError",
-    "ContentTooLargeError",
-    "UnsupportedMediaTypeError",
-    "RateLimitError",
-    "InternalServerError",
-)

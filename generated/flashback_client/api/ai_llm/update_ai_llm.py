@@ -36,7 +36,9 @@ def prepare(
             id=segment("id", id, _ID),
         ),
         parse=_parse,
-        errors=STATUS_ERRORS,
+        errors={
+            status: STATUS_ERRORS[status] for status in [400, 401, 403, 404, 413, 415, 429, 500]
+        },
         secured=True,
         successes=(200,),
         body=body,
