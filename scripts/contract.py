@@ -16,12 +16,14 @@ sys.path.insert(0, str(TESTS))
 
 from support.options import (  # noqa: E402 - a package of the contract tests
     BROKEN,
+    FINISHED,
     KEPT,
     MEANINGS,
     NO_VERDICT,
     add_options,
 )
 
+SIGNALS = (signal.SIGINT, signal.SIGHUP)
 VARIABLES = "\n".join(f"  {name:27}  {meaning}" for name, meaning in MEANINGS.items())
 EPILOG = f"""\
 Exit status: 0 if the backend keeps the contract or all findings are accepted, 1 if it breaks the
@@ -40,14 +42,15 @@ def main() -> int:
     options = _options()
     try:
         if options.list:
-            return _run([], dict(os.environ))
-        status = _test_given(options) if options.backend_url else _test_mock(options)
+            return _run([], dict(os.environ)) and NO_VERDICT
+        status = _test_mock(options) if options.backend_url is None else _test_given(options)
     except (ValueError, OSError) as why:
         print(f"scripts/contract: no verdict: {why}", file=sys.stderr)
         return NO_VERDICT
     except KeyboardInterrupt:
         print("\nscripts/contract: no verdict: interrupted", file=sys.stderr)
         return NO_VERDICT
+    status -= FINISHED
     return status if status in (KEPT, BROKEN) else NO_VERDICT
 
 
@@ -131,19 +134,22 @@ def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> int:
     """Run pytest with this command's options, followed by `arguments`, which override them."""
-    command = [sys.executable, "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
+    # -I ignores modules in the working directory and PYTHON* variables, which could change the run.
+    command = [sys.executable, "-I", "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
-    environment.pop("PYTEST_ADDOPTS", None)  # options in PYTEST_ADDOPTS could change the run
+    environment = {k: v for k, v in environment.items() if not k.startswith("PYTEST_")}
+    environment["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")
+    handled = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    # Ctrl-C reaches the tests too. They ignore it, and get a single SIGTERM from this process.
+    for number in handled:
+        signal.signal(number, signal.SIG_IGN)
     tests = subprocess.Popen(command, env=environment)
-
-    def terminate(_signal: int, _frame: object) -> None:
-        tests.terminate()
-
-    signal.signal(signal.SIGTERM, terminate)
-    try:
-        return tests.wait()
-    except KeyboardInterrupt:  # Ctrl-C also interrupted the tests; let them finish
-        return tests.wait()
+    for number in (*handled, signal.SIGTERM):
+        signal.signal(number, lambda *_: tests.terminate())
+    status = tests.wait()
+    if status < 0:
+        raise ValueError(f"the tests were stopped by {signal.Signals(-status).name}")
+    return status
 
 
 def _is_http(url: SplitResult) -> bool:

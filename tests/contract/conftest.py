@@ -43,10 +43,15 @@ def pytest_configure(config: pytest.Config) -> None:
         run = _run(config.option)
     except NoVerdictError as error:
         raise pytest.UsageError(f"no verdict: {error.reason}; {error.cure}") from None
-    # Handle SIGTERM like Ctrl-C so that a terminated run still writes its reports.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
     config.stash[RUN] = run
     config.pluginmanager.register(Follower(run))
+
+
+def _interrupt(*_: object) -> None:
+    """Handle SIGTERM like Ctrl-C, but only once so that the run can write its reports."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _run(option: argparse.Namespace) -> Run:

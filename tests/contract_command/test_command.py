@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ import pytest
 
 from scripts import contract as contract_command
 from support.contract import EXAMPLE_ID
+from support.options import FINISHED
 from tests.contract_command.conftest import Backend, Contract
 from tests.faults.messages import Answer, Request
 from tests.faults.runner import selected_promises
@@ -23,10 +25,14 @@ TOKEN = "token-of-a-live-backend-91c4"
 
 
 def test_mock_keeps_the_contract(
-    command: Contract, schema: jsonschema_rs.Draft202012Validator
+    command: Contract, schema: jsonschema_rs.Draft202012Validator, tmp_path: Path
 ) -> None:
-    """A run against the mock has no findings and ignores unrelated environment variables."""
-    others = {"FLASHBACK_BASE_URL": "http://x", "PYTEST_ADDOPTS": "--collect-only"}
+    """A run against the mock has no findings, whatever the environment and the working directory.
+
+    It leaves nothing but its reports in the working directory.
+    """
+    (tmp_path / "token.py").write_text("raise RuntimeError")
+    others = {"FLASHBACK_BASE_URL": "http://x", "PYTEST_PLUGINS": "none", "PYTHONOPTIMIZE": "2"}
     result = command("--max-examples", "30", FLASHBACK_TOKEN=TOKEN, **others)
     assert result.status == 0, result.output
     verdict = result.verdict
@@ -36,6 +42,7 @@ def test_mock_keeps_the_contract(
     assert verdict["counts"].pop("kept") >= 50
     assert verdict["counts"] == {"broken": 0, "accepted": 0, "not_tested": 0}
     assert TOKEN not in result.output
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["reports", "token.py"]
 
 
 def test_same_seed_sends_the_same_requests(command: Contract) -> None:
@@ -78,6 +85,7 @@ def test_run_restores_the_example(contract: Contract, backend: Backend) -> None:
 @pytest.mark.parametrize(
     ("options", "token", "hint"),
     [
+        (["--backend-url", ""], "", "expected an http or https URL"),
         (["--backend-url", "127.0.0.1:1"], "", "expected an http or https URL"),
         (["--backend-url", "http://127.0.0.1:port"], "", "expected an http or https URL"),
         (["--backend-url", f"http://:{TOKEN}@127.0.0.1:1"], "", "expected an http or https URL"),
@@ -146,7 +154,7 @@ def test_warning_names_everything_that_is_overwritten(
     monkeypatch.setattr("sys.argv", ["scripts/contract", *options])
     monkeypatch.setenv("FLASHBACK_TOKEN", TOKEN)
     monkeypatch.setenv("FLASHBACK_SIBLING_AI_LLM_ID", "sibling")
-    monkeypatch.setattr(contract_command, "_run", lambda *_: 0)
+    monkeypatch.setattr(contract_command, "_run", lambda *_: FINISHED)
     assert contract_command.main() == 0
     assert "main and sibling on" in capsys.readouterr().out
 
@@ -171,14 +179,18 @@ def test_keyword_selects_by_name_clause_and_family() -> None:
     ("interrupt", "sigint_handler"),
     [
         (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.default_int_handler),
         (signal.SIGTERM, signal.SIG_IGN),  # Shells make background commands (`&`) ignore SIGINT.
     ],
-    ids=["by a terminal", "in the background"],
+    ids=["by a terminal", "by a closed terminal", "in the background"],
 )
 def test_interrupted_run_has_no_verdict(
     root: Path, reports: Path, interrupt: signal.Signals, sigint_handler: Any
 ) -> None:
-    """An interrupted run exits with status 2, and its report says that there is no verdict."""
+    """An interrupted run exits with status 2, and its report says that there is no verdict.
+
+    This also applies if all processes get the signal, and if they get it several times.
+    """
     command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
     previous_handler = signal.signal(signal.SIGINT, sigint_handler)
     try:
@@ -195,10 +207,9 @@ def test_interrupted_run_has_no_verdict(
         assert run.stdout
         while "Authentication" not in run.stdout.readline():
             assert run.poll() is None
-        if interrupt == signal.SIGINT:
+        for _ in range(3):  # users press Ctrl-C until the command exits
             os.killpg(run.pid, interrupt)
-        else:
-            run.send_signal(interrupt)
+            time.sleep(0.05)
         output, _ = run.communicate(timeout=60)
     assert run.returncode == 2, output
     assert "interrupted" in output

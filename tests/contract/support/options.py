@@ -11,6 +11,8 @@ from typing import Any
 KEPT = 0
 BROKEN = 1
 NO_VERDICT = 2
+# The tests exit with the sum of this and the exit status; after an error, Python exits with 1.
+FINISHED = 10
 
 SOURCES = ("page", "vendor", "ours")
 # The environment variables that a run uses, with their meanings.

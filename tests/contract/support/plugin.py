@@ -14,6 +14,7 @@ from reports.progress import Progress
 from support import contract, values
 from support.exchange import NoVerdictError
 from support.findings import write_deviations
+from support.options import FINISHED
 from support.promise import NOT_SELECTED, OverBudget, Promise, Run
 from support.verdict import verdict_of
 
@@ -188,7 +189,7 @@ class Follower:
         self.run.backend.close()
         option = self.run.option
         verdict = verdict_of(self.run)
-        session.exitstatus = verdict["exit_status"]
+        session.exitstatus = FINISHED + verdict["exit_status"]
         if option.report_dir:
             reports.write(verdict, option.report_dir)
         if option.write_deviations:
