@@ -137,6 +137,7 @@ def test_open_backend_always_fails(
     [
         ("[", "while parsing"),
         ("- 1", 'is not of type "object"'),
+        ("HOST: []\nHOST: []", "duplicate key"),
         ("HOST: [{finding: challenge/WWW-Authenticate/missing}]", '"reason" is a required'),
         ("HOST: [{finding: no-clause/x/200, reason: x, link: x, date: 2026-11-26}]", "finding id"),
         ("HOST: [{finding: test_reader, reason: x, link: x, date: 2026-11-26}]", "finding id"),

@@ -156,9 +156,18 @@ def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
     return accepted
 
 
+class _Loader(yaml.BaseLoader):
+    """A loader that keeps dates as text and refuses duplicate keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, *options: Any, **more: Any) -> Any:
+        mapping = super().construct_mapping(node, *options, **more)
+        if len(mapping) < len(node.value):
+            raise yaml.MarkedYAMLError(problem="duplicate key", problem_mark=node.start_mark)
+        return mapping
+
+
 def _read(file: Path) -> dict[str, list[dict[str, str]]]:
-    # This loader keeps dates as text.
-    hosts: Any = yaml.load(file.read_text("utf-8"), yaml.BaseLoader) or {}  # noqa: S506
+    hosts: Any = yaml.load(file.read_text("utf-8"), _Loader) or {}  # noqa: S506 - a BaseLoader
     for error in SCHEMA.iter_errors(hosts):
         place = "/".join(map(str, error.instance_path))
         raise ValueError(f"{place}: {error.message}")
