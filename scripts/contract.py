@@ -2,13 +2,14 @@
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests" / "contract"
@@ -24,6 +25,8 @@ from support.options import (  # noqa: E402 - a package of the contract tests
 )
 
 SIGNALS = (signal.SIGINT, signal.SIGHUP)
+# Visible ASCII characters except `?`, `#` and the backslash
+URL = re.compile(r'https?://[!"$->@-\[\]-~]+', re.IGNORECASE)
 VARIABLES = "\n".join(f"  {name:27}  {meaning}" for name, meaning in MEANINGS.items())
 EPILOG = f"""\
 Exit status: 0 if the backend keeps the contract or all findings are accepted, 1 if it breaks the
@@ -78,27 +81,26 @@ def _test_given(options: argparse.Namespace) -> int:
     For a backend at a non-loopback address, require a configuration ID, and print the IDs of the
     configurations that the tests overwrite.
     """
-    address: str = options.backend_url
-    url = urlsplit(address)
-    if not _is_http(url) or not url.hostname:
+    host = _host_of(options.backend_url)
+    if not host:
         raise ValueError(
-            "--backend-url: expected an http or https URL such as https://host:8443, without a "
-            "user, password or query"
+            "--backend-url: expected an http or https URL such as https://host:8443, in ASCII, "
+            "without a user, password, query or fragment"
         )
     identifier = options.id or os.environ.get("FLASHBACK_AI_LLM_ID")
     if not os.environ.get("FLASHBACK_TOKEN"):
         raise ValueError("set FLASHBACK_TOKEN to a token that can update the configuration")
-    if not _is_loopback(url.hostname):
+    if not _is_loopback(host):
         if not identifier:
             raise ValueError(
-                f"{url.hostname} is not a loopback address; set --id or FLASHBACK_AI_LLM_ID to the "
+                f"{host} is not a loopback address; set --id or FLASHBACK_AI_LLM_ID to the "
                 "ID of a throwaway configuration, which the run overwrites"
             )
         sibling = os.environ.get("FLASHBACK_SIBLING_AI_LLM_ID")
         ids = f"{identifier} and {sibling}" if sibling else identifier
         print(
-            f"The tests will overwrite all fields of {ids} on "
-            f"{url.hostname}. They do not delete or change anything else.",
+            f"The tests will overwrite all fields of {ids} on {host}. "
+            "They do not delete or change anything else.",
             flush=True,
         )
     return _run([], dict(os.environ))
@@ -152,13 +154,15 @@ def _run(arguments: list[str], environment: dict[str, str]) -> int:
     return status
 
 
-def _is_http(url: SplitResult) -> bool:
+def _host_of(address: str) -> str:
+    """Return the host in the URL, or an empty string if the URL cannot be used."""
     try:
+        url = urlsplit(address)
         # Refuse an `@`: a password could precede it, and the reports would show the password.
         is_safe = "@" not in url.netloc and url.port != 0
-    except ValueError:  # the port is invalid
-        return False
-    return is_safe and url.scheme in ("http", "https") and not url.query
+    except ValueError:  # the port or the IPv6 address is invalid
+        return ""
+    return url.hostname or "" if is_safe and URL.fullmatch(address) else ""
 
 
 def _is_loopback(host: str) -> bool:

@@ -76,11 +76,13 @@ def _run(option: argparse.Namespace) -> Run:
 def _given_variables(id: str) -> dict[str, str]:
     """Return the environment variables that are set; raise `NoVerdictError` if one is invalid."""
     given: dict[str, str] = {}
+    if not id.isprintable():
+        raise NoVerdictError("--id contains an invalid character", "pass it again")
     for name, meaning in MEANINGS.items():
         value = os.environ.get(name)
         if not value:
             continue
-        if name in TOKENS and not re.fullmatch("[!-~]*", value):
+        if not value.isprintable() or (name in TOKENS and not re.fullmatch("[!-~]*", value)):
             raise NoVerdictError(f"{name} contains an invalid character", "set it again")
         for other, known in {"--id": id, **given}.items():
             if value == known and (other, name) != (WRITER, ADMIN):

@@ -91,7 +91,12 @@ def test_run_restores_the_example(contract: Contract, backend: Backend) -> None:
         (["--backend-url", f"http://:{TOKEN}@127.0.0.1:1"], "", "expected an http or https URL"),
         (["--backend-url", "http://127.0.0.1:1"], "", "set FLASHBACK_TOKEN"),
         (["--backend-url", "https://backend.example"], TOKEN, "--id"),
-        (["--max-examples", "0"], "", "greater than 0"),
+        (["--backend-url", "http://127.0.0.1:1/#api"], "", "expected an http or https URL"),
+        (["--backend-url", "http://127.0.0.1:1/?"], "", "expected an http or https URL"),
+        (["--backend-url", "http://127.0.0.1:1/\n"], "", "expected an http or https URL"),
+        (["--backend-url", "http://b\u00fccher.example"], "", "in ASCII"),
+        (["--max-examples", "0"], "", "expected a number from"),
+        (["--timeout", "1e12"], "", "expected a number from"),
         (["--rate-limit", "fast"], "", "--rate-limit"),
         (["--source", "page,pages"], "", "expected page, vendor, ours"),
         (["--again", "missing.json"], "", "missing.json"),
@@ -123,6 +128,8 @@ def test_invalid_options_are_rejected(
     ("promises", "tokens", "hint"),
     [
         ("", {"FLASHBACK_TOKEN": f"{TOKEN}\n"}, "invalid character"),
+        ("", {"FLASHBACK_TOKEN": TOKEN, "FLASHBACK_FOREIGN_AI_LLM_ID": "id\n"}, "invalid char"),
+        ("", {"FLASHBACK_TOKEN": TOKEN, "FLASHBACK_AI_LLM_ID": "id\n"}, "invalid character"),
         ("no-promise", {"FLASHBACK_TOKEN": TOKEN}, "no promise was tested"),
         (
             "",

@@ -61,8 +61,8 @@ def _positive(text: str) -> float:
         value = float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
-    if not value > 0 or not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"expected a number greater than 0, got {text}")
+    if not 1e-6 <= value <= 1e6:  # sleeping and waiting have limits
+        raise argparse.ArgumentTypeError(f"expected a number from 0.000001 to 1000000, got {text}")
     return value
 
 
