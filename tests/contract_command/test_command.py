@@ -153,6 +153,18 @@ def test_run_that_cannot_start_has_no_verdict(
     assert TOKEN not in result.output
 
 
+def test_unwritable_report_has_no_verdict(
+    contract: Contract, backend: Backend, reports: Path, tmp_path: Path
+) -> None:
+    """If a report or the deviations cannot be written, the run exits with 2 and says why."""
+    reports.touch()
+    with backend() as arguments:
+        for options in ((), ("--report-dir", "", "--write-deviations", str(tmp_path))):
+            result = contract("-k", "test_missing_body", *options, **arguments)
+            assert result.status == 2, result.output
+            assert "cannot write the reports" in result.output
+
+
 def test_warning_names_everything_that_is_overwritten(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,4 +17,6 @@ def write(verdict: Verdict, folder: Path) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        (folder / name).write_text(text, "utf-8")
+        part = folder / f"{name}.part"  # an error must not leave half a report
+        part.write_text(text, "utf-8")
+        part.replace(folder / name)
