@@ -165,6 +165,20 @@ def test_unwritable_report_has_no_verdict(
             assert "cannot write the reports" in result.output
 
 
+def test_rate_limit_includes_concurrent_requests(contract: Contract, backend: Backend) -> None:
+    """A run never sends more requests in a second than --rate-limit allows."""
+    sent: list[float] = []
+
+    def record_time() -> None:
+        sent.append(time.monotonic())
+
+    with backend(record_time) as arguments:
+        contract("-k", "test_concurrent_requests", "--rate-limit", "20/s", **arguments)
+    assert len(sent) > 20
+    for start, after in zip(sent, sent[10:], strict=False):
+        assert after - start > 0.4
+
+
 def test_warning_names_everything_that_is_overwritten(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ import json
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
+from threading import Lock
 from typing import Any
 
 from support import contract, values
@@ -50,6 +51,7 @@ class Backend:
         self.tokens = {name: given[name] for name in TOKENS if name in given}
         self.redactor = Redactor(self.tokens)
         self._pause = 1 / option.rate_limit if option.rate_limit else 0.0
+        self._turn = Lock()
         self._timeouts = 0
         self._wire = Wire(self.url, option.timeout, option.ca)
 
@@ -117,8 +119,6 @@ class Backend:
     def exchange(self, request: Request) -> Exchange:
         """Send the request, with retries; raise `NoVerdictError` if the backend stays too busy."""
         for attempt in range(ATTEMPTS):
-            if self._pause:
-                time.sleep(self._pause)
             exchange = self.send(request)
             if not exchange.is_too_busy:
                 self.latest.append(exchange)
@@ -131,6 +131,9 @@ class Backend:
 
     def send(self, request: Request) -> Exchange:
         """Send the request without retries."""
+        if self._pause:
+            with self._turn:  # threads also share the rate limit
+                time.sleep(self._pause)
         exchange = self._wire.send(request)
         self.statuses[exchange.status] += 1
         self._timeouts += exchange.timed_out
