@@ -54,6 +54,18 @@ def test_second_install_does_nothing(root: Path) -> None:
     assert record.stat().st_mtime_ns == modified_before
 
 
+def test_install_keeps_the_packages_of_another_clone(root: Path, tmp_path: Path) -> None:
+    """If .venv is a link to another clone's packages, no script deletes them."""
+    shutil.copytree(root / "scripts", tmp_path / "scripts")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "root").write_text("/other")
+    (tmp_path / ".venv").symlink_to(other)
+    message = run(Path("scripts", "install"), status=2, cwd=tmp_path, variables={"CDPATH": "/"})
+    assert "delete the link" in message
+    assert (other / "root").exists()
+
+
 @pytest.mark.parametrize("name", ["contract", "dev", "generate", "mock"])
 def test_lock_files_have_the_same_versions(root: Path, name: str) -> None:
     """Every package has the same version in all lock files."""
