@@ -137,6 +137,7 @@ def test_example_passes_all_required_inputs(root: Path, action: Values) -> None:
 
 def test_job_passes_if_the_contract_is_kept(job: Job) -> None:
     """With all inputs set, the job passes; its summary shows the verdict but no tokens."""
+    (job.folder / "secrets.py").write_text("raise RuntimeError")
     with flashback_mock.running() as mock:
         job.context["inputs"] |= inputs_for(mock)
         job.run()
@@ -185,9 +186,14 @@ def test_job_without_access_to_secrets_is_skipped(job: Job, event: Any) -> None:
 
 
 def test_job_with_access_to_secrets_needs_a_token(job: Job) -> None:
-    """If the job has access to secrets but the token is missing, the job fails."""
+    """If the token is missing, the job fails; its summary ignores an earlier step's reports."""
+    reports = job.folder / "contract-reports"
+    reports.mkdir()
+    (reports / "verdict.md").write_text("## The contract is kept")
+    (reports / "verdict.json").write_text("{}")
     job.context["inputs"] |= {"backend-url": "http://127.0.0.1:1", "id": "x"}
     job.run()
     assert job.failed
     assert "FLASHBACK_TOKEN" in job.log
+    assert job.summary == ""
     assert "::error title=No verdict::" in job.log
