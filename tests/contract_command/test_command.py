@@ -1,6 +1,7 @@
 """Tests for the exit status, options and safety of scripts/contract."""
 
 import base64
+import html
 import json
 import os
 import signal
@@ -263,6 +264,8 @@ def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: P
         in_base64 = base64.b64encode(octets).decode()
         escaped = request.token.replace("/", "\\/")
         encoded = f"{quote(octets, safe='')} {in_base64} {octets.hex()} {escaped}"
+        encoded += f" {base64.b64encode(b'Bearer ' + octets).decode()} {request.token[::-1]}"
+        encoded += f" {quote(octets, safe='').lower()} {html.escape(request.token)}"
         # Repeat the token so that the reports truncate the text in the middle of a token.
         repeated = " ".join([request.token] * 400)
         message = f"hello {request.token} {encoded} {repeated}"
@@ -283,7 +286,8 @@ def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: P
         octets = token.encode()
         in_json = unicode_escapes(token)
         encoded = [base64.b64encode(octets).decode(), octets.hex(), quote(token, safe="")]
-        encoded += [in_json, json.dumps(in_json)[1:-1]]
+        encoded += [in_json, json.dumps(in_json)[1:-1], quote(token, safe="").lower()]
+        encoded += [html.escape(token), base64.b64encode(b"Bearer " + octets).decode()[10:-4]]
         for variant in (token, token[:-1] + '"', token[::-1], token.upper(), *encoded):
             assert variant not in output
         for length in range(4, len(token)):

@@ -5,13 +5,13 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from html.entities import codepoint2name
 from pathlib import Path
 from urllib.parse import quote
 
 from support.exchange import Request
 
 LONGEST_BODY = 2000  # in bytes; curl reads longer bodies from files
-HTML_UNSAFE = "\"&'+<>`"  # characters that many JSON serializers escape
 LEAST = 4  # in characters; shorter texts reveal too little to require redaction
 
 
@@ -27,12 +27,30 @@ def encodings_of(token: str) -> dict[str, str]:
     }
 
 
-def _escaped_json(token: str) -> Iterator[str]:
-    r"""Yield the token as JSON, with all characters or only HTML_UNSAFE escaped as \uXXXX."""
-    for digits in ("04x", "04X"):
-        escapes = {code: f"\\u{code:{digits}}" for code in range(33, 127)}
-        yield token.translate(escapes)
-        yield token.translate({ord(char): escapes[ord(char)] for char in HTML_UNSAFE})
+def _spelling(text: str) -> str:
+    """Return a regular expression for the text, with any characters escaped once or twice.
+
+    The escape sequences are those of JSON, URLs and HTML.
+    """
+    pattern = ""
+    for char in text:
+        code = f"{ord(char):02x}"
+        html = rf"&(?:#0?{ord(char)}|#x{code}|{codepoint2name.get(ord(char), 'apos')});"
+        in_url = f"%(?:25)?{code}"
+        pattern += rf"(?:\\{{0,7}}{re.escape(char)}|\\{{1,4}}u00{code}|{in_url}|{html})"
+    return pattern
+
+
+def _spellings(token: str) -> Iterator[str]:
+    """Yield regular expressions for the token: as it is, reversed, in hex and in Base64."""
+    octets = token.encode()
+    yield _spelling(token)
+    yield _spelling(token[::-1])
+    yield octets.hex("-").replace("-", "[ :]?")
+    for lead, start in enumerate((0, 2, 3)):  # the token may be part of the encoded data
+        coded = base64.b64encode(b" " * lead + octets).rstrip(b"=")
+        end = len(coded) - bool((lead + len(octets)) % 3)
+        yield _spelling(coded[start:end].decode()).replace(r"\+", "[+-]").replace("}/", "}[/_]")
 
 
 class Redactor:
@@ -42,12 +60,14 @@ class Redactor:
         """Redact these tokens. `tokens` maps the name of an environment variable to its token."""
         self._expressions: dict[str, str] = {}
         self._pattern = re.compile("(?!)")
+        self._other: dict[str, re.Pattern[str]] = {}
         for variable, token in tokens.items():
             self.learn(token, f"${{{variable}}}")
             for spelling, expression in encodings_of(token).items():
                 self.learn(spelling, expression.replace("@", variable))
-            for escaped in _escaped_json(token):
-                self.learn(escaped, f"${{{variable}}}")
+            if len(token) >= LEAST:
+                spellings = "|".join(_spellings(token))
+                self._other[f"${{{variable}}}"] = re.compile(spellings, re.IGNORECASE)
 
     def learn(self, secret: str, expression: str) -> None:
         """Add a secret to redact, with the shell expression that replaces it."""
@@ -59,7 +79,10 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """Return the text with every secret replaced by its shell expression."""
-        return self._pattern.sub(lambda found: self._expressions[found[0]], text)
+        text = self._pattern.sub(lambda found: self._expressions[found[0]], text)
+        for expression, pattern in self._other.items():
+            text = pattern.sub(expression, text)
+        return text
 
     def quote(self, text: str) -> str:
         """Quote the text as one shell word, with shell expressions in place of secrets."""
