@@ -47,11 +47,8 @@ def main() -> int:
         if options.list:
             return _run([], dict(os.environ)) and NO_VERDICT
         status = _test_mock(options) if options.backend_url is None else _test_given(options)
-    except (ValueError, OSError) as why:
-        print(f"scripts/contract: no verdict: {why}", file=sys.stderr)
-        return NO_VERDICT
-    except KeyboardInterrupt:
-        print("\nscripts/contract: no verdict: interrupted", file=sys.stderr)
+    except (ValueError, OSError, KeyboardInterrupt) as why:
+        print(f"scripts/contract: no verdict: {str(why) or 'interrupted'}", file=sys.stderr)
         return NO_VERDICT
     status -= FINISHED
     return status if status in (KEPT, BROKEN) else NO_VERDICT
@@ -122,16 +119,9 @@ def _test_mock(options: argparse.Namespace) -> int:
 
 def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
     """Return environment variables with the tokens and IDs from the mock's fixtures."""
-    return {
-        "FLASHBACK_TOKEN": tokens["owner"],
-        "FLASHBACK_ADMIN_TOKEN": tokens["admin"],
-        "FLASHBACK_READER_TOKEN": tokens["reader"],
-        "FLASHBACK_STRANGER_TOKEN": tokens["stranger"],
-        "FLASHBACK_EXPIRED_TOKEN": tokens["expired"],
-        "FLASHBACK_AI_LLM_ID": ids["main"],
-        "FLASHBACK_FOREIGN_AI_LLM_ID": ids["foreign"],
-        "FLASHBACK_SIBLING_AI_LLM_ID": ids["sibling"],
-    }
+    values = [tokens[role] for role in ("owner", "admin", "reader", "stranger", "expired")]
+    values += [ids["foreign"], ids["sibling"]]
+    return {"FLASHBACK_AI_LLM_ID": ids["main"], **dict(zip(MEANINGS, values, strict=True))}
 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> int:
@@ -141,8 +131,8 @@ def _run(arguments: list[str], environment: dict[str, str]) -> int:
     command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
     environment = {k: v for k, v in environment.items() if not k.startswith("PYTEST_")}
     environment["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")
+    # Ctrl-C reaches the tests too. They ignore it, and get SIGTERM from this process instead.
     handled = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-    # Ctrl-C reaches the tests too. They ignore it, and get a single SIGTERM from this process.
     for number in handled:
         signal.signal(number, signal.SIG_IGN)
     tests = subprocess.Popen(command, env=environment)

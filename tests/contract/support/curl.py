@@ -28,10 +28,7 @@ def encodings_of(token: str) -> dict[str, str]:
 
 
 def _spelling(text: str) -> str:
-    """Return a regular expression for the text, with any characters escaped once or twice.
-
-    The escape sequences are those of JSON, URLs and HTML.
-    """
+    """Return a regular expression for the text, with characters escaped in JSON, URLs or HTML."""
     pattern = ""
     for char in text:
         code = f"{ord(char):02x}"

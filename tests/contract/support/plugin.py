@@ -182,17 +182,6 @@ class Follower:
         if report.failed:
             self._end(f"{TEST_ERROR}: {report.longrepr}", REPORT_IT)
 
-    def _write(self) -> dict[str, Any]:
-        """Write the reports and the findings; return the verdict."""
-        option = self.run.option
-        verdict = verdict_of(self.run)
-        if option.report_dir:
-            reports.write(verdict, option.report_dir)
-        if option.write_deviations:
-            findings = self.run.findings.values()
-            write_deviations(option.write_deviations, self.run.backend.url, findings)
-        return verdict
-
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the reports, print the findings, and set the exit status."""
@@ -200,7 +189,12 @@ class Follower:
         self.run.backend.close()
         option = self.run.option
         try:
-            verdict = self._write()
+            verdict = verdict_of(self.run)
+            if option.report_dir:
+                reports.write(verdict, option.report_dir)
+            if option.write_deviations:
+                findings = self.run.findings.values()
+                write_deviations(option.write_deviations, self.run.backend.url, findings)
         except OSError as error:
             self._end(f"cannot write the reports: {error}", "pass another folder or file")
             option.report_dir = None
