@@ -12,6 +12,7 @@ from urllib.parse import quote
 from support.exchange import Request
 
 LONGEST_BODY = 2000  # in bytes; curl reads longer bodies from files
+URL_SAFE = {"+": "[+-]", "/": "[/_]"}  # URL-safe Base64 replaces these characters
 LEAST = 4  # in characters; shorter texts reveal too little to require redaction
 
 
@@ -34,7 +35,8 @@ def _spelling(text: str) -> str:
         code = f"{ord(char):02x}"
         html = rf"&(?:#0?{ord(char)}|#x{code}|{codepoint2name.get(ord(char), 'apos')});"
         in_url = f"%(?:25)?{code}"
-        pattern += rf"(?:\\{{0,7}}{re.escape(char)}|\\{{1,4}}u00{code}|{in_url}|{html})"
+        literal = URL_SAFE.get(char, re.escape(char))
+        pattern += rf"(?:\\{{0,7}}{literal}|\\{{1,4}}u00{code}|{in_url}|{html})"
     return pattern
 
 
@@ -47,7 +49,7 @@ def _spellings(token: str) -> Iterator[str]:
     for lead, start in enumerate((0, 2, 3)):  # the token may be part of the encoded data
         coded = base64.b64encode(b" " * lead + octets).rstrip(b"=")
         end = len(coded) - bool((lead + len(octets)) % 3)
-        yield _spelling(coded[start:end].decode()).replace(r"\+", "[+-]").replace("}/", "}[/_]")
+        yield _spelling(coded[start:end].decode())
 
 
 class Redactor:
