@@ -1,8 +1,9 @@
 """Compare the Python interfaces of the clients generated from the two contracts.
 
 griffe finds removed objects, and parameters that are removed, reordered or newly required. This
-module also compares types and base classes, and finds additions. It ignores the types of model
-fields, because the comparison of requests and responses covers them.
+module also compares types and base classes, and finds additions. Of the types of model fields, it
+compares only those that formats select, because the comparison of requests and responses covers
+the others.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 PACKAGE = "flashback_client"
 RUNTIME = ROOT / "runtime"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+PARSED = re.compile(r"\b(UUID|date|datetime)\b")  # types of strings that have a format
 
 
 def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
@@ -85,15 +87,10 @@ def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Findin
     olds = public(before)
     for path, new in public(after).items():
         old = olds.get(path)
-        if isinstance(old, griffe.Class) and isinstance(new, griffe.Class):
-            bases = set(map(str, new.bases))
-            for name in map(str, old.bases):
-                if name not in bases:
-                    add(Change.BREAKING, path, f"is no longer a {name}")
-        elif isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
-            for change, what in _function_changes(old, new):
+        if old is not None:
+            for change, what in _changes(old, new):
                 add(change, path, what)
-        elif old is None and path.rpartition(".")[0] in olds:
+        elif path.rpartition(".")[0] in olds:
             add(Change.ADDITION, path, "is new")
     return list(dict.fromkeys(findings))  # griffe might report the same change twice
 
@@ -113,6 +110,19 @@ def public(package: griffe.Object) -> dict[str, griffe.Object]:
             if not isinstance(member, griffe.Function | griffe.Attribute):
                 found |= public(member)
     return found
+
+
+def _changes(old: griffe.Object, new: griffe.Object) -> Iterator[tuple[Change, str]]:
+    """Yield the changes to a class's bases, a function's types, or the type of a model's field."""
+    if isinstance(old, griffe.Class) and isinstance(new, griffe.Class):
+        for name in sorted(set(map(str, old.bases)) - set(map(str, new.bases))):
+            yield Change.BREAKING, f"is no longer a {name}"
+    elif isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
+        yield from _function_changes(old, new)
+    elif isinstance(old, griffe.Attribute) and isinstance(new, griffe.Attribute):
+        parsed = set(PARSED.findall(str(old.annotation)))
+        if not parsed.issuperset(PARSED.findall(str(new.annotation))):
+            yield Change.BREAKING, f"type: {old.annotation} → {new.annotation}"
 
 
 def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tuple[Change, str]]:

@@ -55,6 +55,10 @@ CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
         [{"at": f"{OPERATION}/parameters/-", "set": {**QUERY, "required": True}}],
         *("breaking", "breaking", ["zz_dry_run"]),
     ),
+    "a response field with a different Python type": (
+        [{"at": f"{SCHEMAS}/UpdateAiLlmResponse/properties/aiLlmId/format", "set": "uuid"}],
+        *("breaking", "none", ["UUID"]),
+    ),
     "a required field": (
         [{"at": f"{SCHEMAS}/UpdateAiLlmRequest/required", "set": ["name"]}],
         *("breaking", "addition", ["name"]),
