@@ -131,8 +131,8 @@ def _details(finding: Finding) -> Iterator[str]:
 
 
 def printable(text: str) -> str:
-    """Return the text on one line, with unprintable characters escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """Return the text on one line, with unprintable characters escaped as in JSON."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def _result(verdict: Verdict) -> list[str]:

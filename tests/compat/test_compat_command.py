@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from scripts import compat as command
-from scripts.compatibility import documents, findings, python_interface
+from scripts.compatibility import documents, findings, python_interface, report
 from scripts.compatibility.documents import Contract
 from scripts.compatibility.findings import Change, Finding
 
@@ -206,6 +206,14 @@ def test_output_has_no_control_characters(form: str, tmp_path: Path, compat: Com
         output = completed.stdout + completed.stderr
         assert output
         assert output.replace("\n", "").isprintable()
+
+
+def test_unprintable_characters_are_escaped_as_in_json() -> None:
+    """A value in a report stays valid JSON, so that you can copy it into a request."""
+    value = "\x7f\x9b\u2028\u202e\U000e0001"
+    shown = report.printable(json.dumps(value, ensure_ascii=False))
+    assert shown.isprintable()
+    assert json.loads(shown) == value
 
 
 def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat) -> None:
