@@ -45,6 +45,7 @@ FEW = 4  # the number of values to keep for each subschema
 MANY = 700  # the number of candidates to try for each subschema
 DIGITS = 18  # the maximum number of digits in a number
 LONGEST = 300_000  # the maximum length of a string or an array
+LARGEST = 5_000_000  # the maximum number of characters in an array
 PATTERN = 1_500  # generating strings from a pattern counts as this many candidates
 LETTERS = 1_000  # a value with this many characters counts as one more candidate
 
@@ -147,8 +148,9 @@ class BoundaryValues:
                 yield 10**size
 
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
-        seeds = [FORMATS[name] for name in _stated(schema, "format") if name in FORMATS]
-        seeds += self._matching(_stated(schema, "pattern"))
+        seeds = [FORMATS[schema["format"]]] if schema.get("format") in FORMATS else []
+        if "pattern" in schema:
+            seeds += self._matching([schema["pattern"]])
         yield from seeds
         for size in self.sizes:
             yield "a" * size
@@ -173,13 +175,13 @@ class BoundaryValues:
             found = [*self.admitted({"allOf": [items, schema["contains"]]}), *found]
         sizes = (len(start), len(start) + 1, *_near(self.lengths))
         for value in found:
-            for size in sizes:
+            for size in _fitting(sizes, len(canonical_json(value))):
                 yield [*start, *[value] * size][:size]
         if schema.get("uniqueItems"):
             limits = items if is_mapping(items) else {}
             least = int(limits.get("minimum", 0)) + 1
             length = limits.get("minLength", 0)
-            for size in sizes:
+            for size in _fitting(sizes, length):
                 numbers = range(least, least + size)
                 yield [*start, *found, *numbers][:size]
                 yield [*start, *found, *(str(number).zfill(length) for number in numbers)][:size]
@@ -235,6 +237,11 @@ def _near(numbers: Iterable[float]) -> list[int]:
     return sorted(sizes)
 
 
+def _fitting(sizes: Iterable[int], length: int) -> list[int]:
+    """Return the sizes for arrays whose items have `length` characters."""
+    return [size for size in sizes if size * length < LARGEST]
+
+
 def _weight(value: Any) -> int:
     return 1 + len(canonical_json(value)) // LETTERS
 
@@ -262,14 +269,6 @@ def _field(schema: dict[str, Any], name: str) -> Any:
     if len(parts) > 1:
         return {"allOf": parts}
     return parts[0] if parts else schema.get("additionalProperties", True)
-
-
-def _stated(schema: Any, keyword: str) -> list[str]:
-    """Return the keyword's values in the schema and its allOf branches."""
-    if not is_mapping(schema):
-        return []
-    parts = filter(is_mapping, (schema, *schema.get("allOf", ())))
-    return [part[keyword] for part in parts if keyword in part]
 
 
 @lru_cache(maxsize=256)

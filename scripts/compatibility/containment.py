@@ -80,13 +80,11 @@ def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[lis
     admits = validator(small).is_valid
     accepts = validator(large).is_valid
     candidates = BoundaryValues(small, large, most)
-    witnesses: list[Any] = []
     for value in candidates.values(candidates.form):
         is_sent = can_carry(location, value) and _is_declared(value, small, location)
         if is_sent and admits(value) and not any(map(accepts, readings(location, value))):
-            witnesses.append(value)
-            break
-    return witnesses, most - candidates.remaining
+            return [value], most - candidates.remaining
+    return [], most - candidates.remaining
 
 
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:
