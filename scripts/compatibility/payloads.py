@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.compatibility.containment import Proof, proved
 from scripts.compatibility.findings import Change
 from scripts.compatibility.schemas import (
+    HIDDEN,
     assertions,
     check_schema,
     flattened,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Pair, Part
     from scripts.compatibility.schemas import Schema
 
-HIDDEN = {"request": "readOnly", "response": "writeOnly"}
 # Maps (side, whether a schema change is compatible) to the change's severity and description.
 WHAT = {
     ("request", True): (Change.ADDITION, "still accepts every valid value"),
@@ -67,10 +67,11 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
         key = canonical_json([base, head, pair.side, pair.location])
         if key not in known:
             known[key] = _proofs(pair, base, head)
+        changes = list(explain(base, head))
         for field, proof in known[key].items():
             place = pair.at(f"field {field}") if field else pair
             change, what = WHAT[pair.side, proof.holds]
-            detail = _described(base, head, field)
+            detail = _described(changes, field)
             if proof.holds and field and detail.startswith(" (none → "):
                 what = "is new"
             evidence = f"{pair.label}: {brief(proof.witness)}"
@@ -138,15 +139,11 @@ def _rules(schema: Part) -> str:
     return canonical_json({**schema, "properties": None})
 
 
-def _described(old: Schema, new: Schema, field: str) -> str:
+def _described(changes: list[str], field: str) -> str:
     """Return the field's changed keywords in parentheses, as in ` (maxLength: 255 → 100)`."""
     start = re.compile(rf"{re.escape(field)}[.:] ?" if field else "")
-    changes: list[str] = []
-    for change in explain(old, new):
-        found = start.match(change)
-        if found:
-            changes.append(change[found.end() :])
-    return f" ({shortened(changes, '; ')})" if changes else ""
+    found = [start.sub("", change, count=1) for change in changes if start.match(change)]
+    return f" ({shortened(found, '; ')})" if found else ""
 
 
 def _compare_annotations(pair: Pair, old: Any, new: Any, place: str = "") -> None:

@@ -34,7 +34,7 @@ COMPARED = {
     *("required", "dependentRequired", "format"),
     *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
 }
-HIDDEN = {"readOnly", "writeOnly"}
+HIDDEN = {"request": "readOnly", "response": "writeOnly"}
 UNEVALUATED = {"unevaluatedItems", "unevaluatedProperties"}
 # The effect of these keywords depends on other keywords in the same schema.
 DEPENDENT = UNEVALUATED | {
@@ -101,7 +101,7 @@ def assertions(schema: Any) -> Any:
     result: dict[str, Any] = {}
     for keyword, value in _mapped(schema, assertions).items():
         is_default_dialect = keyword == "$schema" and value in DIALECTS
-        is_hidden = keyword in HIDDEN and value is True
+        is_hidden = keyword in HIDDEN.values() and value is True
         if keyword in COMPARED or is_hidden or (keyword.startswith("$") and not is_default_dialect):
             result[keyword] = value
     return result
