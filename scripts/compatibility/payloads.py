@@ -194,10 +194,8 @@ def _annotation_change(side: str, keyword: str, *, is_new: bool) -> Change:
         return Change.ADDITION if is_new else Change.WORDS
     if keyword in {"default", "x-left-open"} and is_new:
         return Change.ADDITION
-    if keyword == "readOnly" and not is_new:
+    if (keyword, is_new) in {("readOnly", False), ("writeOnly", True)}:
         return Change.ADDITION
-    if keyword == "writeOnly" and is_new:
-        return Change.NONE
     return Change.UNDECIDED
 
 
