@@ -95,8 +95,8 @@ class Fixtures:
             check_unique(f"users.{name}.token", "token", user["token"])
             try:
                 expires = datetime.fromisoformat(user["expires"]) if "expires" in user else None
-            except ValueError:  # Python does not support some valid times, such as leap seconds
-                problem = "Python does not support this time; specify another one"
+            except ValueError:  # Python cannot represent leap seconds
+                problem = "Python cannot represent this time; specify a different time"
                 raise ValueError(f"users.{name}.expires: {problem}") from None
             tokens.append(Token(user["token"], name, expires))
         for workspace, content in document["workspaces"].items():

@@ -27,7 +27,7 @@ _FIRST_BACKOFF = 0.5
 _MAX_BACKOFF = 8.0  # seconds
 # The longest Retry-After, in seconds, that a call without a deadline honors.
 _MAX_WAIT = 3600.0
-_NOT_SENT = "the time limit passed before the request was sent"
+_NOT_SENT = "the time limit expired before the request was sent"
 
 
 async def send(running: RunningCall) -> Response[Any]:

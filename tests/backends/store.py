@@ -24,7 +24,7 @@ LEVELS = {
 
 
 class NameTakenError(Exception):
-    """Another configuration in the workspace already has the name."""
+    """Another configuration in the workspace already has this name."""
 
 
 @dataclass

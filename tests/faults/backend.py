@@ -42,7 +42,7 @@ def call(function: Change, request: Request, answer: Answer | None = None) -> An
 
 
 async def apply(changes: list[Change], request: Request, answer: Answer | None) -> Answer | None:
-    """Apply the changes in order, up to the first that returns a new answer.
+    """Apply the changes in order until one of them returns a new answer.
 
     Return that answer, or the original one if no change returns an answer.
     """

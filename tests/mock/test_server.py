@@ -100,7 +100,7 @@ def test_half_closed_client_receives_all_responses(
         assert receive_all(connection).count(b"HTTP/1.1 200 ") == count
 
 
-def test_half_closed_client_without_a_response_is_disconnected(mock: Mock) -> None:
+def test_half_closed_client_is_disconnected(mock: Mock) -> None:
     """The server disconnects a half-closed client if a fault suppresses the response."""
     mock.answer_next(fault="timeout")
     with connected(mock) as connection:

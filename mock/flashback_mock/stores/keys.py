@@ -59,7 +59,7 @@ def write_keys(file: Path, *vaults: Vault, is_new: bool = False) -> None:
             file.touch(0o600, exist_ok=False)
         with file.open("r+b") as opened:
             opened.write(content.ljust(file.stat().st_size, b"\n"))
-            # The write is so short that a crash leaves either the old keys or the new ones.
+            # The write is small enough that a crash leaves either the old keys or the new keys.
             opened.flush()
             os.fsync(opened)
         # Without this fsync, a newly created file could be lost in a power failure.

@@ -34,7 +34,7 @@ class Vault:
         self._cipher = AESGCM(self.key)
 
     def seal(self, credential: str, *place: str) -> bytes:
-        """Encrypt a credential for a place (workspace, configuration and field)."""
+        """Encrypt a credential, and bind it to a place (workspace, configuration and field)."""
         nonce = os.urandom(NONCE_BYTES)
         header = self.key_id + nonce
         content = json.dumps(credential).encode()
@@ -58,7 +58,7 @@ class Vault:
         except InvalidTag:
             name = "the credential " + " in ".join(reversed(place))
             raise StoreError(
-                f"{name} cannot be decrypted, because it was damaged or moved from another place; "
+                f"{name} cannot be decrypted because it was damaged or moved from another place; "
                 "send an update to replace it"
             ) from None
         return str(json.loads(padded))
