@@ -133,6 +133,21 @@ def test_reset_during_a_response_leaves_no_socket_open(recwarn: pytest.WarningsR
     assert recwarn.list == []
 
 
+class _EarlyHintsHandler(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.recv(65536)
+        self.request.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n")
+
+
+def test_interim_response_is_not_the_final_one() -> None:
+    """A final response follows an interim (1xx) response; see RFC 9110, section 15.2."""
+    with serving_tcp(_EarlyHintsHandler) as url:
+        request = Request(target="/", headers=(), user=NOBODY, place=OWN)
+        wire = Wire(url, timeout=4)
+        assert wire.send(request).status == 204
+        wire.close()
+
+
 def test_missing_sibling_has_no_verdict() -> None:
     """If the sibling's id is unknown, the run has no verdict."""
     name = "FLASHBACK_SIBLING_AI_LLM_ID"
