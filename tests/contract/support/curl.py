@@ -12,7 +12,6 @@ from urllib.parse import quote
 from support.exchange import Request
 
 LONGEST_BODY = 2000  # in bytes; curl reads longer bodies from files
-URL_SAFE = {"+": "[+-]", "/": "[/_]"}  # URL-safe Base64 replaces these characters
 LEAST = 4  # in characters; shorter texts reveal too little to require redaction
 
 
@@ -28,6 +27,14 @@ def encodings_of(token: str) -> dict[str, str]:
     }
 
 
+def base64_parts(octets: bytes) -> Iterator[str]:
+    """Yield how the Base64 form of longer data shows these octets, by their offset modulo 3."""
+    for offset in range(3):
+        text = base64.b64encode(b"x" * offset + octets).decode().rstrip("=")
+        part = text[offset + 1 : -1]  # the other characters depend on the rest of the data
+        yield from {part, part.replace("+", "-").replace("/", "_")}
+
+
 def _spelling(text: str) -> str:
     """Return a regular expression for the text, with characters escaped in JSON, URLs or HTML."""
     pattern = ""
@@ -35,8 +42,7 @@ def _spelling(text: str) -> str:
         code = f"{ord(char):02x}"
         html = rf"&(?:#0?{ord(char)}|#x{code}|{codepoint2name.get(ord(char), 'apos')});"
         in_url = f"%(?:25)?{code}"
-        literal = URL_SAFE.get(char, re.escape(char))
-        pattern += rf"(?:\\{{0,7}}{literal}|\\{{1,4}}u00{code}|{in_url}|{html})"
+        pattern += rf"(?:\\{{0,7}}{re.escape(char)}|\\{{1,4}}u00{code}|{in_url}|{html})"
     return pattern
 
 
@@ -46,10 +52,8 @@ def _spellings(token: str) -> Iterator[str]:
     yield _spelling(token)
     yield _spelling(token[::-1])
     yield octets.hex("-").replace("-", "[ :]?")
-    for lead, start in enumerate((0, 2, 3)):  # the token may be part of the encoded data
-        coded = base64.b64encode(b" " * lead + octets).rstrip(b"=")
-        end = len(coded) - bool((lead + len(octets)) % 3)
-        yield _spelling(coded[start:end].decode())
+    for part in {*base64_parts(octets)}:
+        yield _spelling(part)
 
 
 class Redactor:

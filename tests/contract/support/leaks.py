@@ -14,12 +14,12 @@ from functools import cache
 from urllib.parse import quote
 
 from support import contract
+from support.curl import base64_parts
 from support.exchange import Exchange, Request
 
 SHORTEST = 8  # ignore shorter credentials, which a response may contain by chance
 CANARY = re.compile("Canary[A-Za-z0-9]{26}")
 SHORTEST_PART = 5  # a leak can be as short as four characters and a mask character
-URL_SAFE = str.maketrans("+/", "-_")
 MASKS = "*.…•xX-_#"  # characters that backends use to mask the rest of a credential
 HASHES = ("md5", "sha1", "sha256", "sha512")
 INTERNALS = re.compile(
@@ -103,14 +103,13 @@ def _own_credential_in(request: Request, response: str) -> str | None:
 def whole_encodings(credential: str) -> list[tuple[str, str]]:
     """Return the name of each encoding and the whole credential in that encoding."""
     octets = credential.encode()
-    coded = base64.b64encode(octets).decode().rstrip("=")
     return [
         ("as it is", credential),
         ("in hex", octets.hex()),
         ("percent-encoded", quote(credential, safe="")),
         ("as it is", json.dumps(credential)[1:-1]),
         ("reversed", credential[::-1]),
-        ("in base64", coded[: -1 - len(octets) % 3]),
+        *(("in base64", part) for part in base64_parts(octets)),
     ]
 
 
@@ -131,9 +130,9 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
     yield "as numbers", "".join(map(str, octets)), 12
     for mark in ("u00", "x", "0x"):  # in JSON, HTML and source code
         yield "in escapes", "".join(f"{mark}{octet:02x}" for octet in octets), 20
-    for text in _base64(octets):
-        yield "in base64", text, 8
-        yield "in base64", text.translate(URL_SAFE), 8
+    for once in base64_parts(octets):
+        for text in (once, *base64_parts(once.encode())):
+            yield "in base64", text, 8
     for lead in range(5):
         yield "in base32", base64.b32encode(b"x" * lead + octets).decode()[8:-8], 10
     for mark in MASKS:
@@ -144,15 +143,6 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
         digest = hashlib.new(name, canary.encode())
         yield "hashed", digest.hexdigest(), 16
         yield "hashed", base64.b64encode(digest.digest()).decode(), 16
-
-
-def _base64(octets: bytes) -> Iterator[str]:
-    """Yield the Base64 forms of the octets inside longer data that was encoded once or twice."""
-    for lead in range(3):
-        once = base64.b64encode(b"x" * lead + octets)[4:-4]
-        yield once.decode()
-        for second_lead in range(3):
-            yield base64.b64encode(b"x" * second_lead + once)[4:-4].decode()
 
 
 def internals(exchange: Exchange) -> str | None:
