@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from support import contract
 from support.curl import base64_parts
@@ -146,14 +146,15 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
 
 
 def internals(exchange: Exchange) -> str | None:
-    """Return internal text, such as a stack trace or file path, from an error response.
+    """Return internal text, such as a stack trace, from an error's body or `X-` headers.
 
     If a 500 response contains a value from the request, return that value.
     """
     if exchange.status < 400:
         return None
     text = _unescaped(exchange.text)
-    found = INTERNALS.search(text)
+    debug = [value for name, value in exchange.headers if name.lower().startswith("x-")]
+    found = INTERNALS.search(" ".join([text, *map(unquote, debug)]))
     if found:
         return found[0]
     for value in exchange.request.text_fields.values():
