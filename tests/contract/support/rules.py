@@ -123,7 +123,7 @@ def response_breaches(
     if status >= 500 and not is_expected:
         yield _server_error(exchange, expectation)
         return
-    if rule.has_documented_form:
+    if rule.has_documented_form or rule.is_open:
         yield from _form_breaches(exchange)
         # Treat an undocumented 4xx as a 400 here; a separate finding reports the wrong status.
         if 400 <= status < 500 and status not in contract.RESPONSES:
