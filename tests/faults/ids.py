@@ -29,6 +29,7 @@ faults(
 faults(
     "test_percent_encoded_id_is_the_same",
     lower_case_percent_escapes_are_not_decoded=reply(404, lambda path: "%2d" in path),
+    percent_encoded_ids_are_not_decoded=reply(404, lambda path: "%35" in path),
 )
 faults(
     "test_id_elsewhere_is_ignored",

@@ -25,6 +25,7 @@ SEVERAL_FAULTS = [
     ("missing_body_is_an_empty_update", "every_update_returns_500"),
     ("taken_name_returns_500", "admin_may_not_update"),
     ("reader_may_update", "readers_may_update_with_a_trailing_slash"),
+    ("percent_encoded_ids_are_not_decoded", "chunked_bodies"),
 ]
 BROKEN_CLAUSES = {
     "challenge_is_missing": ("challenge", "ours"),
@@ -44,6 +45,8 @@ BROKEN_CLAUSES = {
     "every_method_returns_200": ("other-methods", "ours"),
     "not_found_resets_the_connection": ("id", "page"),
     "every_update_returns_500": ("update", "page"),
+    "percent_encoded_ids_are_not_decoded": ("id-encoding", "ours"),
+    "chunked_bodies": ("chunked", "page"),
     "every_fiftieth_request_returns_500": ("update", "page"),
     "two_of_seventy_connections_are_reset": ("update", "page"),
 }

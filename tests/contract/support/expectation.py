@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote, unquote
 
 from support import contract, urls
 from support.exchange import Request
@@ -51,7 +52,7 @@ def expectation_of(request: Request, rule: Rule | None = None) -> Expectation:
         reasons = list(_reasons_against(request))
     if not rule:
         rule = _forbidden(access, reasons) if access else _permitted(request, reasons)
-    if request.words:
+    if request.words not in rule.words:
         rule = replace(rule, words=f"{rule.words}; {request.words}")
     return Expectation(rule, None if 200 in rule.statuses else access, reasons)
 
@@ -97,17 +98,19 @@ def rule_of_valid(request: Request) -> Rule:
     if media_type != "application/json":
         kind = "charset" if "charset" in media_type.lower() else "case"
         return Rule("media-type", kind, f"`Content-Type: {media_type}`")
+    segment = request.target.partition("?")[0].rpartition("/")[2]
+    if segment != quote(unquote(segment), safe=""):
+        return Rule("id-encoding", "percent-encoded", "the id with percent-encoded characters")
     if request.chunks is not None:
         return Rule("chunked", "in-chunks", f"a valid body in {len(request.chunks)} chunks")
     if size > LARGE_BODY:
         kind = "largest" if size == contract.LARGEST_BODY else "large"
         words = f"a body of {size:,} bytes (the limit is {contract.LARGEST_BODY:,})"
         return Rule("body-size", kind, words)
-    if not fields:
-        return Rule("update", "no-fields", "`{}`")
-    if len(fields) > 1:
-        words = f"`{'`, `'.join(fields)}`"
-        return Rule("update", "fields-together", words)
+    if len(fields) != 1:
+        kind = "fields-together" if fields else "no-fields"
+        words = f"`{'`, `'.join(fields) or '{}'}`"
+        return Rule("update", kind, words)
     [(name, value)] = fields.items()
     return rule_of_field(name, str(value))
 

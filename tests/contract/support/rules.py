@@ -12,7 +12,7 @@ from typing import Any
 
 from support import contract
 from support.exchange import UUID, Exchange
-from support.expectation import Expectation, rule_of_field
+from support.expectation import Expectation, rule_of_field, rule_of_valid
 from support.leaks import Credentials, internals
 from support.rule import ACCEPTED, Breach, Rule, describe, id_of
 
@@ -31,6 +31,8 @@ BROADER_KINDS = {
     "unknown-fields": ("other",),
     "id-exact": ("near-id",),
     "unique-names": ("taken",),
+    "partial": ("name-kept",),
+    "body-size": ("largest",),
     "unreadable-body": ("not-json",),
     "other-methods": ("GET", "POST"),
 }
@@ -203,7 +205,7 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
 
 def _explanations(exchange: Exchange, expectation: Expectation) -> tuple[str, ...]:
     """Return the ids of findings about a simpler or smaller request that got the same status."""
-    rules = [PLAIN, *expectation.reasons]
+    rules = [PLAIN, rule_of_valid(exchange.request), *expectation.reasons]
     if 200 not in exchange.request.place.statuses:
         rules.append(UNKNOWN_ID)
     if expectation.rule.depends_on_earlier:

@@ -142,7 +142,8 @@ def variations() -> Iterator[dict[str, Any]]:
     yield from with_bodies(dict(reversed(GOOD.items())), switched, escaped, CHUNKS)
     yield from ({"escaped": True}, {"query": "?admin=true"})
     for headers in DATA["CLIENTS"]:
-        yield {"headers": headers}
+        words = ", ".join(f"`{name}: {value}`" for name, value in headers.items())
+        yield {"headers": headers, "body": {}, "words": words}
 
 
 def all_variations() -> Iterator[dict[str, Any]]:
