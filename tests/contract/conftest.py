@@ -158,7 +158,7 @@ def _send_refusals(run: Run) -> None:
     refused: list[tuple[str, dict[str, Any]]] = [
         ("test_bad_token_answers_401[missing]", BAD_TOKENS["missing"]),
         ("test_bad_token_answers_401[unknown]", BAD_TOKENS["unknown"]),
-        ("test_unknown_id_answers_404", {"id": values.unique()}),
+        ("test_unknown_id_answers_404", {"id": run.backend.unknown_id()}),
         ("test_invalid_value_answers_400[name]", {"body": {"name": 5}}),
     ]
     for name, parts in refused:

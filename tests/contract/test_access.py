@@ -52,9 +52,9 @@ def test_foreign_configuration_may_not_be_updated(promise: Promise) -> None:
 @pytest.mark.clause("id")
 def test_unknown_id_answers_404(promise: Promise) -> None:
     """A request for an unknown id returns 404, no matter which user sends it."""
-    promise.ask_each(values.all_variations(), id=values.unique())
+    promise.ask_each(values.all_variations(), id=promise.backend.unknown_id())
     for token in promise.backend.users(ADMIN, READER, STRANGER):
-        promise.ask_each(values.SOME_VARIATIONS, id=values.unique(), token=token)
+        promise.ask_each(values.SOME_VARIATIONS, id=promise.backend.unknown_id(), token=token)
 
 
 @pytest.mark.clause("access-levels")

@@ -93,8 +93,8 @@ def test_bad_token_answers_401(promise: Promise, token: str) -> None:
     if token == "expired":
         promise.need(EXPIRED)
     promise.ask_each(values.all_variations(), **bad)
-    foreign = promise.backend.given.get(FOREIGN_ID, values.unique())
-    for id in (*promise.backend.own_ids[1:], foreign, "x" * 300, values.unique()):
+    foreign = promise.backend.given.get(FOREIGN_ID, promise.backend.unknown_id())
+    for id in (*promise.backend.own_ids[1:], foreign, promise.backend.unknown_id()):
         promise.ask_each(values.SOME_VARIATIONS, id=id, **bad)
     for name, value in (("Content-Type", None), ("Content-Type", "x"), ("Content-Encoding", "x")):
         promise.ask(headers={name: value}, **bad)

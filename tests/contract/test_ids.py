@@ -91,7 +91,7 @@ def test_rewritten_id_updates_nothing(promise: Promise) -> None:
 def test_id_elsewhere_is_ignored(promise: Promise) -> None:
     """The id comes only from the path; ids in the query or in headers are ignored."""
     id = promise.backend.id
-    wrong = values.unique()
+    wrong = promise.backend.unknown_id()
     for name in ("id", "aiLlmId", "ai_llm_id"):
         query = f"?{name}={quote(id, safe='')}"
         promise.ask(id=wrong, query=query, body={}, words="the id in the query")

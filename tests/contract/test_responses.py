@@ -45,7 +45,7 @@ def test_every_response(promise: Promise, rule: str) -> None:
     for body in bodies(fresh):
         promise.ask(body=body)
     promise.ask(body=fresh, headers={"Content-Type": "text/plain"})
-    for id in (values.unique(), promise.backend.given.get(FOREIGN_ID)):
+    for id in (promise.backend.unknown_id(), promise.backend.given.get(FOREIGN_ID)):
         promise.ask(body=fresh, id=id)
     for token in (None, *promise.backend.users(ADMIN, READER, STRANGER)):
         promise.ask(body=fresh, token=token)

@@ -26,7 +26,7 @@ def steps_of(promise: Promise) -> list[Step]:
         steps.append({"token": token})
     for variable in backend.users(FOREIGN_ID, SIBLING_ID):
         steps.append({"id": backend.given[variable]})
-    steps.append({"id": values.unique()})
+    steps.append({"id": backend.unknown_id()})
     return steps + values.with_bodies({}, {"name": ""}, b"{", b"", RENAME)
 
 
@@ -78,9 +78,10 @@ def test_valid_request_works_after_every_refused_one(promise: Promise) -> None:
     refused: list[Step] = []
     for body in filter(None, values.unreadable_bodies()):
         refused.append({"body": (body,)})
-    refused += [{"token": None}, {"id": values.unique()}, {"body": {"name": ""}}, {"body": b""}]
-    refused += [{"headers": {"Content-Type": "text/plain"}}]
-    refused += [{"headers": {"Content-Encoding": "gzip"}}]
+    refused += values.with_bodies({"name": ""}, b"")
+    refused += [{"token": None}, {"id": promise.backend.unknown_id()}]
+    for name, value in (("Content-Type", "text/plain"), ("Content-Encoding", "gzip")):
+        refused.append({"headers": {name: value}})
     for step in refused:
         before = promise.ask(**step)
         if before is not None:

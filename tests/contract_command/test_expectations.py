@@ -1,17 +1,19 @@
 """Tests for the expected response to a request, and for the clause that determines it."""
 
 import json
+from argparse import Namespace
 from dataclasses import replace
 
 import pytest
 
 from support import contract, rules
-from support.backend import NOBODY, OWN, READER, USERS, WRITER
+from support.backend import NOBODY, OWN, READER, USERS, WRITER, Backend
 from support.exchange import Exchange, Request
 from support.expectation import expectation_of
 from support.rule import Rule
 from support.values import max_length
 
+NUMBERS = Namespace(backend_url="http://a.example", id="42", rate_limit=0, timeout=1, ca=None)
 UNKNOWN = Rule("id", "unknown", "an unknown id", {404})
 
 
@@ -110,3 +112,8 @@ def test_number_as_id_breaks_one_rule() -> None:
     exchange = Exchange(sent, 200, headers=(("Content-Type", "application/json"),), body=body)
     breaches = rules.response_breaches(exchange, expectation_of(sent), rules.Shape())
     assert [breach.id for breach in breaches] == ["success-response/aiLlmId-type/invalid"]
+
+
+def test_unknown_id_is_a_number_if_the_ids_are_numbers() -> None:
+    """A router that accepts only numbers would refuse a UUID before it checks the token."""
+    assert Backend(NUMBERS, {}).unknown_id().isdecimal()

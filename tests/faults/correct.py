@@ -189,8 +189,8 @@ def _nginx_page(status: int) -> Answer:
 def malformed_ids_are_refused_by_a_router(request: Request) -> Answer | None:
     """Respond as Fastify does to ids that are too long or are not UTF-8 after decoding."""
     is_malformed = "\ufffd" in request.id or len(request.id) > 255
-    is_known_user = request.method == "PUT" and request.is_authenticated
-    return Answer(400, b'{"error": "Bad Request"}') if is_malformed and is_known_user else None
+    is_put = request.method == "PUT"
+    return Answer(400, b'{"error": "Bad Request"}') if is_malformed and is_put else None
 
 
 def paths_ignore_case_and_a_trailing_slash(request: Request) -> None:
