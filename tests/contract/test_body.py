@@ -42,6 +42,8 @@ def test_other_media_type_is_refused(promise: Promise) -> None:
     for media_type in values.DATA["OTHER_MEDIA_TYPES"]:
         promise.ask(headers={"Content-Type": media_type})
     promise.ask(headers={"Content-Type": "text/plain"}, body=values.CHUNKS)
+    for media_type, text in values.DATA["OTHER_BODIES"].items():
+        promise.ask(headers={"Content-Type": media_type}, body=text.encode())
 
 
 @pytest.mark.clause("media-type")

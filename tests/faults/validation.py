@@ -143,4 +143,5 @@ faults(
     "test_other_media_type_is_refused",
     chunked_text=accept(lambda media_type, is_chunked: media_type == "text/plain" and is_chunked),
     suffixed_media_types=accept(lambda media_type: "+json" in media_type),
+    url_encoded_forms=accept(lambda media_type, body: "form" in media_type and body[:4] == b"key="),
 )
