@@ -37,6 +37,7 @@ TRUNCATED = effect("lengths", "name-truncated", LAST, 200)
 REFUSED = effect("all-or-nothing", "refused", "the name from a refused update" + ELSEWHERE, 200)
 KEPT = effect("all-or-nothing", "kept", "the name before refused updates" + ELSEWHERE, 400)
 PARTIAL = effect("partial", "name-kept", "the unchanged name" + ELSEWHERE, 400)
+LOST = effect("partial", "name-lost", "a name sent among other updates" + ELSEWHERE, 400)
 AGAIN = effect("idempotent", "effect", "a name that was sent a second time" + ELSEWHERE, 400)
 CHUNKED = effect("chunked", "effect", "a name that was sent in chunks" + ELSEWHERE, 400)
 
@@ -141,7 +142,7 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
 
 @pytest.mark.clause("partial")
 def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
-    """An update without `name`, such as `{}`, does not change the name."""
+    """An update without `name`, such as `{}`, does not change the name, even a concurrent one."""
     sibling = promise.need_unique_names()
     kept = values.fresh()
     promise.prepare(body=kept)
@@ -149,6 +150,11 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
     for body in ({}, values.GOOD, {"aiType": "OTHER"}, endpoint):
         promise.ask(body=body)
         promise.ask(PARTIAL, id=sibling, body=kept)
+    for _ in range(ROUNDS):
+        name = values.fresh()
+        together = [promise.request(body=body) for body in (name, *[values.GOOD] * 4)]
+        if promise.exchange_concurrently(together)[0].succeeded:
+            promise.ask(LOST, id=sibling, body=name)
 
 
 @pytest.mark.clause("chunked")

@@ -126,8 +126,21 @@ faults(
     unauthenticated_update_changes_the_name=on(401, _rename),
     forbidden_update_changes_the_name=on(403, _rename),
 )
+
+
+async def concurrent_update_restores_the_name(request: Request) -> Answer | None:
+    """Read the configuration, and 20 ms later store it with the changes, as a whole."""
+    if not (request.role == "owner" and request.is_for("main") and request.key):
+        return None
+    name = await request.name_of(request.id)
+    await asyncio.sleep(0.02)
+    await request.rename(name)
+    return None
+
+
 faults(
     "test_other_fields_do_not_change_the_name",
+    concurrent_update_restores_the_name,
     empty_update_changes_name=on(200, lambda body, rename: body == b"{}" and rename("unnamed")),
     change_of_provider_resets_the_name=on(
         200, lambda ai_type, name, rename: ai_type and not name and rename(ai_type)
