@@ -14,7 +14,7 @@ from support import values
 from support.backend import READER, SIBLING_ID, STRANGER
 from support.promise import Promise
 from support.rule import Rule
-from support.rules import OWN_NAME, TAKEN
+from support.rules import TAKEN
 
 # A faulty backend might pass once by chance, so the race is repeated.
 ROUNDS = 10
@@ -35,6 +35,7 @@ LAST = "a long name that differs from a taken name only in its last character"
 TRUNCATED = effect("lengths", "name-truncated", LAST, 200)
 # These rules are for requests that give one configuration's name to another configuration.
 REFUSED = effect("all-or-nothing", "refused", "the name from a refused update" + ELSEWHERE, 200)
+NOT_TAKEN = effect("all-or-nothing", "taken", "a name that another configuration was refused", 200)
 KEPT = effect("all-or-nothing", "kept", "the name before refused updates" + ELSEWHERE, 400)
 PARTIAL = effect("partial", "name-kept", "the unchanged name" + ELSEWHERE, 400)
 LOST = effect("partial", "name-lost", "a name sent among other updates" + ELSEWHERE, 400)
@@ -51,7 +52,7 @@ def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
     promise.ask(TAKEN, id=sibling, body=body)
     promise.ask(TAKEN, id=sibling, body={**values.EVERYTHING, **body})
     promise.ask(UNAUTHENTICATED, id=sibling, body=body, token=None)
-    promise.ask(OWN_NAME, body=body)
+    promise.ask(NOT_TAKEN, body=body)
     among_others = {**values.EVERYTHING, **values.fresh()}
     promise.prepare(body=among_others)
     promise.ask(TAKEN, id=sibling, body={"name": among_others["name"]})
