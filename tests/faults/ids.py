@@ -16,6 +16,7 @@ faults(
     full_width_id_is_accepted=for_main(lambda id: id[:1] == "\uff15"),
     wildcard_matches_any_id=for_main(lambda id: id in ("%", "*")),
     id_with_a_quote_returns_500=reply(500, lambda id: "'" in id),
+    id_named_proto_returns_500=reply(500, lambda id: id == "__proto__"),
 )
 faults(
     "test_unusual_id_is_refused",
