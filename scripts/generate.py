@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from scripts.compatibility import documents
 from scripts.template_functions import functions
 
 if TYPE_CHECKING:
@@ -108,25 +109,17 @@ def generate(contract: Path, output: Path) -> Path:
 
 
 def read(contract: Path) -> dict[str, Any]:
-    """Parse the contract as YAML 1.2, as OpenAPI requires; if it is invalid, raise an error."""
-    from ruamel.yaml import YAML  # noqa: PLC0415
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
-
+    """Parse the contract; if it is invalid or has unsupported parts, raise an error."""
     try:
-        reader: Any = YAML(typ="safe")
-        document = reader.load(contract.read_text(encoding="utf-8"))
-        known = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
-        problems = list(unusable(known))
-    except (OSError, RecursionError, UnicodeDecodeError, YAMLError) as error:
-        raise GenerationError(f"{contract.name} cannot be read; fix it:\n{error}") from None
-    if not str(known.get("openapi", "")).startswith("3."):
-        raise GenerationError(
-            f"{contract.name} is not an OpenAPI 3 document: `openapi: 3.x` is missing; add it"
-        )
-    if problems:
-        listed = "\n".join(f"  {problem}" for problem in problems)
-        raise GenerationError(f"{contract.name} has unsupported parts; fix them:\n{listed}")
-    return known
+        parsed = documents.from_file(contract)
+        if problems := list(unusable(parsed.document)):
+            listed = "\n".join(f"  {problem}" for problem in problems)
+            raise GenerationError(f"{contract.name} has unsupported parts; fix them:\n{listed}")
+        documents.must_be_valid(parsed)
+        parsed.inlined(parsed.document)  # checks that every reference has a target
+    except documents.CannotCompareError as error:
+        raise GenerationError(str(error)) from None
+    return parsed.document
 
 
 def unusable(value: object, place: str = "", *, has_names: bool = False) -> Iterator[str]:

@@ -180,8 +180,10 @@ def parse(text: str, source: str) -> Contract:
     try:
         document: Any = json.loads(json.dumps(reader.load(text), default=str))
     except (YAMLError, TypeError, ValueError, RecursionError) as error:
-        what = " ".join(str(error).split())[:200]
-        raise CannotCompareError(f"{source} is not valid YAML: {what}; fix it") from None
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        what = " ".join(str(getattr(error, "problem", error)).split())[:200]
+        raise CannotCompareError(f"{source} is not valid YAML: {where}{what}; fix it") from None
     version = document.get("openapi") if is_mapping(document) else None
     if not str(version).startswith("3.1"):
         raise CannotCompareError(
@@ -200,7 +202,7 @@ def from_file(path: Path) -> Contract:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CannotCompareError(f"{path} cannot be read ({error}); specify another file") from None
+        raise CannotCompareError(f"{path} cannot be read ({error}); fix it") from None
     return parse(text, NAME if path == ROOT / NAME else str(path))
 
 
