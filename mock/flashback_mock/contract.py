@@ -160,8 +160,8 @@ def _read(path: Path) -> Json:
         document = json.loads(json.dumps(document, default=str))
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
-    except (TypeError, ValueError, RecursionError, yaml.YAMLError):
-        problem = "is not valid UTF-8-encoded YAML"
+    except (TypeError, ValueError, RecursionError, yaml.YAMLError) as error:
+        problem = f"is not valid UTF-8-encoded YAML ({' '.join(str(error).split())})"
     else:
         if isinstance(document, dict):
             return cast("Json", document)
