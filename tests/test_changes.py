@@ -149,7 +149,7 @@ def test_optional_field(copy: Copy) -> None:
 def test_removed_fields(copy: Copy) -> None:
     """The contract tests work without `endpoint` and `secret`.
 
-    If the contract requires a query parameter, there is no verdict.
+    If the contract requires a query parameter or is not valid, there is no verdict.
     """
     with copy.add_to_contract() as contract:
         update = contract["paths"][PATH]["put"]
@@ -163,6 +163,10 @@ def test_removed_fields(copy: Copy) -> None:
         parameters = contract["paths"][PATH]["put"]["parameters"]
         parameters.insert(0, {"name": "why", "in": "query", "required": True})
     assert "no test sends the required parameter why" in copy.run("scripts.contract", status=2)
+    with copy.edit("openapi.yaml") as contract:
+        del contract["paths"][PATH]["put"]["operationId"]
+    output = copy.run("scripts.contract", "--list", status=2)
+    assert "openapi.yaml cannot be used (KeyError: 'operationId')" in output
 
 
 def test_member_of_an_enumeration(copy: Copy) -> None:

@@ -6,14 +6,25 @@ import os
 import random
 import re
 import signal
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+try:
+    from support import contract
+except Exception as error:  # noqa: BLE001 - an invalid contract can cause any error
+    problem = " ".join(f"{type(error).__name__}: {error}".split())
+    print(  # noqa: T201
+        f"no verdict: openapi.yaml cannot be used ({problem}); run scripts/generate --check and "
+        "scripts/test tests/test_openapi.py, which say where the problem is"
+    )
+    sys.exit(2)
 from test_authentication import BAD_TOKENS
 
-from support import contract, controls, values
+from support import controls, values
 from support.backend import ADMIN, TOKENS, WRITER, Backend
 from support.exchange import NoVerdictError
 from support.findings import Findings, load_deviations
