@@ -9,10 +9,18 @@ import jsonschema_rs
 import pytest
 from openapi_spec_validator import validate
 
-from support import contract, values
+from support.options import SOURCES
 
 REQUIRED_KEYS = {"operationId", "tags", "summary", "description", "security"}
 REQUIRED_STATUSES = {"200", "400", "401", "403", "404", "500"}
+KEYWORDS = {
+    *("$ref", "additionalProperties", "allOf", "anyOf", "const", "default", "deprecated"),
+    *("description", "enum", "examples", "exclusiveMaximum", "exclusiveMinimum", "format", "items"),
+    *("maxItems", "maxLength", "maximum", "minItems", "minLength", "minimum", "multipleOf", "not"),
+    *("oneOf", "pattern", "properties", "readOnly", "required", "title", "type", "uniqueItems"),
+    "writeOnly",
+}
+EXTENSIONS = {"x-clauses", "x-left-open", "x-max-bytes", "x-rule"}
 UNLIMITED_FORMATS = (None, "password", "uri")  # other formats, such as date, limit the length
 
 
@@ -21,6 +29,7 @@ def walk(node: Any, pointer: str = "#") -> Iterator[tuple[str, Any]]:
     yield pointer, node
     if isinstance(node, dict):
         for key, child in node.items():
+            assert isinstance(key, str), f"{pointer}/{key}: put this key in quotes"
             yield from walk(child, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
     elif isinstance(node, list):
         for index, child in enumerate(node):
@@ -125,14 +134,31 @@ def test_requests_are_closed_and_bounded(document: dict[str, Any]) -> None:
 
 
 def test_credentials_are_write_only(document: dict[str, Any]) -> None:
-    """Only `key` and `secret` are write-only passwords, and no response contains them."""
-    schemas = document["components"]["schemas"]
+    """Only passwords, such as `key` and `secret`, are write-only; no response contains them."""
+    credentials: set[str] = set()
     for name, schema in properties(document).items():
-        is_credential = name in ("key", "secret")
-        assert schema.get("writeOnly", False) == is_credential
-        assert (schema.get("format") == "password") == is_credential
+        is_credential = schema.get("format") == "password"
+        assert schema.get("writeOnly", False) == is_credential, (
+            f"{name}: a credential has `format: password` and `writeOnly: true`"
+        )
+        if is_credential:
+            credentials.add(name)
+    assert credentials >= {"key", "secret"}
     for name in ("UpdateAiLlmResponse", "ErrorResponse"):
-        assert not schemas[name]["properties"].keys() & {"key", "secret"}
+        assert not document["components"]["schemas"][name]["properties"].keys() & credentials
+
+
+def test_keywords_are_not_misspelled(document: dict[str, Any]) -> None:
+    """Schemas contain only known keywords, and the contract only known extensions."""
+    for pointer, node in walk(document):
+        parent = pointer.rpartition("/")[2]
+        is_example = "/example" in pointer or "/x-clauses" in pointer
+        if not isinstance(node, dict) or is_example:
+            continue
+        is_schema = "/schema" in pointer and parent not in ("properties", "schemas")
+        for key in node:
+            is_known = key in KEYWORDS if is_schema else not key.startswith("x-")
+            assert is_known or key in EXTENSIONS, f"{pointer}/{key}: is not a known keyword"
 
 
 def test_patterns_are_portable(document: dict[str, Any]) -> None:
@@ -156,8 +182,10 @@ def test_every_clause_has_an_id_a_source_and_text(document: dict[str, Any]) -> N
     for pointer, clause in clauses(document):
         name = pointer.rpartition("/")[2]
         assert re.fullmatch("[a-z]+(-[a-z]+)*", name), f"{pointer}: use kebab-case"
-        assert clause["source"] in contract.SOURCES, f"{pointer}: add its source to options.py"
-        assert clause["text"].strip().endswith((".", ".)")), f"{pointer}/text: end with a period"
+        is_known = clause.get("source") in (*SOURCES, "open")
+        assert is_known, f"{pointer}/source: expected a source in options.py"
+        text = clause.get("text", "").strip()
+        assert text.endswith((".", ".)")), f"{pointer}/text: end with a period"
         unknown = clause.keys() - {"source", "text", "standard", "keywords", "fields"}
         assert not unknown, f"{pointer}: unknown keys {unknown}"
 
@@ -191,6 +219,8 @@ NOT_ENDPOINTS = [
 @pytest.mark.parametrize("field", ["name", "endpoint"])
 def test_validators_agree_on_patterns(document: dict[str, Any], field: str) -> None:
     """For every pattern, a JSON Schema validator and `re.fullmatch` accept the same values."""
+    from support import values
+
     pattern = properties(document)[field]["pattern"]
     schema = {"type": "string", "pattern": pattern}
     matches = values.unusual(field)
