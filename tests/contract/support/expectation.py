@@ -295,7 +295,7 @@ def _wrong_value(field: str, value: Any, keyword: str, words: str) -> Rule:
         return _wrong_endpoint(value, words)
     clause = contract.clause_of(keyword, field).id
     kind = f"{field}-null" if value is None else f"{field}-{keyword}"
-    if keyword in ("minLength", "maxLength"):
+    if keyword in ("minLength", "maxLength") and isinstance(value, str):
         limit = contract.PROPERTIES[field][keyword]
         words = f"`{field}`: {len(value):,} characters (`{keyword}` is {limit:,})"
     elif clause == "name-characters":
