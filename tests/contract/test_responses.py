@@ -19,7 +19,7 @@ CLAUSES = (
 
 def bodies(fresh: dict[str, str]) -> Iterator[Any]:
     """Yield valid and invalid bodies with the credentials from `fresh` in various places."""
-    value = fresh["key"]
+    value = values.canary()
     yield from ({}, {**contract.EXAMPLES["switchProvider"], **fresh}, fresh)
     # Only the values of `key` and `secret` are credentials; an error may quote any other value.
     for field in contract.CREDENTIALS:

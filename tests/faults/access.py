@@ -107,7 +107,7 @@ faults(
     chunked_bodies=refuse(lambda is_chunked: is_chunked),
     requests_from_a_browser=refuse(lambda header: "text/html" in header("Accept")),
     leading_whitespace_in_the_body=refuse(lambda body: body[:1].isspace()),
-    secrets_before_the_key=refuse(lambda names, key: names[:1] == ["secret"] and key),
+    secrets_before_the_key=refuse(lambda names, secret: names[-1:] == ["key"] and secret),
     unicode_escapes_in_field_names=refuse(lambda body: b"\\u" in body.partition(b":")[0]),
 )
 

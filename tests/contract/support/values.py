@@ -17,12 +17,6 @@ from support import contract
 FILE = Path(__file__).parents[1] / "values.yaml"
 DATA: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))
 
-# Canary credentials, which most requests contain. No response can contain them by chance.
-CANARIES = ("CanaryqX7mZ2vK9sB4nT6wL1pR8dY3h", "CanaryG5jU0cF8aW2eN7kQ4rM9tV1xSz")
-GOOD = dict(zip(contract.CREDENTIALS, CANARIES, strict=False))
-EVERYTHING = {**contract.EVERYTHING, **GOOD}
-TEXT = json.dumps(GOOD, indent=2).encode()
-CHUNKS = (TEXT[:9], TEXT[9:])
 INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{", b"", [], b"\xff"]
 
 RANDOM = random.Random()  # noqa: S311 - not used for secrets; seeded for each promise
@@ -43,9 +37,16 @@ def unique() -> str:
     return str(uuid.UUID(int=RANDOM.getrandbits(128), version=4))
 
 
-def canary() -> str:
+def canary(source: random.Random = RANDOM) -> str:
     """Return a canary: a random credential, no part of which can appear in a response by chance."""
-    return "Canary" + "".join(RANDOM.choices(string.ascii_letters + string.digits, k=26))
+    return "Canary" + "".join(source.choices(string.ascii_letters + string.digits, k=26))
+
+
+# Canary credentials, which most requests contain. They are the same in every run.
+GOOD = {name: canary(random.Random(name)) for name in contract.CREDENTIALS}  # noqa: S311 - see RANDOM
+EVERYTHING = {**contract.EVERYTHING, **GOOD}
+TEXT = json.dumps(GOOD, indent=2).encode()
+CHUNKS = (TEXT[:9], TEXT[9:])
 
 
 def fresh() -> dict[str, str]:
@@ -197,7 +198,7 @@ def similar_strings(field: str) -> Iterator[str]:
 
 def resembling_fields() -> Iterator[tuple[str, object]]:
     """Yield unknown field names that resemble known ones, each with the known field's value."""
-    yield "k\u0435y", GOOD["key"]  # contains a Cyrillic letter
+    yield "k\u0435y", canary()  # contains a Cyrillic letter
     for name, value in (EVERYTHING | fresh()).items():
         snake = re.sub("([A-Z])", r"_\1", name).lower()
         similar = [name.upper(), name.title(), name[:-1], snake, snake.replace("_", "-")]
@@ -211,7 +212,7 @@ def unreadable_bodies() -> Iterator[bytes]:
     good = json.dumps(GOOD)
     texts = expand("NOT_OBJECTS", good) + expand("ODD_VALUES", good[:-1])
     for odd in DATA["ODD_STRINGS"]:
-        texts.append(f'{{"key": "{odd}", "secret": "{CANARIES[1]}"}}')
+        texts.append(f'{{"key": "{odd}", "secret": "{canary()}"}}')
     texts.append("[" * 100_000 + "]" * 100_000)
     texts.append('{"name":' * 25_000 + "1" + "}" * 25_000)
     for odd in ("1" + "0" * 5000, "[" * 5000 + "]" * 5000):

@@ -16,8 +16,8 @@ from support.options import BROKEN, KEPT, MEANINGS, NO_VERDICT
 from support.promise import Promise, Run
 
 NOT_SHOWN_BY_HTTP = [
-    "`key` and `secret` are encrypted before they are stored",
-    "old values of `key` and `secret` are securely replaced",
+    "credentials are encrypted before they are stored",
+    "old credentials are securely replaced",
 ]
 LONGEST_BODY = 2000  # in characters; longer response bodies are truncated
 SEVERITIES = ("broken", "accepted", "note")
