@@ -45,4 +45,4 @@ def test_table_lists_every_error() -> None:
     base_classes = {"ApiStatusError", "ArgumentTypeError", "ResponseError"}
     public = {name for name in vars(errors) if name.endswith("Error")}
     for name in public - base_classes:
-        assert f"`{name}`" in table
+        assert f"`{name}`" in table, f"docs/client.md: add {name} to the table of errors"

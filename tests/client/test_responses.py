@@ -37,6 +37,7 @@ SPECIAL_NAMES = {
     401: "AuthenticationError",
     403: "PermissionDeniedError",
     413: "ContentTooLargeError",
+    422: "UnprocessableContentError",
     429: "RateLimitError",
     500: "InternalServerError",
 }
