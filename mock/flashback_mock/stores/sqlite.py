@@ -77,7 +77,11 @@ class SqliteStore(SqlStore):
     def _connect(self) -> sqlite3.Connection:
         uri = f"{self._path.as_uri()}?mode=rw"
         connection = sqlite3.connect(uri, timeout=0, isolation_level="IMMEDIATE", uri=True)
-        connection.executescript(PRAGMAS)
+        try:
+            connection.executescript(PRAGMAS)
+        except sqlite3.Error:
+            connection.close()  # Python 3.13 warns about connections that are not closed
+            raise
         return connection
 
     def prepare(self, db: Connection) -> None:
