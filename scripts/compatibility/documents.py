@@ -202,7 +202,7 @@ def from_file(path: Path) -> Contract:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CannotCompareError(f"{path} cannot be read ({error}); fix it") from None
+        raise CannotCompareError(f"{path} cannot be read ({error}); check the file") from None
     return parse(text, NAME if path == ROOT / NAME else str(path))
 
 

@@ -227,7 +227,10 @@ def _check_content(body: bytes) -> Iterator[Rule]:
         readable = text.encode(errors="replace")
         if readable != text.encode(errors="surrogatepass"):
             yield _open("lone-surrogate", "a lone surrogate")
-        yield from _check_value(json.loads(readable))
+        try:
+            yield from _check_value(json.loads(readable))
+        except ValueError:  # newer Pythons parse deeper nesting than the validator supports
+            yield _unreadable("nested", "a deeply nested body")
 
 
 def _syntax_error(body: bytes, error: str) -> Rule:
