@@ -54,15 +54,10 @@ def pytest_configure(config: pytest.Config) -> None:
         run = _run(config.option)
     except NoVerdictError as error:
         raise pytest.UsageError(f"no verdict: {error.reason}; {error.cure}") from None
-    signal.signal(signal.SIGTERM, _interrupt)
+    follower = Follower(run)
+    signal.signal(signal.SIGTERM, follower.interrupt)
     config.stash[RUN] = run
-    config.pluginmanager.register(Follower(run))
-
-
-def _interrupt(*_: object) -> None:
-    """Handle SIGTERM like Ctrl-C, but only once so that the run can write its reports."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    config.pluginmanager.register(follower)
 
 
 def _run(option: argparse.Namespace) -> Run:

@@ -1,6 +1,7 @@
 """A pytest plugin that follows a run and turns its test results into the verdict."""
 
 import contextlib
+import signal
 import time
 from collections.abc import Generator
 from typing import Any
@@ -166,6 +167,13 @@ class Follower:
         redact = self.run.backend.redactor.redact
         if not self.run.no_verdict:
             self.run.no_verdict = NoVerdictError(redact(reason), redact(cure))
+
+    def interrupt(self, *_: object) -> None:
+        """Handle SIGTERM like Ctrl-C, but only once so that the run can write its reports."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # Python swallows exceptions in finalizers and callbacks, so also end the run explicitly.
+        self._end("interrupted")
+        raise KeyboardInterrupt
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """End the run without a verdict if the user interrupted it."""
