@@ -226,7 +226,8 @@ def test_interrupted_run_has_no_verdict(
     This also applies if all processes get the signal, and if they get it several times.
     """
     command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
-    previous_handler = signal.signal(signal.SIGINT, sigint_handler)
+    sigint_before = signal.signal(signal.SIGINT, sigint_handler)
+    sighup_before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` ignores SIGHUP
     try:
         run = subprocess.Popen(
             command,
@@ -236,7 +237,8 @@ def test_interrupted_run_has_no_verdict(
             text=True,
         )
     finally:
-        signal.signal(signal.SIGINT, previous_handler)
+        signal.signal(signal.SIGINT, sigint_before)
+        signal.signal(signal.SIGHUP, sighup_before)
     with run:
         assert run.stdout
         while "Authentication" not in run.stdout.readline():
