@@ -86,7 +86,7 @@ def _compare(options: argparse.Namespace) -> int:
     decisions = findings.read_decisions(path.parent / DECISIONS)
     result = findings.make_verdict(base, head, found, decisions)
     result.not_compared = reason
-    if options.base or options.head:  # compat.yaml is for the default comparison
+    if options.base or options.head:  # compat.yaml applies only to the default comparison
         result.stale = []
     print(FORMATS[options.format](result), end="")
     return IN_ORDER if result.in_order else NOT_IN_ORDER

@@ -133,7 +133,7 @@ def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> int:
     """Run pytest with this command's options, followed by `arguments`, which override them."""
-    # -I ignores modules in the working directory and PYTHON* variables, which could change the run.
+    # -I ignores PYTHON* variables and modules in the working directory, which could change the run.
     command = [sys.executable, "-I", "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
     environment = {k: v for k, v in environment.items() if not k.startswith("PYTEST_")}

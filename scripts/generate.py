@@ -159,7 +159,7 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
     is_text = schema.get("type") == "string" and not has_own_type
     if schema.get("writeOnly") is True and not (is_field and is_text):
         yield (
-            ": writeOnly is supported only for string fields without an enum or a date or uuid "
+            ": writeOnly is supported only for string fields with no enum and no date or uuid "
             "format; use such a field, or remove writeOnly"
         )
     if schema.get("format") == "binary":

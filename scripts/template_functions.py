@@ -31,7 +31,7 @@ _KINDS = {
     "DateTimeProperty": "datetime.datetime",
     "UuidProperty": "UUID",
 }
-# The values that can be sent in a cookie (RFC 6265) or a header (RFC 9110), and a description.
+# The values that can be sent in a cookie (RFC 6265) or a header (RFC 9110), with descriptions.
 _ALLOWED = {
     "cookie": (r"[!#-+\--:<-\[\]-~]*", 'must be ASCII without spaces or any of " , ; \\'),
     "header": ("([!-~]([ -~]*[!-~])?)?", "must be ASCII on one line"),

@@ -2,7 +2,7 @@
 
 griffe finds removed objects, and parameters that are removed, reordered or newly required. This
 module also compares types and base classes, and finds additions. Of the types of model fields, it
-compares only those that formats select, because the comparison of requests and responses covers
+compares only those a format determines, because the comparison of requests and responses covers
 the others.
 """
 

@@ -141,7 +141,7 @@ def check_schema(contract: Contract, schema: Schema, where: str) -> None:
         return
     except jsonschema_rs.ValidationError as error:
         what = str(error).partition("\n")[0]
-        raise contract.error(f"{where}: not a valid JSON Schema 2020-12 ({what}); fix it") from None
+        raise contract.error(f"{where}: not valid JSON Schema 2020-12 ({what}); fix it") from None
 
 
 def _mapped(schema: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ FIELD = (
 )
 WORDS = (f"title: {DOCUMENT['info']['title']}", "title: Another title")
 SCHEMA = "'#/components/schemas/AiType'"
-INVALID = "body: not a valid JSON Schema 2020-12"
+INVALID = "body: not valid JSON Schema 2020-12"
 
 
 def set_version(version: str) -> tuple[str, str]:

@@ -23,7 +23,7 @@ AT_ONCE = Rule("unique-names", "taken-at-once", "a name that is taken", {200, 40
 
 
 def effect(clause: str, kind: str, words: str, status: int) -> Rule:
-    """Return a rule for a response that shows the effect of earlier requests."""
+    """Return a rule for a request whose response shows the effect of earlier requests."""
     return Rule(clause, kind, words, {status}, depends_on_earlier=True)
 
 
@@ -35,7 +35,7 @@ LAST = "a long name that differs from a taken name only in its last character"
 TRUNCATED = effect("lengths", "name-truncated", LAST, 200)
 # These rules are for requests that give one configuration's name to another configuration.
 REFUSED = effect("all-or-nothing", "refused", "the name from a refused update" + ELSEWHERE, 200)
-NOT_TAKEN = effect("all-or-nothing", "taken", "a name that another configuration was refused", 200)
+NOT_TAKEN = effect("all-or-nothing", "taken", "a name refused for another configuration", 200)
 KEPT = effect("all-or-nothing", "kept", "the name before refused updates" + ELSEWHERE, 400)
 PARTIAL = effect("partial", "name-kept", "the unchanged name" + ELSEWHERE, 400)
 LOST = effect("partial", "name-lost", "a name sent among other updates" + ELSEWHERE, 400)
@@ -143,7 +143,7 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
 
 @pytest.mark.clause("partial")
 def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
-    """An update without `name`, such as `{}`, does not change the name, even a concurrent one."""
+    """Even a concurrent update without `name`, such as `{}`, does not change the name."""
     sibling = promise.need_unique_names()
     kept = values.fresh()
     promise.prepare(body=kept)

@@ -68,7 +68,7 @@ class SqliteStore(SqlStore):
         self._engine.dispose()
 
     async def run(self, work: Callable[[Connection], R]) -> R:
-        if self._id and not self._path.exists():  # SQLite would update a file without a name
+        if self._id and not self._path.exists():  # SQLite would update even a deleted file
             raise self.error("was deleted or moved while it was open; stop the mock")
         # Because `isolation_level` is set, sqlite3 begins a transaction before the first change.
         with self._engine.begin() as connection:

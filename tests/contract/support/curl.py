@@ -28,7 +28,7 @@ def encodings_of(token: str) -> dict[str, str]:
 
 
 def base64_parts(octets: bytes) -> Iterator[str]:
-    """Yield how the Base64 form of longer data shows these octets, by their offset modulo 3."""
+    """Yield the Base64 forms of these octets within longer data, for each offset modulo 3."""
     for offset in range(3):
         text = base64.b64encode(b"x" * offset + octets).decode().rstrip("=")
         part = text[offset + 1 : -1]  # the other characters depend on the rest of the data
@@ -36,7 +36,7 @@ def base64_parts(octets: bytes) -> Iterator[str]:
 
 
 def _spelling(text: str) -> str:
-    """Return a regular expression for the text, with characters escaped in JSON, URLs or HTML."""
+    """Return a regular expression for the text, plain or escaped as in JSON, URLs or HTML."""
     pattern = ""
     for char in text:
         code = f"{ord(char):02x}"

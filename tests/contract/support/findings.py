@@ -1,4 +1,4 @@
-"""Findings, which group breaches by cause, and the deviations file, which accepts findings."""
+"""Findings, which group breaches by cause, and the deviations file, which lists accepted ones."""
 
 import argparse
 import re

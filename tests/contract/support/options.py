@@ -11,7 +11,7 @@ from typing import Any
 KEPT = 0
 BROKEN = 1
 NO_VERDICT = 2
-# The tests exit with the sum of this and the exit status; after an error, Python exits with 1.
+# The tests exit with this value plus the exit status; after an error, Python exits with 1.
 FINISHED = 10
 
 SOURCES = ("page", "vendor", "ours")
@@ -61,7 +61,7 @@ def _positive(text: str) -> float:
         value = float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
-    if not 1e-6 <= value <= 1e6:  # sleeping and waiting have limits
+    if not 1e-6 <= value <= 1e6:  # functions that sleep or wait have limits
         raise argparse.ArgumentTypeError(f"expected a number from 0.000001 to 1000000, got {text}")
     return value
 

@@ -169,7 +169,7 @@ class Follower:
             self.run.no_verdict = NoVerdictError(redact(reason), redact(cure))
 
     def interrupt(self, *_: object) -> None:
-        """Handle SIGTERM like Ctrl-C, but only once so that the run can write its reports."""
+        """Handle SIGTERM like Ctrl-C, but only once, so that the run can write its reports."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         # Python swallows exceptions in finalizers and callbacks, so also end the run explicitly.
         self._end("interrupted")

@@ -71,7 +71,7 @@ def test_processes_share_a_store(location: StoreLocation, run: Run) -> None:
 def test_rotation_and_updates_wait_for_each_other(location: StoreLocation, run: Run) -> None:
     """Concurrent rotations and updates wait for each other and lose no data.
 
-    After the last rotation, every credential is encrypted with the new key, and no other is left.
+    After the last rotation, every credential is encrypted with the new key, the only one left.
     """
     with location.opened(run, is_new=True) as one, location.opened(run) as other:
         before = other.update("owner-token", MAIN, {"secret": "before"})
