@@ -18,6 +18,7 @@ from ...models.update_ai_llm_response import UpdateAiLlmResponse
 from ...types import Response, Rule
 
 _ID = Rule(str, min_length=1, max_length=255)
+ERRORS = {status: STATUS_ERRORS[status] for status in [400, 401, 403, 404, 413, 415, 429, 500]}
 
 
 def prepare(
@@ -36,9 +37,7 @@ def prepare(
             id=segment("id", id, _ID),
         ),
         parse=_parse,
-        errors={
-            status: STATUS_ERRORS[status] for status in [400, 401, 403, 404, 413, 415, 429, 500]
-        },
+        errors=ERRORS,
         secured=True,
         successes=(200,),
         body=body,
