@@ -145,6 +145,14 @@ def test_open_backend_always_fails(
             "HOST: [{finding: alone/x/200, reason: x, link: x, date: soon}]",
             '"soon" is not a "date"',
         ),
+        (
+            "HOST: [{finding: alone/x/200, reason: ' ', link: x, date: 2026-11-26}]",
+            '" " does not match',
+        ),
+        (
+            "HOST: [&entry {finding: alone/x/200, reason: x, link: x, date: 2026-11-26}, *entry]",
+            "alone/x/200 is listed twice",
+        ),
         ("localhost: []", "no entry for this backend"),
         ("127.0.0.1: []", "no entry for this backend"),
     ],

@@ -20,7 +20,7 @@ DEFAULT = Path(__file__).parents[1] / "deviations.yaml"
 REASONS = ("reason", "link", "date")
 ID = re.compile(r"([\w.-]+)/[\w.-]+/[\w.-]+")
 PORTS = {"http": 80, "https": 443}
-TEXT = {"type": "string", "minLength": 1}
+TEXT = {"type": "string", "pattern": r"\S"}
 ENTRY = {
     "type": "object",
     "required": ["finding", *REASONS],
@@ -171,9 +171,12 @@ def _read(file: Path) -> dict[str, list[dict[str, str]]]:
     for error in SCHEMA.iter_errors(hosts):
         place = "/".join(map(str, error.instance_path))
         raise ValueError(f"{place}: {error.message}")
-    for entries in hosts.values():
-        for entry in entries:
-            _check_id(entry["finding"])
+    for host, entries in hosts.items():
+        ids = [entry["finding"] for entry in entries]
+        for id in ids:
+            _check_id(id)
+            if ids.count(id) > 1:
+                raise ValueError(f"{host}: {id} is listed twice; remove one of the entries")
     return dict(hosts)
 
 
