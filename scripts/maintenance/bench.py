@@ -22,6 +22,8 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=15, metavar="N", help="default: 15")
     options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error("--rounds: expected a number of at least 1")
     benchmark = bench_client if options.what == "client" else bench_mock
     targets = benchmark.measure(options.rounds)
     print("\nTargets")
