@@ -110,7 +110,7 @@ def _read_earlier(file: Path) -> tuple[int, dict[str, str]]:
             if promise["findings"]:
                 outcomes[promise["name"]] = promise["outcome"]
         seed = int(verdict["seed"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError):
         reason = f"--again {file}: not a valid verdict"
         raise NoVerdictError(reason, "pass the verdict.json of an earlier run") from None
     if not outcomes:

@@ -170,6 +170,20 @@ def test_invalid_deviations_file_has_no_verdict(
     assert "known.yaml" in result.output
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"promises": [], "seed": 1e999}'])
+def test_again_requires_a_verdict(
+    contract: Contract, backend: Backend, tmp_path: Path, text: str
+) -> None:
+    """If the file for --again is not a verdict, the run exits with status 2 and names the file."""
+    file = tmp_path / "other.json"
+    file.write_text(text, "utf-8")
+    with backend() as arguments:
+        result = contract("--again", str(file), **arguments)
+    assert result.status == 2
+    assert "other.json: not a valid verdict" in result.output
+    assert "Traceback" not in result.output
+
+
 def test_sources_can_be_ignored(contract: Contract, backend: Backend) -> None:
     """--fail-on limits which findings fail the run; --source limits which ones are reported."""
 
