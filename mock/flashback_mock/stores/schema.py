@@ -30,21 +30,21 @@ TOKEN = Table(
     "flashback_mock_token",
     METADATA,
     Column("digest", sa.LargeBinary, primary_key=True),
-    Column("user", Utf8, nullable=False),
+    Column("user", sa.Text, nullable=False),
     Column("expires", sa.Double),  # a Unix timestamp, or NULL if the token never expires
 )
 MEMBER = Table(
     "flashback_mock_member",
     METADATA,
-    Column("workspace", Utf8, primary_key=True),
-    Column("user", Utf8, primary_key=True),
+    Column("workspace", sa.Text, primary_key=True),
+    Column("user", sa.Text, primary_key=True),
     Column("access", sa.Text, nullable=False),
 )
 CONFIGURATION = Table(
     "flashback_mock_configuration",
     METADATA,
     Column("id", Utf8, primary_key=True),
-    Column("workspace", Utf8, nullable=False),
+    Column("workspace", sa.Text, nullable=False),
     Column("name", sa.Text),
     Column("plain", sa.JSON, nullable=False),  # all fields except credentials
     sa.UniqueConstraint("workspace", "name"),
