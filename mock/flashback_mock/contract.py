@@ -59,7 +59,8 @@ class Contract:
     def _read_operation(self) -> None:
         paths: dict[str, Json] = self.document["paths"]
         self.path, item = next((path, item) for path, item in paths.items() if "put" in item)
-        [_id] = PARAMETER.findall(self.path)
+        if len(PARAMETER.findall(self.path)) != 1:
+            raise ValueError(self.path)
         operation = item["put"]
         body = self._resolve(operation["requestBody"])
         self.media_type, media = next(iter(body["content"].items()))
@@ -83,7 +84,8 @@ class Contract:
             if status.isdecimal()
         }
         for status in STATUSES:
-            self.message(status)
+            if not self.answers.get(status):
+                raise ValueError(f"no example for status {status}")
         self.name_taken: str = self.answers[400]["nameTaken"]["message"]
         self.version = str(self.document["info"]["version"])
 
@@ -97,12 +99,12 @@ class Contract:
             for known_name, example in examples.items():
                 if status in ("", str(known_status)) and name in ("", known_name):
                     return known_status, example
-        listed = (f"{code} ({', '.join(names)})" for code, names in self.answers.items())
+        listed = (f"{code} ({', '.join(names)})" for code, names in self.answers.items() if names)
         raise ValueError("no such example; the contract has " + ", ".join(listed))
 
     def message(self, status: int) -> str:
         """Return the message from the first example for a status."""
-        message: str = self.example(str(status), "")[1]["message"]
+        message: str = next(iter(self.answers[status].values()))["message"]
         return message
 
     def id_error(self, value: str) -> str | None:

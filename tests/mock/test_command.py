@@ -139,7 +139,7 @@ CONTRACTS: list[tuple[str | None, str | None, str]] = [
     (None, "- 1", "is not an OpenAPI document"),
     (None, "paths: {}", "expected a PUT operation"),
     ("        x-max-bytes:", "        x-least-bytes:", "got KeyError: 'x-max-bytes'"),
-    ("        '500':", "        '501':", "got ValueError: no such example; the contract has 200"),
+    ("        '500':", "        '501':", "got ValueError: no example for status 500"),
     ("  /ai/llm/{id}:", "  /{workspace}/{id}:", "expected a PUT operation with one path parameter"),
 ]
 

@@ -59,8 +59,8 @@ class Admin:
         self._app = app
         app.add("GET", "/", self._root)
         app.add("GET", f"{PREFIX}/login/{{session}}", self._login)
-        self._add("GET", "", self._root)
-        self._add("GET", "/", self._root)
+        app.add("GET", PREFIX, self._root)
+        app.add("GET", f"{PREFIX}/", self._root)
         self._add("GET", "/docs", self._docs)
         self._add("GET", "/docs/{name}", self._docs)
         self._add("GET", "/fixtures", self._fixtures)
@@ -156,7 +156,7 @@ class Admin:
 
     async def _updated(self, request: Request, id: str) -> Json:
         try:
-            await self._perform(Mock.assert_updated, bool, request, id)
+            await self._perform(Mock.assert_updated, lambda _: OK, request, id)
         except AssertionError as error:
             return {"updated": False, "message": str(error)}
         return {"updated": True, "message": ""}

@@ -1,5 +1,6 @@
 """A store in a SQLite file, which only one process can open at a time."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -52,6 +53,7 @@ class SqliteStore(SqlStore):
     def __init__(self, path: Path, credentials: Collection[str], keys: Path | None) -> None:
         super().__init__(str(path), credentials, keys)
         self._path = path.absolute()
+        self._file: os.stat_result | None = None  # the open file
         self._engine = create_engine(
             "sqlite://", creator=self._connect, poolclass=StaticPool, hide_parameters=True
         )
@@ -68,11 +70,18 @@ class SqliteStore(SqlStore):
         self._engine.dispose()
 
     async def run(self, work: Callable[[Connection], R]) -> R:
-        if self._id and not self._path.exists():  # SQLite would update even a deleted file
-            raise self.error("was deleted or moved while it was open; stop the mock")
+        if self._file and not self._is_in_place(self._file):
+            # SQLite would update the open file, which no longer has a name.
+            raise self.error("was deleted, moved or replaced while it was open; stop the mock")
         # Because `isolation_level` is set, sqlite3 begins a transaction before the first change.
         with self._engine.begin() as connection:
             return work(connection)
+
+    def _is_in_place(self, file: os.stat_result) -> bool:
+        try:
+            return os.path.samestat(file, self._path.stat())
+        except OSError:
+            return False
 
     def _connect(self) -> sqlite3.Connection:
         uri = f"{self._path.as_uri()}?mode=rw"
@@ -82,6 +91,7 @@ class SqliteStore(SqlStore):
         except sqlite3.Error:
             connection.close()  # Python 3.13 warns about connections that are not closed
             raise
+        self._file = self._path.stat()
         return connection
 
     def prepare(self, db: Connection) -> None:

@@ -104,13 +104,18 @@ def test_store_is_open_in_one_process_at_a_time(
         pass
 
 
-def test_deleted_file_fails_updates(location: StoreLocation, path: Path, run: Run) -> None:
-    """An update of a store whose file was deleted fails, because the update would be lost."""
+def test_deleted_or_replaced_file_fails_updates(
+    location: StoreLocation, path: Path, run: Run
+) -> None:
+    """If a store's file was deleted or replaced, updates fail, because they would be lost."""
     with location.opened(run, is_new=True) as store:
         path.unlink()
-        with pytest.raises(StoreError, match="was deleted or moved while it was open"):
-            run(store.update("owner-token", MAIN, {"name": "lost"}))
-    assert not path.exists()
+        for content in (None, b"", b"another file"):
+            if content is not None:
+                path.write_bytes(content)
+            with pytest.raises(StoreError, match="was deleted, moved or replaced while it was"):
+                run(store.update("owner-token", MAIN, {"name": "lost"}))
+    assert path.read_bytes() == b"another file"
 
 
 def test_sqlite_pragmas_are_set(location: StoreLocation, run: Run) -> None:
