@@ -38,6 +38,8 @@ RESERVED_NAMES = {
     *("FlashbackError", "Literal", "Mapping", "Response", "Rule", "Secret", "Self", "Service"),
     *("StrEnum", "Unset"),
 }
+# The keys of these objects are names from the contract.
+NAMED = {"headers", "parameters", "patternProperties", "properties", "responses", "schemas"}
 # The headers that a parameter can set.
 HEADER = re.compile(
     r"(?i)(?!(accept(-encoding)?|authorization|connection|content-(length|type)|cookie|host"
@@ -116,10 +118,24 @@ def read(contract: Path) -> dict[str, Any]:
             listed = "\n".join(f"  {problem}" for problem in problems)
             raise GenerationError(f"{contract.name} has unsupported parts; fix them:\n{listed}")
         documents.must_be_valid(parsed)
-        parsed.inlined(parsed.document)  # checks that every reference has a target
+        _check_references(parsed, parsed.document)
     except documents.CannotCompareError as error:
         raise GenerationError(str(error)) from None
     return parsed.document
+
+
+def _check_references(contract: documents.Contract, part: object) -> None:
+    """Raise CannotCompareError if a reference has no target."""
+    if isinstance(part, list):
+        for item in cast("list[object]", part):
+            _check_references(contract, item)
+    if isinstance(part, dict):
+        known = cast("dict[str, Any]", part)
+        if isinstance(known.get("$ref"), str):
+            contract.resolve(known["$ref"])
+        for name, inner in known.items():
+            if name != "value" and not name.startswith("x-"):  # an example can contain anything
+                _check_references(contract, inner)
 
 
 def unusable(value: object, place: str = "", *, has_names: bool = False) -> Iterator[str]:
@@ -137,7 +153,7 @@ def unusable(value: object, place: str = "", *, has_names: bool = False) -> Iter
                 yield f"{place}{problem}"
         for name, part in known.items():
             if has_names or not re.fullmatch("examples?|x-.*", str(name)):
-                names = not has_names and name in {"properties", "schemas"}
+                names = not has_names and name in NAMED
                 inside = f"{place}.{name}".removeprefix(".")
                 yield from unusable(part, inside, has_names=names)
 
@@ -155,7 +171,7 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
         except re.error as error:
             yield f".pattern: {pattern} is not valid in Python ({error}); rewrite the pattern"
     is_field = place.split(".")[-2:-1] == ["properties"]
-    has_own_type = "enum" in schema or schema.get("format") in {"date", "date-time", "uuid"}
+    has_own_type = "enum" in schema or str(schema.get("format")) in {"date", "date-time", "uuid"}
     is_text = schema.get("type") == "string" and not has_own_type
     if schema.get("writeOnly") is True and not (is_field and is_text):
         yield (
@@ -177,8 +193,8 @@ def _operation_problems(part: dict[str, Any], place: str) -> Iterator[str]:
             if not re.fullmatch("/[^?#]*|x-.*", path):
                 yield f".{path}: a path must start with / and not contain ? or #; rewrite the path"
     if part.get("in") == "header" and not HEADER.fullmatch(str(part.get("name"))):
-        yield ": the client sets the header, or its name is invalid; remove the parameter"
-    if "{" in str(part.get("url")) and place == "servers[0]":
+        yield ": the client sets this header, or the name is invalid; remove it or rename it"
+    if "{" in str(part.get("url")) and re.search(r"\bservers\[\d+\]$", place):
         yield ".url: variables are not supported; write the URL in full"
     if part.get("in") == "query" and _has_other_style(part):
         yield ": only the default style is supported in a query; remove style, explode and content"

@@ -1,4 +1,4 @@
-"""Functions that the templates call to write rules, parameter descriptions and wrapped text."""
+"""Functions that the templates call to write rules, types and wrapped text."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _KINDS = {
 # The values that can be sent in a cookie (RFC 6265) or a header (RFC 9110), with descriptions.
 _ALLOWED = {
     "cookie": (r"[!#-+\--:<-\[\]-~]*", 'must be ASCII without spaces or any of " , ; \\'),
-    "header": ("([!-~]([ -~]*[!-~])?)?", "must be ASCII on one line"),
+    "header": ("(?:[!-~](?:[ -~]*[!-~])?)?", "must be ASCII on one line"),
 }
 _RULES = {
     "minLength": "min_length",
@@ -65,8 +65,10 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
         if found["in"] in _ALLOWED:
             characters, message = _ALLOWED[found["in"]]
             pattern = schema.get("pattern", "")
-            schema = {"x-rule": f"{message} {pattern}".strip(), **schema}
-            schema["pattern"] = f"^(?={characters}$).*?(?:{pattern})"
+            if pattern:
+                message = f"{message}, and match {pattern}"
+            # Both patterns must match; the second one can match anywhere.
+            schema = {"x-rule": message, **schema, "pattern": f"^(?={characters}$).*?(?:{pattern})"}
         return rule(contract, prop, schema)
 
     def field_schemas(model: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TEMPLATES = sorted(template.name for template in generate.TEMPLATES.iterdir())
 
 WORKSPACE = {"type": "string", "pattern": "^[/a-z0-9]+$", "x-rule": "must be lower case"}
+TRACE = {"type": "string", "pattern": r"^([^A-Z])\1$"}
 SCOPE = {"$ref": "#/components/schemas/Scope"}
 # This operation's method, body, parameters and statuses differ from those of updateAiLlm.
 CREATE: dict[str, Any] = {
@@ -33,7 +34,7 @@ CREATE: dict[str, Any] = {
     "parameters": [
         {"name": "workspaceId", "in": "path", "required": True, "schema": WORKSPACE},
         {"name": "dryRun", "in": "query", "schema": {"type": "boolean"}},
-        {"name": "X-Trace", "in": "header", "schema": {"type": "string", "pattern": "^[^A-Z]"}},
+        {"name": "X-Trace", "in": "header", "schema": TRACE},
         {"name": "scopes", "in": "query", "schema": {"type": "array", "items": SCOPE}},
         {"name": "region", "in": "query", "schema": {"$ref": "#/components/schemas/Scope"}},
         {"name": "on", "in": "query", "schema": {"type": "string", "format": "date"}},
@@ -118,7 +119,7 @@ arguments = dict(label="ci", passphrase="hush", scope="write-all")
 created = {"kind": "api-key", "scopes": ["read"], "owner": {"name": "o"}}
 responses.append(httpx.Response(201, json=created))
 others = dict(x_key=uuid.UUID(int=1), beta=True, day=None, dry_run=True, days=3)
-others |= dict(region="read", theme="dark/1", x_trace="t1")
+others |= dict(region="read", theme="dark/1", x_trace="tt")
 key = client.create_api_key("w/1", **arguments, tags=["a"], ratio=1, **others)
 assert (key.kind, key.scopes, key.owner.name) == ("api-key", [Scope.READ], "o")
 sent = requests[-1]
@@ -131,8 +132,8 @@ assert sent.headers["x-key"] == str(uuid.UUID(int=1))
 assert set(sent.headers["cookie"].split("; ")) == {"beta=true", "theme=dark/1"}
 options = client.with_options(headers={"x-trace": "a"})
 responses.append(httpx.Response(204))
-options.create_api_key("w", **arguments, x_trace="b")
-assert requests[-1].headers.get_list("x-trace") == ["b"]
+options.create_api_key("w", **arguments, x_trace="bb")
+assert requests[-1].headers.get_list("x-trace") == ["bb"]
 
 responses.append(httpx.Response(204))
 named = dict(cls_="1", d_="2", field_="3", self_="4", to_dict_="5", owner=Owner(name="o"))
@@ -286,6 +287,9 @@ def test_check_lists_changed_files(generated: Path, capsys: pytest.CaptureFixtur
     assert generate.README.read_text("utf-8") == readme
 
 
+INFO = b"openapi: 3.1.0\ninfo: {title: t, version: '1'}\n"
+
+
 @pytest.mark.parametrize(
     ("contract", "problem"),
     [
@@ -295,8 +299,12 @@ def test_check_lists_changed_files(generated: Path, capsys: pytest.CaptureFixtur
         (b"a: 1\na: 2", 'line 2: found duplicate key "a"'),
         (b"swagger: '2.0'", "expected OpenAPI 3.1, got None"),
         (
-            b"openapi: 3.1.0\ninfo: {title: t, version: '1'}\npaths: {/x: {get: {responses: 7}}}",
+            INFO + b"paths: {/x: {get: {responses: 7}}}",
             "paths//x/get/responses is not valid OpenAPI 3.1",
+        ),
+        (
+            INFO + b"components: {examples: {a: {$ref: '#/components/examples/b'}}}",
+            "$ref '#/components/examples/b' points to nothing",
         ),
     ],
 )
@@ -356,7 +364,7 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
     ),
     (("paths", "ai/{id}"), {}, "paths.ai/{id}: a path must start with / and not contain ? or #"),
     *(
-        ((*PUT, "parameters"), [{"name": name, "in": "header"}], "sets the header")
+        ((*PUT, "parameters"), [{"name": name, "in": "header"}], "sets this header")
         for name in ("Authorization", "content-length", "Host", "X Y")
     ),
     ((*PUT, "responses"), {"404": {"description": "x"}}, "no successful response is documented"),
