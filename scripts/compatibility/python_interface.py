@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PACKAGE = "flashback_client"
 RUNTIME = ROOT / "runtime"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-PARSED = re.compile(r"\b(UUID|date|datetime)\b")  # types of strings that have a format
+PARSED = re.compile(r"\b(?:datetime\.)?(?:UUID|date|datetime)\b")  # types of formatted strings
 
 
 def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
@@ -120,8 +120,9 @@ def _changes(old: griffe.Object, new: griffe.Object) -> Iterator[tuple[Change, s
     elif isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
         yield from _function_changes(old, new)
     elif isinstance(old, griffe.Attribute) and isinstance(new, griffe.Attribute):
-        parsed = set(PARSED.findall(str(old.annotation)))
-        if not parsed.issuperset(PARSED.findall(str(new.annotation))):
+        before = PARSED.findall(str(old.annotation))
+        after = PARSED.findall(str(new.annotation))
+        if before != after:
             yield Change.BREAKING, f"type: {old.annotation} → {new.annotation}"
 
 

@@ -57,7 +57,7 @@ CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
     ),
     "a response field with a different Python type": (
         [{"at": f"{SCHEMAS}/UpdateAiLlmResponse/properties/aiLlmId/format", "set": "uuid"}],
-        *("breaking", "none", ["UUID"]),
+        *("breaking", "breaking", ["UUID"]),
     ),
     "a required field": (
         [{"at": f"{SCHEMAS}/UpdateAiLlmRequest/required", "set": ["name"]}],
