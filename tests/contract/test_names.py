@@ -20,6 +20,7 @@ from support.rules import TAKEN
 ROUNDS = 10
 ELSEWHERE = ", for another configuration"
 AT_ONCE = Rule("unique-names", "taken-at-once", "a name that is taken", {200, 400})
+TOGETHER = Rule("alone", "at-once", "an update among 5 concurrent updates", {200})
 
 
 def effect(clause: str, kind: str, words: str, status: int) -> Rule:
@@ -153,8 +154,11 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
         promise.ask(PARTIAL, id=sibling, body=kept)
     for _ in range(ROUNDS):
         name = values.fresh()
-        together = [promise.request(body=body) for body in (name, *[values.GOOD] * 4)]
-        if promise.exchange_concurrently(together)[0].succeeded:
+        together = [promise.request(body=body) for body in (*[values.GOOD] * 4, name)]
+        exchanges = promise.exchange_concurrently(together)
+        for exchange in exchanges:
+            promise.check(exchange, TOGETHER)
+        if exchanges[-1].succeeded:
             promise.ask(LOST, id=sibling, body=name)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.contract import environment
+from support.curl import Redactor
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
 from tests.contract_command.conftest import Backend, Contract
@@ -108,3 +109,12 @@ def test_curl_commands_include_only_the_latest_request(
     [finding] = result.findings
     commands = finding["examples"][0]["curl"].splitlines()
     assert ["Authorization" in command for command in commands] == [False, True]
+
+
+def test_expressions_for_tokens_are_not_redacted() -> None:
+    """A token that is part of a variable's name changes neither expressions nor other variables."""
+    tokens = {"FLASHBACK_TOKEN": "token", "FLASHBACK_ADMIN_TOKEN": "admin"}
+    redactor = Redactor(tokens)
+    command = redactor.quote("Bearer admin")
+    assert redactor.redact(command) == command == "'Bearer '\"${FLASHBACK_ADMIN_TOKEN}\""
+    assert redactor.redact("TOKEN") == "${FLASHBACK_TOKEN}"

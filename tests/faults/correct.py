@@ -38,6 +38,7 @@ def responses_have_additional_headers(request: Request, answer: Answer) -> None:
     answer.headers["X-Request-Id"] = f"{number:032x}"
     answer.headers["X-Trace"] = base64.b64encode(generator.randbytes(64)).decode()
     answer.headers["X-Digest"] = base64.b32encode(generator.randbytes(20)).decode()
+    answer.headers["X-XSS-Protection"] = "1; mode=block; report=/app/xss"
     answer.headers["Set-Cookie"] = "session=; Path=/; HttpOnly"
     answer.headers["Strict-Transport-Security"] = "max-age=1"
     answer.headers["Content-Type"] = "application/json; charset=utf-8"
@@ -193,6 +194,11 @@ def malformed_ids_are_refused_by_a_router(request: Request) -> Answer | None:
     return Answer(400, b'{"error": "Bad Request"}') if is_malformed and is_put else None
 
 
+def content_encodings_are_refused_by_the_server(request: Request) -> Answer | None:
+    is_encoded = request.method == "PUT" and request.header("Content-Encoding")
+    return Answer(415, b'{"error": "Unsupported Media Type"}') if is_encoded else None
+
+
 def paths_ignore_case_and_a_trailing_slash(request: Request) -> None:
     head, slash, id = request.path.removesuffix("/").rpartition("/")
     request.path = head.lower() + slash + id
@@ -231,6 +237,7 @@ CORRECT = {
         other_methods_and_paths_return_html,
         unusual_targets_are_refused_by_nginx,
         malformed_ids_are_refused_by_a_router,
+        content_encodings_are_refused_by_the_server,
         paths_ignore_case_and_a_trailing_slash,
     ),
 }

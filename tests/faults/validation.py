@@ -145,4 +145,5 @@ faults(
     chunked_text=accept(lambda media_type, is_chunked: media_type == "text/plain" and is_chunked),
     suffixed_media_types=accept(lambda media_type: "+json" in media_type),
     url_encoded_forms=accept(lambda media_type, body: "form" in media_type and body[:4] == b"key="),
+    json_labeled_as_a_form=accept(lambda media_type, is_json: "form-url" in media_type and is_json),
 )

@@ -65,14 +65,15 @@ class Backend:
             return OWN
         if id == self.given.get(FOREIGN_ID):
             return FOREIGN
-        # If the backend's ids are neither UUIDs nor numbers, it may return 400 for a random UUID.
-        statuses = {404} if UUID.fullmatch(self.id) or self.id.isdecimal() else {400, 404}
+        # If the backend's ids are not UUIDs, no unknown id is certain to have the right form.
+        statuses = {404} if UUID.fullmatch(self.id) else {400, 404}
         return Rule("id", "unknown", "an unknown id", statuses)
 
     def unknown_id(self) -> str:
         """Return an id that no configuration has: a large number if the ids are numbers."""
-        number = values.RANDOM.randint(2_000_000_000, 2**31 - 1)
-        return str(number) if self.id.isdecimal() else values.unique()
+        if self.id.isdecimal():
+            return str(values.RANDOM.randint(2_000_000_000, 2**31 - 1))
+        return values.unique()
 
     def request(  # noqa: PLR0913 - a request has many parts
         self,

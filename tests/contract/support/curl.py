@@ -36,9 +36,12 @@ def base64_parts(octets: bytes) -> Iterator[str]:
 
 
 def _spelling(text: str) -> str:
-    """Return a regular expression for the text, plain or escaped as in JSON, URLs or HTML."""
+    """Return a pattern for the text, whose punctuation JSON, URLs or HTML might escape."""
     pattern = ""
     for char in text:
+        if char.isalnum():
+            pattern += char
+            continue
         code = f"{ord(char):02x}"
         html = rf"&(?:#0?{ord(char)}|#x{code}|{codepoint2name.get(ord(char), 'apos')});"
         in_url = f"%(?:25)?{code}"
@@ -47,13 +50,13 @@ def _spelling(text: str) -> str:
 
 
 def _spellings(token: str) -> Iterator[str]:
-    """Yield regular expressions for the token: as it is, reversed, in hex and in Base64."""
+    """Yield patterns for the token: as it is, reversed, in Base64, in hex, and all escaped."""
     octets = token.encode()
-    yield _spelling(token)
-    yield _spelling(token[::-1])
+    for text in (token, token[::-1], *base64_parts(octets)):
+        yield _spelling(text)
     yield octets.hex("-").replace("-", "[ :]?")
-    for part in {*base64_parts(octets)}:
-        yield _spelling(part)
+    for start in (r"\\{1,4}u00", "%(?:25)?"):
+        yield "".join(f"{start}{octet:02x}" for octet in octets)
 
 
 class Redactor:
@@ -63,14 +66,15 @@ class Redactor:
         """Redact these tokens. `tokens` maps the name of an environment variable to its token."""
         self._expressions: dict[str, str] = {}
         self._pattern = re.compile("(?!)")
-        self._other: dict[str, re.Pattern[str]] = {}
+        # Do not redact inside an expression that already replaces a secret.
+        patterns = [r"(?P<shell>\$\{FLASHBACK_\w+\})"]
         for variable, token in tokens.items():
             self.learn(token, f"${{{variable}}}")
             for spelling, expression in encodings_of(token).items():
                 self.learn(spelling, expression.replace("@", variable))
             if len(token) >= LEAST:
-                spellings = "|".join(_spellings(token))
-                self._other[f"${{{variable}}}"] = re.compile(spellings, re.IGNORECASE)
+                patterns.append(f"(?P<{variable}>{'|'.join(_spellings(token))})")
+        self._escaped = re.compile("|".join(patterns), re.IGNORECASE)
 
     def learn(self, secret: str, expression: str) -> None:
         """Add a secret to redact, with the shell expression that replaces it."""
@@ -82,10 +86,12 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """Return the text with every secret replaced by its shell expression."""
+
+        def expression(found: re.Match[str]) -> str:
+            return found[0] if found["shell"] else f"${{{found.lastgroup}}}"
+
         text = self._pattern.sub(lambda found: self._expressions[found[0]], text)
-        for expression, pattern in self._other.items():
-            text = pattern.sub(expression, text)
-        return text
+        return self._escaped.sub(expression, text)
 
     def quote(self, text: str) -> str:
         """Quote the text as one shell word, with shell expressions in place of secrets."""

@@ -6,7 +6,7 @@ body or query.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, unquote
@@ -72,22 +72,23 @@ def _forbidden(access: Rule, reasons: list[Rule]) -> Rule:
     if access.statuses == {401}:
         access = replace(access, clause="unauthorized")
         reasons = [reason for reason in reasons if reason.precedes_token]
-    return replace(access, statuses=_statuses([access, *reasons]))
+    return _combined(access, [access, *reasons])
 
 
 def _permitted(request: Request, reasons: list[Rule]) -> Rule:
     for reason in reasons:
         if not reason.is_open:
-            return replace(reason, statuses=_statuses(reasons))
+            return _combined(reason, reasons)
     rule = reasons[0] if reasons else rule_of_valid(request)
-    return replace(rule, statuses=_statuses(reasons) | {200})
+    combined = _combined(rule, reasons)
+    return replace(combined, statuses=combined.statuses | {200})
 
 
-def _statuses(rules: Iterable[Rule]) -> frozenset[int]:
-    statuses = frozenset[int]()
-    for rule in rules:
-        statuses |= rule.statuses
-    return statuses
+def _combined(rule: Rule, reasons: list[Rule]) -> Rule:
+    """Return the rule, with the statuses and the forms that any of the reasons allows."""
+    statuses = frozenset[int]().union(*(reason.statuses for reason in reasons))
+    has_documented_form = all(reason.has_documented_form for reason in reasons)
+    return replace(rule, statuses=statuses, has_documented_form=has_documented_form)
 
 
 def rule_of_valid(request: Request) -> Rule:
@@ -112,7 +113,7 @@ def rule_of_valid(request: Request) -> Rule:
         words = f"`{'`, `'.join(fields) or '{}'}`"
         return Rule("update", kind, words)
     [(name, value)] = fields.items()
-    return rule_of_field(name, str(value))
+    return rule_of_field(name, value if isinstance(value, str) else describe(value))
 
 
 def rule_of_field(name: str, value: str) -> Rule:

@@ -24,12 +24,13 @@ MASKS = "*.…•xX-_#"  # characters that backends use to mask the rest of a cr
 HASHES = ("md5", "sha1", "sha256", "sha512")
 INTERNALS = re.compile(
     r"Traceback|Exception in|\bat [\w.$/<>]+ ?\((?:[^)]*:\d+|Native Method|Unknown Source)"
-    r"|\bline \d+, in |node_modules|site-packages|goroutine \d|/(?:usr|home|var|app|srv)/"
+    r"|\bline \d+, in |node_modules|site-packages|goroutine \d"
     r"|[\w/]+\.(?:py|php|m?js|ts|java|kt|cs|go|rb|rs)(?::(?:line )?| on line |\()\d"
     r"|\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\s.+\b(?:FROM|SET|WHERE|VALUES)\b"
     r"|\b(?:select|update|delete from) .+ where .+= ?[?$:'\d]|\binsert into \S+ ?\("
     r"|SQLITE_|SQLSTATE|sqlite3\.|psycopg|asyncpg|PrismaClient|ECONNREFUSED|stack\""
 )
+DIRECTORY = re.compile("/(?:usr|home|var|app|srv)/")
 
 
 class Credentials:
@@ -123,7 +124,7 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
     yield "as it is", secret, 6
     yield "reversed", secret[::-1], 8
     for text in (secret.lower(), secret.upper(), secret.swapcase()):
-        yield "in a different case", text, 8
+        yield "in other case", text, 8
     for text in (octets.hex(), octets.hex().upper()):
         yield "in hex", text, 12
     yield "in rot13", codecs.encode(secret, "rot13"), 8
@@ -153,8 +154,10 @@ def internals(exchange: Exchange) -> str | None:
     if exchange.status < 400:
         return None
     text = _unescaped(exchange.text)
-    debug = [value for name, value in exchange.headers if name.lower().startswith("x-")]
-    found = INTERNALS.search(" ".join([text, *map(unquote, debug)]))
+    found = INTERNALS.search(text) or DIRECTORY.search(text)
+    for name, value in exchange.headers:
+        if name.lower().startswith("x-"):  # such a header can contain a URL's path
+            found = found or INTERNALS.search(unquote(value))
     if found:
         return found[0]
     for value in exchange.request.text_fields.values():

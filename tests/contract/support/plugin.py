@@ -197,12 +197,12 @@ class Follower:
         self.run.backend.close()
         option = self.run.option
         try:
-            verdict = verdict_of(self.run)
-            if option.report_dir:
-                reports.write(verdict, option.report_dir)
             if option.write_deviations:
                 findings = self.run.findings.values()
                 write_deviations(option.write_deviations, self.run.backend.url, findings)
+            verdict = verdict_of(self.run)
+            if option.report_dir:
+                reports.write(verdict, option.report_dir)
         except OSError as error:
             self._end(f"cannot write the reports: {error}", "pass another folder or file")
             option.report_dir = None

@@ -191,6 +191,7 @@ class Promise:
             return self.backend.exchange(request)
 
         self.requests += len(requests)
+        self.recent.extend(requests)
         with ThreadPoolExecutor(len(requests)) as pool:
             return list(pool.map(exchange, requests))
 
