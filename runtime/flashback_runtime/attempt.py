@@ -61,7 +61,7 @@ def _request(
     content = None
     if call.body is not UNSET:
         headers["content-type"] = call.media_type
-        with suppress(AttributeError, TypeError, ValueError):
+        with suppress(AttributeError, RecursionError, TypeError, ValueError):
             content = _encode(call.body).encode()
         if content is None:  # a new error, because the suppressed error's frames hold credentials
             problem = "cannot be serialized as JSON; check the values in nested fields"
