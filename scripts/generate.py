@@ -124,8 +124,10 @@ def read(contract: Path) -> dict[str, Any]:
     return parsed.document
 
 
-def _check_references(contract: documents.Contract, part: object) -> None:
-    """Raise CannotCompareError if a reference has no target."""
+def _check_references(
+    contract: documents.Contract, part: object, *, has_names: bool = False
+) -> None:
+    """Raise CannotCompareError if a reference has no target; `has_names` is as in `unusable`."""
     if isinstance(part, list):
         for item in cast("list[object]", part):
             _check_references(contract, item)
@@ -134,8 +136,10 @@ def _check_references(contract: documents.Contract, part: object) -> None:
         if isinstance(known.get("$ref"), str):
             contract.resolve(known["$ref"])
         for name, inner in known.items():
-            if name != "value" and not name.startswith("x-"):  # an example can contain anything
-                _check_references(contract, inner)
+            # Examples and extensions can contain anything.
+            if has_names or not re.fullmatch("example|value|x-.*", name):
+                names = not has_names and name in NAMED
+                _check_references(contract, inner, has_names=names)
 
 
 def unusable(value: object, place: str = "", *, has_names: bool = False) -> Iterator[str]:

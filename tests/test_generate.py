@@ -303,6 +303,10 @@ INFO = b"openapi: 3.1.0\ninfo: {title: t, version: '1'}\n"
             "paths//x/get/responses is not valid OpenAPI 3.1",
         ),
         (
+            INFO + b"components: {schemas: {A: {properties: {value: {$ref: '#/components/b'}}}}}",
+            "$ref '#/components/b' points to nothing",
+        ),
+        (
             INFO + b"components: {examples: {a: {$ref: '#/components/examples/b'}}}",
             "$ref '#/components/examples/b' points to nothing",
         ),
