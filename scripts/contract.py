@@ -45,7 +45,7 @@ def main() -> int:
     options = _options()
     try:
         if options.list:
-            return _run([], dict(os.environ)) and NO_VERDICT
+            return NO_VERDICT if _run([], dict(os.environ)) else KEPT
         status = _test_mock(options) if options.backend_url is None else _test_given(options)
     except (ValueError, OSError, KeyboardInterrupt) as why:
         print(f"scripts/contract: no verdict: {str(why) or 'interrupted'}", file=sys.stderr)

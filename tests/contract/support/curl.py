@@ -35,7 +35,7 @@ def base64_parts(octets: bytes) -> Iterator[str]:
         yield from {part, part.replace("+", "-").replace("/", "_")}
 
 
-def _spelling(text: str) -> str:
+def _pattern_for(text: str) -> str:
     """Return a pattern for the text, whose punctuation JSON, URLs or HTML might escape."""
     pattern = ""
     for char in text:
@@ -49,11 +49,11 @@ def _spelling(text: str) -> str:
     return pattern
 
 
-def _spellings(token: str) -> Iterator[str]:
+def _patterns_for(token: str) -> Iterator[str]:
     """Yield patterns for the token: as it is, reversed, in Base64, in hex, and all escaped."""
     octets = token.encode()
     for text in (token, token[::-1], *base64_parts(octets)):
-        yield _spelling(text)
+        yield _pattern_for(text)
     yield octets.hex("-").replace("-", "[ :]?")
     for start in (r"\\{1,4}u00", "%(?:25)?"):
         yield "".join(f"{start}{octet:02x}" for octet in octets)
@@ -73,7 +73,7 @@ class Redactor:
             for spelling, expression in encodings_of(token).items():
                 self.learn(spelling, expression.replace("@", variable))
             if len(token) >= LEAST:
-                patterns.append(f"(?P<{variable}>{'|'.join(_spellings(token))})")
+                patterns.append(f"(?P<{variable}>{'|'.join(_patterns_for(token))})")
         self._escaped = re.compile("|".join(patterns), re.IGNORECASE)
 
     def learn(self, secret: str, expression: str) -> None:

@@ -52,7 +52,7 @@ def expectation_of(request: Request, rule: Rule | None = None) -> Expectation:
         reasons = list(_reasons_against(request))
     if not rule:
         rule = _forbidden(access, reasons) if access else _permitted(request, reasons)
-    if request.words not in rule.words:
+    if request.words and request.words not in rule.words:
         rule = replace(rule, words=f"{rule.words}; {request.words}")
     return Expectation(rule, None if 200 in rule.statuses else access, reasons)
 

@@ -110,7 +110,7 @@ def _acknowledge_at_once(connection: Connection) -> None:
 def _read(connection: Connection, request: Request) -> Exchange:
     with connection.getresponse() as answer:
         while 100 < answer.status < 200:  # interim responses precede the final one
-            answer.headers = None  # type: ignore[assignment]
+            answer.headers = None  # type: ignore[assignment] # begin() does nothing if it is set
             answer.begin()
         body = answer.read(LARGEST_RESPONSE)
         if answer.read(1):
