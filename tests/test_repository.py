@@ -14,8 +14,9 @@ from packaging.requirements import Requirement
 
 from tests.programs import run
 
-# `release` is omitted because it would install packages into .venv.
-SCRIPTS = ["bench", "check", "compat", "contract", "generate", "install", "mock", "test"]
+SCRIPTS = [
+    *("bench", "check", "compat", "contract", "generate", "install", "mock", "release", "test"),
+]
 
 
 def locked_versions(root: Path, name: str) -> dict[str, str]:
