@@ -334,7 +334,7 @@ UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
     ({"enum": ["a", "b", "a"]}, "the generator cannot read it (ValueError: Duplicate key A in"),
     ({"enum": ["a", 2]}, f"{FIELD}.enum: a member is not a printable string; only printable"),
     ({"enum": ["a\nb"]}, f"{FIELD}.enum: a member is not a printable string; only printable"),
-    ({"enum": ["a"], "default": "b"}, f"{FIELD}.default: is not a member of the enum"),
+    ({"enum": ["a"], "default": "b"}, "Value b is not valid for enum"),
     ({"enum": ["a-b", "a_b"]}, "the generator cannot read it (ValueError: Duplicate key A_B"),
     ({"type": "integer", "writeOnly": True}, f"{FIELD}: writeOnly is supported only for string"),
     ({**CODE, "enum": ["a"]}, f"{FIELD}: writeOnly is supported only for string"),
@@ -348,7 +348,7 @@ UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
         "additionalProperties can only be strings",
     ),
     ({"properties": {"example": {"enum": [1]}}}, f"{FIELD}.properties.example.enum: a member"),
-    ({"$ref": "other.yaml#/X"}, f"{FIELD}: $ref other.yaml#/X is outside #/components/; move"),
+    ({"$ref": "other.yaml#/X"}, "$ref 'other.yaml#/X' does not start with '#/'"),
 ]
 PUT = ("paths", "/ai/llm/{id}", "put")
 CONTENT = (*PUT, "requestBody", "content")
@@ -366,7 +366,6 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
         [{"$ref": "#/components/parameters/Zz"}],
         "parameters/Zz' points to nothing",
     ),
-    (("paths", "ai/{id}"), {}, "paths.ai/{id}: a path must start with / and not contain ? or #"),
     *(
         ((*PUT, "parameters"), [{"name": name, "in": "header"}], "sets this header")
         for name in ("Authorization", "content-length", "Host", "X Y")

@@ -40,7 +40,7 @@ PRISM = ("prism", "mock", "--verboseLevel", "silent", str(CONTRACT))
 TARGETS = {
     ("client: calls", "httpx: calls"): 0.9,
     ("client: import", "httpx: import"): 1.15,
-    ("mock", "Prism"): 0.4,
+    ("mock", "Prism"): 0.7,
     ("mock with 1,000,000 configurations", "mock"): 1.5,
 }
 
