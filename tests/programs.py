@@ -33,3 +33,12 @@ def run(
     )
     assert completed.returncode == status, completed.stdout
     return completed.stdout
+
+
+def start_history(folder: Path) -> None:
+    """Make the folder a Git repository whose only commit contains all files in the folder."""
+    run("git", "init", "-q", cwd=folder)
+    for setting in ("user.name=Test", "user.email=test@localhost"):
+        run("git", "config", *setting.split("="), cwd=folder)
+    run("git", "add", "-A", cwd=folder)
+    run("git", "commit", "-q", "-m", "Start", cwd=folder)

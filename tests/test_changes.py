@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.programs import run
+from tests.programs import run, start_history
 
-FOLDERS = ("generated", "mock", "runtime", "scripts", "tests")
-FILES = ("CHANGELOG.md", "README.md", "compat.yaml", "openapi.yaml", "pyproject.toml")
 PATH = "/ai/llm/{id}"
 FIELD = """
 type: string
@@ -110,40 +108,51 @@ class Copy:
 @pytest.fixture
 def copy(root: Path, tmp_path: Path) -> Copy:
     """Return a copy of the repository that has its own Git history."""
-    for name in FOLDERS:
-        shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in FILES:
-        shutil.copy(root / name, tmp_path / name)
-    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@localhost"]
-    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
-        run(*git, *arguments, cwd=tmp_path)
+    ignored = shutil.ignore_patterns(".*", "__pycache__")
+    shutil.copytree(root, tmp_path, ignore=ignored, dirs_exist_ok=True)
+    start_history(tmp_path)
     return Copy(tmp_path)
 
 
-def test_optional_field(copy: Copy) -> None:
-    """New optional fields require edits only to the contract, the test values and the faults."""
+def test_additions(copy: Copy) -> None:
+    """A new optional field requires edits only to the contract, the test values and the faults.
+
+    A new member of an enumeration requires edits only to the contract. A second operation becomes
+    a client method; the mock and the contract tests ignore it.
+    """
     with copy.add_to_contract() as contract:
-        request = contract["components"]["schemas"]["UpdateAiLlmRequest"]
-        request["properties"]["exampleField"] = yaml.safe_load(FIELD)
-        request["properties"]["exampleNumber"] = {"type": "integer", "description": "A number."}
-        clauses = contract["paths"][PATH]["put"]["x-clauses"]
-        clauses["exampleField"] = yaml.safe_load(CLAUSE)
-    assert "field exampleField: is new" in copy.run("scripts.compat")
+        schemas = contract["components"]["schemas"]
+        fields = schemas["UpdateAiLlmRequest"]["properties"]
+        fields["exampleField"] = yaml.safe_load(FIELD)
+        fields["exampleNumber"] = {"type": "integer", "description": "A number."}
+        schemas["AiType"]["enum"].append("EXAMPLE")
+        operations = contract["paths"][PATH]
+        operations["put"]["x-clauses"]["exampleField"] = yaml.safe_load(CLAUSE)
+        parameters = operations["put"]["parameters"]
+        contract["components"]["parameters"] = {"Id": parameters[0]}
+        parameters[0] = {"$ref": "#/components/parameters/Id"}
+        operations["get"] = yaml.safe_load(GET)
+        operations["x-internal"] = True
+    changes = copy.run("scripts.compat")
+    for change in ("field exampleField: is new", "EXAMPLE", f"GET {PATH}"):
+        assert change in changes
+    assert "get_ai_llm" in (copy.root / "generated/flashback_client/client.py").read_text("utf-8")
     without_example = copy.run("scripts.contract", status=2)
     assert "the example `everything` lacks the field exampleField; add it" in without_example
     with copy.edit("openapi.yaml") as contract:
         body = contract["paths"][PATH]["put"]["requestBody"]["content"]["application/json"]
         body["examples"]["everything"]["value"] |= {"exampleField": "eu-west-1", "exampleNumber": 5}
     without_values = copy.run("scripts.contract", status=2)
-    assert "UNUSUAL has no values for exampleField; add some" in without_values
-    assert "values.yaml" in without_values
+    assert "values.yaml: UNUSUAL has no values for exampleField; add some" in without_values
     with copy.edit("tests/contract/values.yaml") as values:
         values["UNUSUAL"] |= {"exampleField": ["a", "eu-west-1", "0"], "exampleNumber": [0, 9]}
-    copy.check_mock("Schema")
+    verdict = copy.check_mock("Schema or Methods")
+    assert "only updateAiLlm is tested, not getAiLlm" in verdict
     with (copy.root / "tests/faults/validation.py").open("a", encoding="utf-8") as faults:
         faults.write(FAULTS)
-    copy.run("pytest", "-n", "0", "tests/faults/test_faults.py", "-k", "examples_ or own_fault")
-    copy.run("pytest", "-n", "0", "tests/backends/test_backends.py", "-k", "naive or flask")
+    tests = ("faults/test_faults.py", "backends/test_backends.py", "mock/test_requests.py")
+    selected = "examples_ or own_fault or naive or flask or test_requests"
+    copy.run("pytest", "-n", "0", *(f"tests/{test}" for test in tests), "-k", selected)
 
 
 def test_removed_fields(copy: Copy) -> None:
@@ -167,27 +176,3 @@ def test_removed_fields(copy: Copy) -> None:
         del contract["paths"][PATH]["put"]["operationId"]
     output = copy.run("scripts.contract", "--list", status=2)
     assert "openapi.yaml cannot be used (KeyError: 'operationId')" in output
-
-
-def test_member_of_an_enumeration(copy: Copy) -> None:
-    """A new member of an enumeration requires edits only to the contract."""
-    with copy.add_to_contract() as contract:
-        contract["components"]["schemas"]["AiType"]["enum"].append("EXAMPLE")
-    assert "EXAMPLE" in copy.run("scripts.compat")
-    copy.check_mock("Schema")
-    tests = ("tests/mock/test_requests.py", "tests/backends/test_backends.py")
-    copy.run("pytest", "-n", "0", *tests, "-k", "test_requests or flask")
-
-
-def test_second_operation(copy: Copy) -> None:
-    """A second operation becomes a client method; the mock and the contract tests ignore it."""
-    with copy.add_to_contract() as contract:
-        operations = contract["paths"][PATH]
-        parameters = operations["put"]["parameters"]
-        contract["components"]["parameters"] = {"Id": parameters[0]}
-        parameters[0] = {"$ref": "#/components/parameters/Id"}
-        operations["get"] = yaml.safe_load(GET)
-        operations["x-internal"] = True
-    assert "get_ai_llm" in (copy.root / "generated/flashback_client/client.py").read_text("utf-8")
-    assert f"GET {PATH}" in copy.run("scripts.compat")
-    assert "only updateAiLlm is tested, not getAiLlm" in copy.check_mock("generated or Methods")

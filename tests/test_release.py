@@ -4,15 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import run
+from tests.programs import run, start_history
 
-START = """
-git init -q
-git config user.name A
-git config user.email a@example.com
-git add .
-git commit -qm One
-"""
 # Stand-ins for the programs that scripts/release runs: the version is 1.0.0, and no build succeeds.
 PROGRAMS = {
     "scripts/install": "exit",
@@ -42,5 +35,6 @@ def test_only_a_clean_tree_without_another_tag_is_built(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
         path.chmod(0o755)
-    run("/bin/sh", "-ec", START + commands, cwd=tmp_path)
+    start_history(tmp_path)
+    run("/bin/sh", "-ec", commands, cwd=tmp_path)
     assert problem in run(tmp_path / "scripts" / "release", status=1)
