@@ -9,7 +9,8 @@ import re
 import shutil
 import sys
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -18,96 +19,14 @@ import yaml
 from scripts import generate
 from tests.programs import run as run_program
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 TEMPLATES = sorted(template.name for template in generate.TEMPLATES.iterdir())
 
-WORKSPACE = {"type": "string", "pattern": "^[/a-z0-9]+$", "x-rule": "must be lower case"}
-TRACE = {"type": "string", "pattern": r"^([^A-Z])\1$"}
-SCOPE = {"$ref": "#/components/schemas/Scope"}
-# This operation's method, body, parameters and statuses differ from those of updateAiLlm.
-CREATE: dict[str, Any] = {
-    "operationId": "createApiKey",
-    "tags": ["Keys"],
-    "summary": "Create an API key",
-    "parameters": [
-        {"name": "workspaceId", "in": "path", "required": True, "schema": WORKSPACE},
-        {"name": "dryRun", "in": "query", "schema": {"type": "boolean"}},
-        {"name": "X-Trace", "in": "header", "schema": TRACE},
-        {"name": "scopes", "in": "query", "schema": {"type": "array", "items": SCOPE}},
-        {"name": "region", "in": "query", "schema": {"$ref": "#/components/schemas/Scope"}},
-        {"name": "on", "in": "query", "schema": {"type": "string", "format": "date"}},
-        {"name": "theme", "in": "cookie", "schema": {"type": "string"}},
-        {"$ref": "#/components/parameters/Days"},
-        {"name": "X-Key", "in": "header", "schema": {"type": "string", "format": "uuid"}},
-        {"name": "beta", "in": "cookie", "schema": {"type": "boolean"}},
-        {"name": "day", "in": "cookie", "schema": {"type": ["integer", "null"]}},
-    ],
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/NewKey"}}},
-    },
-    "responses": {
-        "201": {
-            "description": "Created.",
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Key"}}},
-        },
-        "204": {"description": "Nothing to do."},
-        "409": {"$ref": "#/components/responses/BadRequest"},
-        "502": {"description": "Nothing was changed."},
-    },
-}
-SCHEMAS: dict[str, Any] = {
-    "Scope": {"type": "string", "enum": ["read", "write-all"]},
-    "Key": {
-        "type": "object",
-        "required": ["kind", "scopes"],
-        "properties": {
-            "kind": {"const": "api-key"},
-            "note": {"const": 7},
-            "scopes": {"type": "array", "items": {"$ref": "#/components/schemas/Scope"}},
-            "owner": {"$ref": "#/components/schemas/Owner"},
-        },
-    },
-    "Owner": {"type": "object", "properties": {"name": {"type": "string", "description": 'a "b"'}}},
-    "Label": {"type": "string", "maxLength": 8, "pattern": "^[a-z]"},
-    "Labeled": {
-        "type": "object",
-        "required": ["label", "passphrase"],
-        "properties": {
-            "label": {"$ref": "#/components/schemas/Label"},
-            "passphrase": {"type": "string", "writeOnly": True},
-        },
-    },
-    "NewKey": {
-        "allOf": [
-            {"$ref": "#/components/schemas/Labeled"},
-            {"$ref": "#/components/schemas/Scoped"},
-        ]
-    },
-    "Scoped": {
-        "type": "object",
-        "required": ["scope"],
-        "properties": {
-            "scope": {"$ref": "#/components/schemas/Scope"},
-            "tags": {"type": "array", "maxItems": 2, "items": {"type": "string"}},
-            "ratio": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.5},
-            "since": {"type": "string", "format": "date-time"},
-            "owner": {"oneOf": [{"$ref": "#/components/schemas/Owner"}, {"type": "null"}]},
-            # These names also occur in the templates.
-            **{name: {"type": "string"} for name in ("cls", "d", "field", "self", "toDict")},
-            "fields": {"type": "array", "items": {"$ref": "#/components/schemas/Scope"}},
-            "format": {"type": "string", "x-note": {"enum": [1]}},
-            "createApiKey": {"type": "string"},  # also the name of the operation
-        },
-    },
-}
+KEYS = Path(__file__).with_name("keys.yaml")
 CALLS = """
 import datetime, httpx, json, pytest, typing, uuid
 from flashback_client import FlashbackClient, errors, models
 from flashback_client.api.keys import create_api_key
-from flashback_client.models import LabelAiLlmBody, NewKey, Owner, Scope
+from flashback_client.models import LabelKeyBody, NewKey, Owner, Scope
 
 requests, responses = [], []
 def handle(request):
@@ -167,12 +86,12 @@ with pytest.raises(errors.ArgumentError, match="workspace_id must be lower case"
 responses.append(httpx.Response(201, json={"kind": "api-key", "scopes": []}))
 assert create_api_key.sync("w", client=client, body=NewKey(**arguments), days=3).kind == "api-key"
 assert "hush" not in repr(NewKey(**arguments))
-responses.append(httpx.Response(200, json={"aiLlmId": "x", "success": True}))
-assert client.get_ai_llm("x").ai_llm_id == "x"
+responses.append(httpx.Response(200, json=created))
+assert client.get_key("x").kind == "api-key"
 assert (requests[-1].method, requests[-1].content) == ("GET", b"")
 assert "content-type" not in requests[-1].headers
-responses.append(httpx.Response(200, json={}))
-client.label_ai_llm("x", body=LabelAiLlmBody.from_dict({"team": "a"}))
+responses.append(httpx.Response(200, json=created))
+client.label_key("x", body=LabelKeyBody.from_dict({"team": "a"}))
 assert json.loads(requests[-1].content) == {"team": "a"}
 responses.append(httpx.Response(200, json=[1]))
 assert client.import_owners(body=[Owner(name="o")]) == [1]
@@ -180,9 +99,9 @@ assert json.loads(requests[-1].content) == [{"name": "o"}]
 responses += [httpx.Response(502)] * 2
 with pytest.raises(errors.BadGatewayError, match="1 attempt[)]"):
     client.create_api_key("w", **arguments)
-with pytest.raises(errors.UnexpectedServerError, match="may have been applied"):
-    client.with_options(max_retries=0).update_ai_llm("x")
-assert client.update_ai_llm and not responses
+with pytest.raises(errors.BadGatewayError, match="1 attempt[)]"):
+    client.with_options(max_retries=0).renew_key("x")
+assert not responses
 for name in models.__all__:
     typing.get_type_hints(getattr(models, name))
 """
@@ -200,35 +119,9 @@ def write(contract: Any, folder: Path) -> Path:
     return path
 
 
-def write_extended_contract(folder: Path) -> Path:
-    """Write a contract with three more operations and root-level security; return its path."""
-    contract = document()
-    item = contract["paths"]["/ai/llm/{id}"]
-    get = {"operationId": "getAiLlm", "tags": ["AI LLM"], "summary": "Get a configuration"}
-    item["get"] = {**get, "parameters": item["put"]["parameters"]}
-    item["get"]["responses"] = item["put"]["responses"]
-    labels = {"type": "object", "additionalProperties": {"type": "string"}}
-    item["patch"] = {**item["get"], "operationId": "labelAiLlm"}
-    item["patch"]["requestBody"] = {"content": {"application/json": {"schema": labels}}}
-    contract["paths"]["/workspaces/{workspaceId}/keys"] = {"post": CREATE}
-    # This operation has no summary, an array as its body and a response of any type.
-    owners = {"type": "array", "items": {"$ref": "#/components/schemas/Owner"}}
-    contract["paths"]["/owners"] = {"post": {"operationId": "importOwners", "tags": ["Keys"]}}
-    contract["paths"]["/owners"]["post"] |= {
-        "requestBody": {"required": True, "content": {"application/json": {"schema": owners}}},
-        "responses": {"200": {"description": "x", "content": {"application/json": {"schema": {}}}}},
-    }
-    contract["components"]["schemas"] |= SCHEMAS
-    days = {"type": "integer", "minimum": 1, "maximum": 30}
-    parameters = contract["components"].setdefault("parameters", {})
-    parameters["Days"] = {"name": "days", "in": "query", "schema": days}
-    contract["security"] = contract["paths"]["/ai/llm/{id}"]["put"].pop("security")
-    return write(contract, folder)
-
-
 def test_templates_support_other_operations(tmp_path: Path) -> None:
     """The templates support other methods, query parameters, and bodies without fixed fields."""
-    generate.generate(write_extended_contract(tmp_path), tmp_path / "flashback_client")
+    generate.generate(KEYS, tmp_path / "flashback_client")
     variables = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{generate.RUNTIME.parent}"}
     assert run_program(sys.executable, "-W", "error", "-c", CALLS, variables=variables) == ""
 

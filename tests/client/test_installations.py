@@ -14,7 +14,7 @@ import pytest
 from scripts import generate
 from tests.client.support import OK
 from tests.client.wire import http_response, serving
-from tests.test_generate import write_extended_contract
+from tests.test_generate import KEYS
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
@@ -54,7 +54,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Create a project that contains consumer.py and a client generated from another contract."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copy(HERE / "consumer.py", folder)
-    generate.generate(write_extended_contract(folder), folder / "second_client")
+    generate.generate(KEYS, folder / "second_client")
     (folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
     return folder
 
