@@ -1,7 +1,5 @@
 """Generate generated/flashback_client from openapi.yaml, and update the version in README.md."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import io
@@ -10,14 +8,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from scripts.compatibility import documents
 from scripts.template_functions import functions
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = ROOT / "openapi.yaml"
@@ -101,7 +97,7 @@ def generate(contract: Path, output: Path) -> Path:
 
     Raise GenerationError if the contract or a template is invalid.
     """
-    render(contract, output, TEMPLATES)
+    render(contract, output)
     for module in output.rglob("*.py"):
         module.write_text(MARK + module.read_text(encoding="utf-8"), encoding="utf-8")
     (output / "py.typed").touch()
@@ -138,13 +134,12 @@ def objects(
     `has_names` says whether the part's keys are names from the contract, such as those of fields.
     """
     if isinstance(part, list):
-        for index, item in enumerate(cast("list[Any]", part)):
+        for index, item in enumerate(part):
             yield from objects(item, f"{place}[{index}]")
     if isinstance(part, dict):
-        known = cast("dict[str, Any]", part)
         if not has_names:
-            yield place, known
-        for name, inner in known.items():
+            yield place, part
+        for name, inner in part.items():
             is_example = name in EXAMPLES or (name == "examples" and isinstance(inner, list))
             if has_names or not (is_example or name.startswith("x-")):
                 inside = f"{place}.{name}".removeprefix(".")
@@ -180,19 +175,14 @@ def _operation_problems(part: dict[str, Any], place: str) -> Iterator[str]:
         yield ": the client sets this header, or the name is invalid; remove it or rename it"
     if "{" in str(part.get("url")) and re.search(r"\bservers\[\d+\]$", place):
         yield ".url: variables are not supported; write the URL in full"
-    if part.get("in") == "query" and _has_other_style(part):
+    if part.get("in") == "query" and part.keys() & {"content", "explode", "style"}:
         yield ": only the default style is supported in a query; remove style, explode and content"
     is_security_scheme = re.fullmatch(r"components\.securitySchemes\.[^.]+", place)
     if is_security_scheme and str(part.get("scheme")).lower() != "bearer":
         yield ": only bearer tokens are supported; use `type: http` and `scheme: bearer`"
 
 
-def _has_other_style(parameter: dict[str, Any]) -> bool:
-    style = parameter.get("style", "form")
-    return style != "form" or parameter.get("explode") is False or "content" in parameter
-
-
-def render(contract: Path, output: Path, templates: Path | None = None) -> None:
+def render(contract: Path, output: Path) -> None:
     """Run the generator; raise GenerationError if it reports an error or a warning."""
     from openapi_python_client import Project  # noqa: PLC0415
     from openapi_python_client.config import Config, ConfigFile, MetaType  # noqa: PLC0415
@@ -211,9 +201,9 @@ def render(contract: Path, output: Path, templates: Path | None = None) -> None:
         if isinstance(data, GeneratorError):
             raise GenerationError(f"{contract.name}: {data.header}\n{data.detail}")
         adapt(data)
-        project = Project(openapi=data, config=config, custom_template_path=templates)
-        names = cast("dict[str, Any]", project.env.globals)
-        names.update(functions(document, project.env.filters["safe_for_docstring"]))
+        project = Project(openapi=data, config=config, custom_template_path=TEMPLATES)
+        escape = project.env.filters["safe_for_docstring"]
+        project.env.globals.update(functions(document, escape))
         with contextlib.redirect_stdout(io.StringIO()):
             warnings = project.build()
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

@@ -1,7 +1,5 @@
 """Tests for scripts/generate."""
 
-from __future__ import annotations
-
 import functools
 import operator
 import os
@@ -225,7 +223,6 @@ FIELD = ".".join((*FIELDS, "zzField"))
 CODE = {"type": "string", "writeOnly": True}
 UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
     ({"enum": ["a", "b", "a"]}, "the generator cannot read it (ValueError: Duplicate key A in"),
-    ({"enum": ["a", 2]}, f"{FIELD}.enum: a member is not a printable string; only printable"),
     ({"enum": ["a\nb"]}, f"{FIELD}.enum: a member is not a printable string; only printable"),
     ({"enum": ["a"], "default": "b"}, "Value b is not valid for enum"),
     ({"enum": ["a-b", "a_b"]}, "the generator cannot read it (ValueError: Duplicate key A_B"),
@@ -261,7 +258,7 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
     ),
     *(
         ((*PUT, "parameters"), [{"name": name, "in": "header"}], "sets this header")
-        for name in ("Authorization", "content-length", "Host", "X Y")
+        for name in ("content-length", "X Y")
     ),
     ((*PUT, "responses"), {"404": {"description": "x"}}, "no successful response is documented"),
     (("servers",), [{"url": "https://{env}.example"}], "servers[0].url: variables are not"),

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import FloatRect, ViewportSize, sync_playwright
+from playwright.sync_api import sync_playwright
 
 import flashback_mock
 from scripts.contract import ROOT, environment
@@ -36,13 +36,15 @@ def draw(report: Path) -> None:
     with sync_playwright() as playwright:
         program = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        size: ViewportSize = {"width": WIDTH, "height": 600}
-        page = browser.new_page(viewport=size, device_scale_factor=SCALE)
+        page = browser.new_page(viewport={"width": WIDTH, "height": 600}, device_scale_factor=SCALE)
         page.goto(report.as_uri())
         card = page.get_by_role("article").first
         bottom = card.evaluate("card => card.getBoundingClientRect().bottom")
-        clip: FloatRect = {"x": 0, "y": 0, "width": WIDTH, "height": bottom + MARGIN}
-        page.screenshot(path=PICTURE, full_page=True, clip=clip)
+        page.screenshot(
+            path=PICTURE,
+            full_page=True,
+            clip={"x": 0, "y": 0, "width": WIDTH, "height": bottom + MARGIN},
+        )
         browser.close()
 
 
