@@ -72,6 +72,17 @@ def test_contract_follows_the_rules_of_this_repository(
     assert not errors, "\n".join(errors)
 
 
+def test_no_response_contains_a_credential(document: dict[str, Any]) -> None:
+    """No schema of a response has a field that is write-only in a request."""
+    schemas = document["components"]["schemas"]
+    fields = schemas["UpdateAiLlmRequest"]["properties"]
+    credentials = {name for name, schema in fields.items() if schema.get("writeOnly")}
+    assert credentials >= {"key", "secret"}
+    for name, schema in schemas.items():
+        if name.endswith("Response"):
+            assert credentials.isdisjoint(schema["properties"]), name
+
+
 def test_every_clause_has_a_known_source() -> None:
     """Each clause has a source from options.py, or the source `open`."""
     for clause in contract.CLAUSES.values():
