@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from functools import lru_cache
-from itertools import combinations, islice
+from itertools import chain, combinations, cycle, islice, product
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.schemas import (
@@ -17,7 +18,7 @@ from scripts.compatibility.schemas import (
 from scripts.compatibility.values import canonical_json, is_mapping, mapping_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from scripts.compatibility.schemas import Schema
 
@@ -51,7 +52,7 @@ LETTERS = 1_000  # a value with this many characters counts as one more candidat
 
 
 class BoundaryValues:
-    """Boundary values, based on the sizes, numbers, names and patterns in two schemas."""
+    """Boundary values, based on the limits, names and patterns in two schemas."""
 
     def __init__(self, small: Schema, large: Schema, most: int) -> None:
         """Collect the boundaries from the sender's schema (`small`) and the receiver's (`large`).
@@ -60,32 +61,27 @@ class BoundaryValues:
         """
         self.remaining = most
         self.form = difference(small, large)
-        self.numbers: set[float] = {0, 1}
-        self.lengths: set[float] = {0, 1}  # the numbers that limit the lengths of arrays
-        self.names: set[str] = {"extra"}
-        self.patterns: list[str] = []  # patterns for field names
-        self.constants: list[Any] = []
         self.known: dict[str, list[Any]] = {}
+        self.constants: list[Any] = []
+        self.names = {"extra"}
+        # For each unit, such as `Items` (from minItems and maxItems), the sizes near its limits.
+        self.sizes: dict[str, set[int]] = defaultdict(lambda: {0, 1, 2})
+        self.numbers: set[float] = {0, 1}
         for part in subschemas(self.form, small, large):
             self._read(part)
-        self.sizes = _near(self.numbers)
-        known = set(map(canonical_json, subschemas(plain_form(small))))
-        self.new_checks: list[Callable[[Any], bool]] = []
-        for part in subschemas(plain_form(large)):
-            if canonical_json(part) not in known:
-                self.new_checks.append(validator(part).is_valid)
+        self.checks = [validator(part).is_valid for part in subschemas(plain_form(large))]
 
     def _read(self, schema: dict[str, Any]) -> None:
         self.constants += constants(schema)
+        self.names.update(mapping_at(schema, "properties"), schema.get("required", ()))
+        for pattern in mapping_at(schema, "patternProperties"):
+            self.names.update(self._matching(pattern))
         for keyword, value in schema.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
+            if isinstance(value, int | float):
                 self.numbers.add(value)
-                if keyword.endswith(("Items", "Contains")):
-                    self.lengths.add(value)
-            elif keyword in {"properties", "required"}:
-                self.names.update(value)
-            elif keyword == "patternProperties":
-                self.patterns += value
+            if isinstance(value, int) and value < LONGEST:
+                unit = keyword[3:].replace("Contains", "Items")
+                self.sizes[unit] |= {max(value - 1, 0), value, value + 1}
 
     def values(self, schema: Any) -> Iterator[Any]:
         """Yield values that might be valid, up to the limit. The caller must validate them."""
@@ -119,7 +115,7 @@ class BoundaryValues:
     def admitted(self, schema: Any) -> list[Any]:
         """Return a few valid values that match different subschemas of the receiver's schema.
 
-        Ignore subschemas that also occur in the sender's schema. Include null if it is valid.
+        Include null if it is valid.
         """
         text = canonical_json(schema)
         if text in self.known:
@@ -133,7 +129,7 @@ class BoundaryValues:
             if tried > MANY:
                 break
             if is_valid(value):
-                kind = (value is None, *(check(value) for check in self.new_checks))
+                kind = (value is None, *(check(value) for check in self.checks))
                 if kind not in kinds or (len(found) < FEW and value not in found):
                     kinds.add(kind)
                     found.append(value)
@@ -143,103 +139,73 @@ class BoundaryValues:
         for number in sorted(self.numbers, key=abs):
             yield from (int(number), int(number) + 1, int(number) - 1)
             yield from (number, number + 0.5, number - 0.5, number / 2, number + 0.001)
-        for size in self.sizes:
+        for size in self.sizes["Length"]:
             if size < DIGITS:
                 yield 10**size
 
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
-        seeds = [FORMATS[schema["format"]]] if schema.get("format") in FORMATS else []
-        if "pattern" in schema:
-            seeds += self._matching([schema["pattern"]])
+        seeds = ["a", *self._matching(schema.get("pattern", ""))]
+        if schema.get("format") in FORMATS:
+            seeds.append(FORMATS[schema["format"]])
         yield from seeds
-        for size in self.sizes:
-            yield "a" * size
-        for seed in seeds:
-            for size in self.sizes:
-                yield seed[:size] + (seed[-1:] or "a") * (size - len(seed))
+        for seed, size in product(seeds, sorted(self.sizes["Length"])):
+            yield seed[:size].ljust(size, seed[-1:] or "a")
         if '"pattern"' in canonical_json(schema):
-            for seed in ("a" * schema.get("minLength", 1), *seeds[:2], "aa"):
+            for seed in ("a" * schema.get("minLength", 1), *seeds[1:3], "aa"):
                 for letter in CHARACTERS:
                     yield seed[:-1] + letter
                     yield letter + seed[1:]
 
     def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
-        """Yield arrays of zero, one and two items, and arrays of each boundary size."""
-        start: list[Any] = []
+        """Yield arrays of each boundary size, with one or two different items or only unique ones."""
         prefix = schema.get("prefixItems", ())
-        for part in prefix:
-            start += self.admitted(part)[:1]
+        start = list(chain.from_iterable(self.admitted(part)[:1] for part in prefix))
         items = schema.get("items", True)
         found = self.admitted(items)
         if "contains" in schema:
             found = [*self.admitted({"allOf": [items, schema["contains"]]}), *found]
-        sizes = (len(start), len(start) + 1, *_near(self.lengths))
-        for value in found:
-            for size in _fitting(sizes, len(canonical_json(value))):
-                yield [*start, *[value] * size][:size]
+        sizes = sorted({len(start), len(start) + 1, *self.sizes["Items"]})
+        repeated = [[value] for value in found]
+        for values, size in product([*repeated, *combinations(found, 2)], sizes):
+            if size * len(canonical_json(values)) < LARGEST:
+                yield [*start, *islice(cycle(values), size)][:size]
         if schema.get("uniqueItems"):
             limits = items if is_mapping(items) else {}
             least = int(limits.get("minimum", 0)) + 1
             length = limits.get("minLength", 0)
-            for size in _fitting(sizes, length):
-                numbers = range(least, least + size)
-                yield [*start, *found, *numbers][:size]
-                yield [*start, *found, *(str(number).zfill(length) for number in numbers)][:size]
-        for pair in combinations(found, 2):
-            yield [*start, *pair]
+            for size in sizes:
+                if size * length < LARGEST:
+                    numbers = range(least, least + size)
+                    texts = (str(number).zfill(length) for number in numbers)
+                    yield [*start, *found, *numbers][:size]
+                    yield [*start, *found, *texts][:size]
         for index, part in enumerate(prefix):
             for value in self.admitted(part):
                 yield [*start[:index], value, *start[index + 1 :]]
 
     def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the smallest object, and then objects with other fields and values."""
-        fields = mapping_at(schema, "properties")
         required = schema.get("required", ())
-        names = [*fields, *sorted(self.names), *self._matching(self.patterns)]
-        names += ["a" * size for size in self.sizes if size < MANY]
-        rule = schema.get("propertyNames", True)
-        if is_mapping(rule):
-            names += [name for name in constants(rule) if isinstance(name, str)]
-            names += islice(self._strings(rule), FEW)
-        parts = {name: _field(schema, name) for name in (*required, *names)}
-        least = self._filled(required, parts)
+        names = [*required, *mapping_at(schema, "properties"), *sorted(self.names)]
+        names += ["a" * size for size in self.sizes["Length"] | self.sizes["Properties"] if size < MANY]
+        if "propertyNames" in schema:
+            names += self.admitted({"allOf": [{"type": "string"}, schema["propertyNames"]]})
+        found = {name: self.admitted(_field(schema, name)) for name in names}
+        first = {name: values[0] for name, values in found.items() if values}
+        least = {name: first[name] for name in required if name in first}
         yield least
         yield {}
-        for name, part in parts.items():
-            for value in (*self.admitted(part), *ANYTHING):
+        for name, values in found.items():
+            for value in (*values, *ANYTHING):
                 yield {**least, name: value}
-        most = {**least, **self._filled(names, parts)}
-        for size in self.sizes:
-            yield dict(islice(most.items(), size))
+        for size in sorted(self.sizes["Properties"]):
+            yield dict(islice(first.items(), size))
 
-    def _filled(self, names: Iterable[str], parts: dict[str, Any]) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        for name in names:
-            for value in self.admitted(parts[name])[:1]:
-                result[name] = value
-        return result
-
-    def _matching(self, patterns: list[str]) -> list[str]:
-        found: list[str] = []
-        for pattern in dict.fromkeys(patterns):
-            if pattern not in self.known:
-                self.remaining -= PATTERN
-                self.known[pattern] = matching(pattern)
-            found += self.known[pattern]
-        return found
-
-
-def _near(numbers: Iterable[float]) -> list[int]:
-    sizes: set[int] = set()
-    for number in numbers:
-        if isinstance(number, int) and 0 <= number <= LONGEST:
-            sizes |= {max(number - 1, 0), number, number + 1}
-    return sorted(sizes)
-
-
-def _fitting(sizes: Iterable[int], length: int) -> list[int]:
-    """Return the sizes for arrays whose items have `length` characters."""
-    return [size for size in sizes if size * length < LARGEST]
+    def _matching(self, pattern: str) -> list[str]:
+        if pattern and pattern not in self.known:
+            self.remaining -= PATTERN
+            self.known[pattern] = matching(pattern)
+        return self.known.get(pattern, [])
 
 
 def _weight(value: Any) -> int:
@@ -259,16 +225,13 @@ def _branches(schema: dict[str, Any]) -> Iterator[Any]:
 
 
 def _field(schema: dict[str, Any], name: str) -> Any:
-    parts: list[Any] = []
-    for pattern, part in mapping_at(schema, "patternProperties").items():
-        if re.search(pattern, name):
-            parts.append(part)
+    """Return the schema of a field's value."""
+    patterns = mapping_at(schema, "patternProperties")
+    parts = [part for pattern, part in patterns.items() if re.search(pattern, name)]
     fields = mapping_at(schema, "properties")
     if name in fields:
         parts.append(fields[name])
-    if len(parts) > 1:
-        return {"allOf": parts}
-    return parts[0] if parts else schema.get("additionalProperties", True)
+    return {"allOf": parts} if parts else schema.get("additionalProperties", True)
 
 
 @lru_cache(maxsize=256)

@@ -5,8 +5,8 @@ The counterexample, a value that only the other schema admits, is called a witne
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,6 @@ from scripts.compatibility.schemas import (
 from scripts.compatibility.values import (
     BODY,
     TEXTS,
-    can_carry,
     canonical_json,
     is_list,
     is_mapping,
@@ -65,26 +64,25 @@ class Prover:
         jsonschema_rs proves containment, and a witness disproves it.
         """
         is_proved = proved(small, large, location)
-        most = min(FEW if is_proved else ONE, self.remaining)
-        search = partial(_search, small, large, location, most)
-        failed: tuple[list[Any], int] = ([], FEW)
-        witnesses, tries = call_or_default(search, failed)
-        self.remaining -= tries
-        if witnesses:
-            return Proof(holds=False, witness=witnesses[0])
-        return Proof(holds=is_proved or None)
+        undecided = Proof(holds=is_proved or None)
+        most = FEW if is_proved else ONE
+        return call_or_default(lambda: self._search(small, large, location, most), None) or undecided
 
-
-def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[list[Any], int]:
-    """Return at most one witness, and the number of values tried."""
-    admits = validator(small).is_valid
-    accepts = validator(large).is_valid
-    candidates = BoundaryValues(small, large, most)
-    for value in candidates.values(candidates.form):
-        is_sent = can_carry(location, value) and _is_declared(value, small, location)
-        if is_sent and admits(value) and not any(map(accepts, readings(location, value))):
-            return [value], most - candidates.remaining
-    return [], most - candidates.remaining
+    def _search(self, small: Schema, large: Schema, location: str, most: int) -> Proof | None:
+        """Return a disproof, or None if none of the tried values is a witness."""
+        admits = validator(small).is_valid
+        accepts = validator(large).is_valid
+        most = min(most, self.remaining)
+        candidates = BoundaryValues(small, large, most)
+        self.remaining -= most
+        found: Proof | None = None
+        for value in candidates.values(candidates.form):
+            received = readings(location, value) if _is_declared(value, small, location) else []
+            if received and admits(value) and not any(map(accepts, received)):
+                found = Proof(holds=False, witness=value)
+                break
+        self.remaining += candidates.remaining
+        return found
 
 
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:
@@ -92,11 +90,9 @@ def _is_declared(value: Any, schema: Schema, location: str) -> bool:
 
     Strings and values in bodies need no declaration. For a list, the schema must declare an array.
     """
-    if location == BODY or isinstance(value, str):
-        return True
-    declared = canonical_json(schema)
-    words = ['"array"'] if is_list(value) else ['"type"', '"enum"', '"const"']
-    return any(word in declared for word in words)
+    words = '"array"' if is_list(value) else '"(type|enum|const)"'
+    is_free = location == BODY or isinstance(value, str)
+    return is_free or bool(re.search(words, canonical_json(schema)))
 
 
 def proved(small: Schema, large: Schema, location: str) -> bool:

@@ -22,8 +22,14 @@ TEXTS: dict[str, Any] = {
 }
 # Some parsers reject the year 0, surrogates, and numbers with 300 or more digits.
 UNUSABLE = re.compile(r'"0000-|[\ud800-\udfff]|[0-9]{300}')
-# Text that is safe in headers and cookies: it contains no `"`, `,`, `;` or `\`.
-SAFE = re.compile(r"""[!#-+\--:<-\[\]-~ ]*""")
+# Text that headers and cookies can carry: no `"`, `,`, `;` or `\`, and no space at the ends.
+SAFE = re.compile(r"(?! )[!#-+\--:<-\[\]-~ ]*(?<! )")
+TEXT = {
+    "query": re.compile("(?s).*"),
+    "path": re.compile(r"(?!\.\.?$)[^,]+"),
+    "header": SAFE,
+    "cookie": SAFE,
+}
 
 
 def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:
@@ -119,50 +125,34 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def can_carry(location: str, value: Any) -> bool:
-    """Return whether the value can be sent in this location.
+def readings(location: str, value: Any) -> list[Any]:
+    """Return all values that a receiver might get, or none if the location cannot carry the value.
 
-    Parameters in the default style cannot represent null, objects or empty lists. Only query
-    parameters can represent lists: each item is sent as a separate parameter.
+    A receiver parses the text form of parameters. In the default style, they cannot represent null,
+    objects or empty lists. Only query parameters can represent lists: each item is sent as a
+    separate parameter.
     """
     if UNUSABLE.search(canonical_json(value)):
-        return False
+        return []
     if location == BODY:
-        return True
-    if is_list(value):
-        return location == "query" and _can_carry_list(value)
-    if not isinstance(value, str):  # 1.0 would be sent as 1
-        is_whole = isinstance(value, float) and value.is_integer()
-        return isinstance(value, int | float) and not is_whole
-    if location == "path":
-        return value not in {"", ".", ".."} and "," not in value
-    return location == "query" or (bool(SAFE.fullmatch(value)) and value == value.strip())
-
-
-def _can_carry_list(items: list[Any]) -> bool:
-    is_uniform = items == items[:1] * len(items)
-    for item in items:
-        if is_list(item) or not can_carry("query", item):
-            return False
-        if not is_uniform and len(_readings(item)) > 1:
-            return False
-    return bool(items)
-
-
-def readings(location: str, value: Any) -> list[Any]:
-    """Return all values that a receiver might get when it parses the value's text form."""
-    if location == BODY or is_mapping(value):
         return [value]
-    if is_list(value):  # can_carry ensures that all items have the same number of readings
-        lists = list(map(list, zip(*map(_readings, value), strict=False)))
-        return [*_readings(value[0]), *lists] if len(value) == 1 else lists
-    found = _readings(value)
-    return [*found, *([reading] for reading in found)]
+    items = value if is_list(value) and location == "query" else [value]
+    found = [_readings(location, item) for item in items]
+    is_ambiguous = max(map(len, found), default=0) > 1
+    if not all(found) or (is_ambiguous and items != items[:1] * len(items)):
+        return []
+    lists = [list(texts) for texts in zip(*found, strict=True)]
+    return [*found[0], *lists] if len(items) == 1 else lists
 
 
-def _readings(value: Any) -> list[Any]:
-    """Return the text form and, if it is a JSON number, boolean or null, also the parsed value."""
-    sent = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if sent in {"true", "false", "null"} or re.fullmatch(NUMBER, sent):
-        return [sent, json.loads(sent)]
-    return [sent]
+def _readings(location: str, value: Any) -> list[Any]:
+    """Return a parameter's text form and, if it is a JSON number or boolean, the parsed value."""
+    is_whole = isinstance(value, float) and value.is_integer()  # 1.0 would be sent as 1
+    if is_whole or not isinstance(value, str | int | float):
+        return []
+    text = value if isinstance(value, str) else json.dumps(value)
+    if not TEXT[location].fullmatch(text):
+        return []
+    if text in {"true", "false", "null"} or re.fullmatch(NUMBER, text):
+        return [text, json.loads(text)]
+    return [text]
