@@ -160,6 +160,9 @@ class BoundaryValues:
         """Yield arrays of each boundary size, with one or two different items or only unique ones."""
         prefix = schema.get("prefixItems", ())
         start = list(chain.from_iterable(self.admitted(part)[:1] for part in prefix))
+        for index, part in enumerate(prefix):
+            for value in self.admitted(part):
+                yield [*start[:index], value, *start[index + 1 :]]
         items = schema.get("items", True)
         found = self.admitted(items)
         if "contains" in schema:
@@ -179,9 +182,6 @@ class BoundaryValues:
                     texts = (str(number).zfill(length) for number in numbers)
                     yield [*start, *found, *numbers][:size]
                     yield [*start, *found, *texts][:size]
-        for index, part in enumerate(prefix):
-            for value in self.admitted(part):
-                yield [*start[:index], value, *start[index + 1 :]]
 
     def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the smallest object, and then objects with other fields and values."""

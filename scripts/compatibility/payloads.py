@@ -10,12 +10,12 @@ from scripts.compatibility.containment import Proof, proved
 from scripts.compatibility.findings import Change
 from scripts.compatibility.schemas import (
     HIDDEN,
+    annotations,
     assertions,
     check_schema,
     flattened,
     has_references,
     is_marked,
-    json_annotations,
     parts,
     view,
 )
@@ -146,44 +146,35 @@ def _described(changes: list[str], field: str) -> str:
     return f" ({shortened(found, '; ')})" if found else ""
 
 
-def _compare_annotations(pair: Pair, old: Any, new: Any, place: str = "") -> None:
-    """Report annotations that differ. Only subschemas that both schemas contain are compared."""
-    if not (is_mapping(old) and is_mapping(new)):
-        return
-    before = json_annotations(old)
-    after = json_annotations(new)
+def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -> None:
+    """Report annotations that differ. Only subschemas that both schemas contain are compared.
+
+    Also report a field that only one response documents, if the field can have any value. For
+    other fields, the proofs show the difference.
+    """
+    before = annotations(old)
+    after = annotations(new)
     for keyword in dict.fromkeys((*before, *after)):
-        was = before.get(keyword, "")
-        now = after.get(keyword, "")
-        change = _annotation_change(pair.side, keyword, is_new=not was)
+        was = before.get(keyword, "none")
+        now = after.get(keyword, "none")
+        change = _annotation_change(pair.side, keyword, is_new=keyword not in before)
         if was != now and change:
-            what = f"{place}.{keyword}".lstrip(".")
-            pair.add(change, f"{what}: {was or 'none'} → {now or 'none'}", was, now)
+            pair.add(change, f"{path}.{keyword}: {was} → {now}".lstrip("."), was, now)
     olds = parts(old)
     news = parts(new)
-    is_closed = False in (old.get("additionalProperties"), new.get("additionalProperties"))
-    for key in dict.fromkeys((*olds, *news)):
+    additional = ("additionalProperties", "")
+    is_open = False not in (olds.get(additional), news.get(additional))
+    for key, part in {**olds, **news}.items():
         keyword, name = key
-        step = name if keyword == "properties" else f"{keyword}.{name}".rstrip(".")
-        inner = f"{place}.{step}"
+        inner = f"{path}.{name}" if keyword == "properties" else f"{path}.{keyword}.{name}"
         if key in olds and key in news:
-            _compare_annotations(pair, olds[key], news[key], inner)
-        elif keyword == "properties" and pair.status and not is_closed:
-            _report_untyped(pair, inner.lstrip("."), olds.get(key), news.get(key))
-
-
-def _report_untyped(pair: Pair, field: str, old: Any, new: Any) -> None:
-    """Report a field that only one response documents, if the field can have any value.
-
-    For other fields, the proofs show the difference.
-    """
-    if any(assertions(schema) not in ({}, True) for schema in (old, new) if schema is not None):
-        return
-    part = pair.at(f"field {field}")
-    if new is None:
-        part.add(Change.UNDECIDED, "is removed; it could have any value", old, new)
-    else:
-        part.add(Change.ADDITION, "is new", old, new)
+            _compare_annotations(pair, olds[key], news[key], inner.rstrip("."))
+        elif keyword == "properties" and pair.status and is_open and assertions(part) in ({}, True):
+            field = pair.at(f"field {inner.lstrip('.')}")
+            if key in news:
+                field.add(Change.ADDITION, "is new", None, part)
+            else:
+                field.add(Change.UNDECIDED, "is removed; it could have any value", part)
 
 
 def _annotation_change(side: str, keyword: str, *, is_new: bool) -> Change:

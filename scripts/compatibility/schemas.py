@@ -58,14 +58,14 @@ def flattened(schema: Any) -> Any:
     if not is_mapping(schema):
         return schema
     result = _mapped(schema, flattened)
-    branches = result.pop("allOf", [])
-    if not is_list(branches):
-        return schema
     others: list[Any] = []
-    is_alone = len(branches) == 1 and not result.keys() & COMPARED
-    for branch in branches:
-        if is_mapping(branch) and _can_merge(result, branch, is_alone=is_alone):
-            result = _merged(result, branch)
+    for branch in result.pop("allOf", []):
+        if is_mapping(branch) and _can_merge(result, branch):
+            result = {**branch, **result}
+            if "required" in branch:
+                result["required"] = sorted({*branch["required"], *result["required"]})
+            if "properties" in branch:
+                result["properties"] = {**branch["properties"], **result["properties"]}
             others += result.pop("allOf", [])
         else:
             others.append(branch)
@@ -74,24 +74,19 @@ def flattened(schema: Any) -> Any:
     return result
 
 
-def _can_merge(schema: dict[str, Any], branch: dict[str, Any], *, is_alone: bool) -> bool:
+def _can_merge(schema: dict[str, Any], branch: dict[str, Any]) -> bool:
     """Return whether merging the branch into the schema keeps the meaning of all keywords."""
-    for keyword in schema.keys() & branch.keys() - {"properties", "required"}:
-        if schema[keyword] != branch[keyword]:
-            return False
-    return is_alone or not ((schema.keys() - UNEVALUATED) | branch.keys()) & DEPENDENT
+    fields = mapping_at(schema, "properties")
+    if _conflicts(fields, mapping_at(branch, "properties")):
+        return False
+    if not _conflicts(schema, branch) <= {"properties", "required"}:
+        return False
+    return not ((schema.keys() - UNEVALUATED) | branch.keys()) & DEPENDENT
 
 
-def _merged(schema: dict[str, Any], branch: dict[str, Any]) -> dict[str, Any]:
-    result = {**branch, **schema}
-    if "required" in branch:
-        result["required"] = sorted({*branch["required"], *schema.get("required", ())})
-    if "properties" in branch:
-        fields = dict(branch["properties"])
-        for name, part in mapping_at(schema, "properties").items():
-            fields[name] = flattened({"allOf": [part, fields[name]]}) if name in fields else part
-        result["properties"] = fields
-    return result
+def _conflicts(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
+    shared = one.keys() & other.keys()
+    return {key for key in shared if canonical_json(one[key]) != canonical_json(other[key])}
 
 
 def assertions(schema: Any) -> Any:
@@ -107,13 +102,13 @@ def assertions(schema: Any) -> Any:
     return result
 
 
-def json_annotations(schema: dict[str, Any]) -> dict[str, str]:
+def annotations(schema: Any) -> dict[str, str]:
     """Return the schema's annotations as JSON texts, except those whose value is false.
 
     A `default` is included even if its value is false.
     """
     result: dict[str, str] = {}
-    for keyword, value in schema.items():
+    for keyword, value in schema.items() if is_mapping(schema) else ():
         is_present = value is not False or keyword == "default"
         if is_present and not (keyword in COMPARED or keyword == "xml" or keyword[:1] == "$"):
             result[keyword] = canonical_json(value)
@@ -157,27 +152,23 @@ def _mapped(schema: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, A
     return result
 
 
-def parts(schema: dict[str, Any]) -> dict[tuple[str, str], Any]:
+def parts(schema: Any) -> dict[tuple[str, Any], Any]:
     """Return the schema's direct subschemas, keyed by keyword and by name or index."""
-    result: dict[tuple[str, str], Any] = {}
-    for keyword, value in schema.items():
+    result: dict[tuple[str, Any], Any] = {}
+    for keyword, value in schema.items() if is_mapping(schema) else ():
         if keyword in SCHEMA_KEYWORDS:
             result[keyword, ""] = value
-        elif keyword in SCHEMA_LIST_KEYWORDS and is_list(value):
-            for index, part in enumerate(value):
-                result[keyword, str(index)] = part
-        elif keyword in SCHEMA_MAP_KEYWORDS and is_mapping(value):
-            for name, part in value.items():
+        elif keyword in SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS:
+            for name, part in value.items() if is_mapping(value) else enumerate(value):
                 result[keyword, name] = part
     return result
 
 
 def subschemas(*schemas: Any) -> Iterator[dict[str, Any]]:
     """Yield the schemas and all their subschemas, except boolean schemas."""
-    for schema in schemas:
-        if is_mapping(schema):
-            yield schema
-            yield from subschemas(*parts(schema).values())
+    for schema in filter(is_mapping, schemas):
+        yield schema
+        yield from subschemas(*parts(schema).values())
 
 
 def constants(schema: Any) -> Iterator[Any]:
@@ -199,7 +190,8 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     """
     if not is_mapping(schema):
         return schema
-    names = _hidden_fields(schema, hidden)
+    fields = mapping_at(schema, "properties")
+    names = {name for name in fields if mapping_at(fields, name).get(hidden)}
     if names and schema.keys() & CONDITIONS:
         hidden = ""
         names = set()
@@ -213,18 +205,10 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
         result["required"] = sorted(set(result["required"]) - names)
     for name in names:
         result["properties"][name] = not sending
-    if result.get("additionalProperties") is False and "patternProperties" not in result:
-        fields = mapping_at(result, "properties")
-        result["properties"] = {name: part for name, part in fields.items() if part is not False}
     if result.get("format") in FORMATS:
         limits = {"anyOf": [{"not": {"type": "integer"}}, FORMATS[result.pop("format")]]}
         result["allOf"] = [*result.get("allOf", []), limits]
     return result
-
-
-def _hidden_fields(schema: dict[str, Any], hidden: str) -> set[str]:
-    fields = mapping_at(schema, "properties")
-    return {name for name in fields if mapping_at(fields, name).get(hidden)}
 
 
 def call_or_default(function: Callable[[], T], default: T) -> T:
