@@ -9,7 +9,7 @@ from scripts.compatibility.access import addresses, compare_security, compare_se
 from scripts.compatibility.containment import Prover
 from scripts.compatibility.findings import Change, Finding, merged
 from scripts.compatibility.operations import METHODS, Operation, Pair, operations, status_pairs
-from scripts.compatibility.payloads import compare_contents, compare_texts
+from scripts.compatibility.payloads import compare_contents, compare_schemas, compare_texts
 from scripts.compatibility.values import explain, mapping_at, shortened
 
 if TYPE_CHECKING:
@@ -107,15 +107,9 @@ def _overlaps(new_path: str, old_path: str) -> bool:
     """Return whether a URL can match both paths because of a parameter in the old path."""
     new_parts = new_path.split("/")
     old_parts = old_path.split("/")
-    if len(old_parts) != len(new_parts):
-        return False
-    replaces_parameter = False
-    for new, old in zip(new_parts, old_parts, strict=True):
-        if new != old and "{}" in old:
-            replaces_parameter = True
-        elif new != old and "{}" not in new:
-            return False
-    return replaces_parameter
+    different = [pair for pair in zip(new_parts, old_parts, strict=False) if len(set(pair)) > 1]
+    is_possible = len(new_parts) == len(old_parts) and all("{}" in new + old for new, old in different)
+    return is_possible and any("{}" in old for _, old in different)
 
 
 def _wording_changes(base: Contract, head: Contract) -> list[Finding]:
@@ -131,12 +125,10 @@ def _compare_parameters(pair: Pair) -> None:
     before = pair.base.parameters
     after = pair.head.parameters
     for key in sorted(before.keys() | after.keys()):
-        old = before.get(key)
-        new = after.get(key)
-        location, _ = key
-        label = f"{location} parameter {(old or new or {}).get('name')}"
-        parameter = pair.at(label, location=location, label=label)
-        _compare_parameter(parameter, old, new)
+        parameter = {**after, **before}[key]
+        label = f"{parameter['in']} parameter {parameter['name']}"
+        part = pair.at(label, location=parameter["in"], label=label)
+        _compare_parameter(part, before.get(key), after.get(key))
 
 
 def _compare_parameter(pair: Pair, old: Part | None, new: Part | None) -> None:
@@ -164,19 +156,15 @@ def _compare_body(pair: Pair) -> None:
     _compare_presence(body, old, new)
     if old is not None and new is not None:
         body.add_other_keys(REQUEST_BODY, old, new)
-        _compare_limit(body, old.get(LIMIT), new.get(LIMIT))
+        size = body.at(LIMIT, label="bytes in the body")
+        compare_schemas(size, _size(old), _size(new))
         compare_contents(body, old, new)
 
 
-def _compare_limit(body: Pair, old: Any, new: Any) -> None:
-    change = "".join(explain(old, new, LIMIT))
-    if not {type(old), type(new)} <= {int, type(None)}:
-        body.add_undecided(f"{LIMIT} is not an integer ({change})", old, new)
-    elif new is not None and (old is None or new < old):
-        evidence = f"with a body of {new + 1} bytes"
-        body.add(Change.BREAKING, f"must be smaller ({change})", old, new, evidence)
-    elif old != new:
-        body.add(Change.ADDITION, f"can be larger ({change})", old, new)
+def _size(body: Part) -> Part:
+    """Return a schema for the number of bytes in a request body. Only integers limit it."""
+    most = body.get(LIMIT, False)
+    return {"maximum" if type(most) is int else LIMIT: most}
 
 
 def _compare_responses(pair: Pair) -> None:
@@ -197,7 +185,7 @@ def _compare_responses(pair: Pair) -> None:
             what = "is removed, and no successful status remains"
             part.add(Change.BREAKING, what, old_status, None, f"expecting {status}")
         else:
-            part.add(Change.ADDITION, "is no longer returned", old_status, is_removed=True)
+            part.add(Change.ADDITION, "is no longer returned", old_status, removed=True)
 
 
 def _compare_response(response: Pair, old: Part, new: Part) -> None:

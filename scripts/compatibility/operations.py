@@ -55,8 +55,8 @@ class Operation:
         variables = VARIABLE.findall(self.path)
         result: dict[tuple[str, str], Part] = {}
         for index, name in enumerate(variables):
-            undeclared = {"name": name, "required": True, "schema": {"type": "string"}}
-            result["path", str(index)] = undeclared
+            undeclared = {"in": "path", "name": name, "required": True}
+            result["path", str(index)] = {**undeclared, "schema": {"type": "string"}}
         inherited = self.item.get("parameters", [])
         for parameter in inherited + self.parts.get("parameters", []):
             location = parameter["in"]
@@ -129,26 +129,20 @@ class Pair:
         old: Any = None,
         new: Any = None,
         evidence: str = "",
-        witness: Any = None,
-        *,
-        is_removed: bool = False,
+        **details: Any,
     ) -> None:
-        """Add a finding.
+        """Add a finding, with values for other fields of Finding in `details`.
 
         `evidence` describes an example of a breaking change: a response if the pair has a status,
         and a request otherwise.
         """
-        finding = Finding(
-            change, self.place, what, sides=(old, new), witness=witness, removed=is_removed
-        )
+        shown = ("Valid before, but refused now:", self.base.name, evidence)
+        if self.status:
+            message = f"{self.base.name} → {self.status}"
+            shown = ("Possible now, but not documented before:", message, evidence)
         if change == Change.BREAKING:
-            if self.status:
-                message = f"{self.base.name} → {self.status}"
-                shown = ("Possible now, but not documented before:", message, evidence)
-            else:
-                shown = ("Valid before, but refused now:", self.base.name, evidence)
-            finding = replace(finding, shown=tuple(filter(None, shown)))
-        self.findings.append(finding)
+            details["shown"] = tuple(filter(None, shown))
+        self.findings.append(Finding(change, self.place, what, sides=(old, new), **details))
 
     def add_undecided(self, what: str, old: Any, new: Any) -> None:
         """Add an undecided finding if `old` and `new` differ. Empty values count as missing."""
@@ -187,7 +181,5 @@ def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
 
 
 def _best(responses: Part, status: str) -> str | None:
-    for name in (status, f"{status[0]}XX", "default"):
-        if name in responses:
-            return name
-    return None
+    entries = (status, f"{status[0]}XX", "default")
+    return next((entry for entry in entries if entry in responses), None)

@@ -14,8 +14,7 @@ from scripts.compatibility.schemas import (
     assertions,
     check_schema,
     flattened,
-    has_references,
-    is_marked,
+    has_keyword,
     parts,
     view,
 )
@@ -43,6 +42,17 @@ WHAT = {
     ("response", None): (Change.UNDECIDED, "may be an undocumented value (not proved)"),
     ("response", False): (Change.BREAKING, "may be a value that was not documented"),
 }
+# Maps (annotation, whether it is new) to the severity of the change. Others are undecided.
+ANNOTATIONS = {
+    ("deprecated", True): Change.ADDITION,
+    ("deprecated", False): Change.WORDS,
+    ("default", True): Change.ADDITION,
+    ("x-left-open", True): Change.ADDITION,
+    ("readOnly", False): Change.ADDITION,
+    ("writeOnly", True): Change.ADDITION,
+}
+IRRELEVANT = {"request": "writeOnly", "response": "readOnly"}
+JSON = re.compile(r"(application|text)/json|.*\+json")
 # Keys of parameters and headers for which this module has comparison rules.
 PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
 # A schema that has only these keywords restricts each field separately.
@@ -75,32 +85,32 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
             if proof.holds and field and detail.startswith(" (none → "):
                 what = "is new"
             evidence = f"{pair.label}: {brief(proof.witness)}"
-            place.add(change, what + detail, base, head, evidence, proof.witness)
+            place.add(change, what + detail, base, head, evidence, witness=proof.witness)
     _compare_annotations(pair, old, new)
 
 
 def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
     """Return, for each changed field, whether all values that can be sent are still valid."""
-    if has_references(base) or has_references(head):
+    if has_keyword("$", base, head):
         return {"": Proof(holds=None)}
     hidden = HIDDEN[pair.side]
     sent, received = (head, base) if pair.status else (base, head)
     result: dict[str, Proof] = {}
-    small = view(sent, hidden, sending=True)
-    large = view(received, hidden, sending=False)
-    for field, part, limits in steps(small, large):
-        if is_marked(part, hidden) or is_marked(limits, hidden):
-            proof = Proof(holds=None)
-        else:
+    for field, part, limits in _views(sent, received, hidden):
+        proof = Proof(holds=None)
+        if not has_keyword(hidden, part, limits):
             proof = pair.prover.contained(part, limits, pair.location)
         if not proof.holds:
             result[field] = proof
-    small = view(received, hidden, sending=True)
-    large = view(sent, hidden, sending=False)
-    for field, part, limits in steps(small, large):
+    for field, part, limits in _views(received, sent, hidden):
         if field not in result and not proved(part, limits, pair.location):
             result[field] = Proof(holds=True)
     return result
+
+
+def _views(sent: Schema, received: Schema, hidden: str) -> Iterator[tuple[str, Schema, Schema]]:
+    small = view(sent, hidden, sending=True)
+    return steps(small, view(received, hidden, sending=False))
 
 
 def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
@@ -157,8 +167,8 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
     for keyword in dict.fromkeys((*before, *after)):
         was = before.get(keyword, "none")
         now = after.get(keyword, "none")
-        change = _annotation_change(pair.side, keyword, is_new=keyword not in before)
-        if was != now and change:
+        if was != now and keyword != IRRELEVANT[pair.side]:
+            change = ANNOTATIONS.get((keyword, keyword not in before), Change.UNDECIDED)
             pair.add(change, f"{path}.{keyword}: {was} → {now}".lstrip("."), was, now)
     olds = parts(old)
     news = parts(new)
@@ -175,19 +185,6 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
                 field.add(Change.ADDITION, "is new", None, part)
             else:
                 field.add(Change.UNDECIDED, "is removed; it could have any value", part)
-
-
-def _annotation_change(side: str, keyword: str, *, is_new: bool) -> Change:
-    """Return the severity of a change to an annotation, or of adding it if `is_new` is true."""
-    if keyword in HIDDEN.values() and keyword != HIDDEN[side]:
-        return Change.NONE
-    if keyword == "deprecated":
-        return Change.ADDITION if is_new else Change.WORDS
-    if keyword in {"default", "x-left-open"} and is_new:
-        return Change.ADDITION
-    if (keyword, is_new) in {("readOnly", False), ("writeOnly", True)}:
-        return Change.ADDITION
-    return Change.UNDECIDED
 
 
 def compare_texts(pair: Pair, old: Part, new: Part) -> None:
@@ -211,18 +208,18 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
     """Compare the media types of a body and, for JSON, the schemas."""
     before = _contents(old)
     after = _contents(new)
-    sides = sorted(before), sorted(after)
-    is_range = "*" in "".join((*before, *after))
+    sides = (sorted(before), sorted(after))
+    has_range = "*" in "".join((*before, *after))
     for name in dict.fromkeys((*before, *after)):
         if name in before and name in after:
             _compare_content(pair, name, before[name], after[name])
-        elif is_range:
+        elif has_range:
             what = "has a different media type range, and ranges are not compared"
             pair.add_undecided(what, *sides)
         elif name in before:
             header = "Accept" if pair.status else "Content-Type"
-            what = f"no longer supports {name}"
             request = replace(pair, status="")
+            what = f"no longer supports {name}"
             request.add(Change.BREAKING, what, *sides, f"{header}: {name}")
         elif pair.status:
             what = f"can be {name}, which was not documented"
@@ -232,38 +229,23 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
 
 
 def _contents(holder: Part) -> dict[str, Part]:
-    """Return the contents, keyed by media type.
-
-    If a media type has a second, different schema, also keep it, so that changes are undecided.
-    """
-    result: dict[str, Part] = {}
-    for name, content in mapping_at(holder, "content").items():
-        key = _normal_media_type(name)
-        first = result.get(key, content)
-        result[key] = first if first == content else {**first, name: content}
-    return result
-
-
-def _normal_media_type(name: str) -> str:
-    """Return the media type in lower case, with sorted parameters.
+    """Return the contents by media type, in lower case and with sorted parameters.
 
     Omit `charset=utf-8` from JSON media types, because JSON is always UTF-8 (RFC 8259).
     """
-    kind, *rest = name.lower().replace('"', "").split(";")
-    parameters = set(map(str.strip, rest)) - {""}
-    kind = kind.strip()
-    if _is_json(kind):
-        parameters.discard("charset=utf-8")
-    return ";".join([kind, *sorted(parameters)])
-
-
-def _is_json(media_type: str) -> bool:
-    kind = media_type.partition(";")[0]
-    return kind in {"application/json", "text/json"} or kind.endswith("+json")
+    result: dict[str, Part] = {}
+    for name, content in mapping_at(holder, "content").items():
+        kind, *parameters = re.sub(r'["\s]', "", name.lower()).split(";")
+        charset = {"charset=utf-8"} if JSON.fullmatch(kind) else set()
+        key = ";".join([kind, *sorted({*parameters} - charset)])
+        first = result.setdefault(key, content)
+        if first != content:  # a second, different schema makes changes undecided
+            result[key] = {**first, name: content}
+    return result
 
 
 def _compare_content(pair: Pair, media_type: str, old: Part, new: Part) -> None:
-    if _is_json(media_type):
+    if JSON.fullmatch(media_type.partition(";")[0]):
         pair.add_other_keys({"schema", "encoding"}, old, new)
         compare_schemas(pair, old.get("schema", True), new.get("schema", True))
     else:

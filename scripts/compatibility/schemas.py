@@ -115,14 +115,9 @@ def annotations(schema: Any) -> dict[str, str]:
     return result
 
 
-def has_references(schema: Schema) -> bool:
-    """Return whether the schema contains keywords such as `$ref`, which are not compared."""
-    return any(keyword.startswith("$") for part in subschemas(schema) for keyword in part)
-
-
-def is_marked(schema: Schema, hidden: str) -> bool:
-    """Return whether `view` left the annotation `hidden` (readOnly or writeOnly) in the schema."""
-    return any(part.get(hidden) is True for part in subschemas(schema))
+def has_keyword(start: str, *schemas: Schema) -> bool:
+    """Return whether the schemas contain a keyword with this start, such as `$` for references."""
+    return any(keyword.startswith(start) for part in subschemas(*schemas) for keyword in part)
 
 
 def check_schema(contract: Contract, schema: Schema, where: str) -> None:
