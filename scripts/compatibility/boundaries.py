@@ -157,7 +157,7 @@ class BoundaryValues:
                     yield letter + seed[1:]
 
     def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
-        """Yield arrays of each boundary size, with one or two different items or only unique ones."""
+        """Yield arrays of each boundary size, with one, two or a few different items."""
         prefix = schema.get("prefixItems", ())
         start = list(chain.from_iterable(self.admitted(part)[:1] for part in prefix))
         for index, part in enumerate(prefix):
@@ -168,20 +168,9 @@ class BoundaryValues:
         if "contains" in schema:
             found = [*self.admitted({"allOf": [items, schema["contains"]]}), *found]
         sizes = sorted({len(start), len(start) + 1, *self.sizes["Items"]})
-        repeated = [[value] for value in found]
-        for values, size in product([*repeated, *combinations(found, 2)], sizes):
+        for values, size in product([*combinations(found, 1), *combinations(found, 2), found], sizes):
             if size * len(canonical_json(values)) < LARGEST:
                 yield [*start, *islice(cycle(values), size)][:size]
-        if schema.get("uniqueItems"):
-            limits = items if is_mapping(items) else {}
-            least = int(limits.get("minimum", 0)) + 1
-            length = limits.get("minLength", 0)
-            for size in sizes:
-                if size * length < LARGEST:
-                    numbers = range(least, least + size)
-                    texts = (str(number).zfill(length) for number in numbers)
-                    yield [*start, *found, *numbers][:size]
-                    yield [*start, *found, *texts][:size]
 
     def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the smallest object, and then objects with other fields and values."""

@@ -162,9 +162,9 @@ def _compare_body(pair: Pair) -> None:
 
 
 def _size(body: Part) -> Part:
-    """Return a schema for the number of bytes in a request body. Only integers limit it."""
-    most = body.get(LIMIT, False)
-    return {"maximum" if type(most) is int else LIMIT: most}
+    """Return a schema for the number of bytes in a request body, undecided without an integer."""
+    most = body.get(LIMIT)
+    return {"maximum" if isinstance(most, int) else f"${LIMIT}": most} if LIMIT in body else {}
 
 
 def _compare_responses(pair: Pair) -> None:

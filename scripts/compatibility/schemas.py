@@ -58,8 +58,11 @@ def flattened(schema: Any) -> Any:
     if not is_mapping(schema):
         return schema
     result = _mapped(schema, flattened)
+    branches = result.pop("allOf", [])
+    if len(branches) == 1 and is_mapping(branches[0]) and not result.keys() & COMPARED:
+        return {**branches[0], **result}
     others: list[Any] = []
-    for branch in result.pop("allOf", []):
+    for branch in branches:
         if is_mapping(branch) and _can_merge(result, branch):
             result = {**branch, **result}
             if "required" in branch:
