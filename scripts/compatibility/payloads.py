@@ -11,7 +11,6 @@ from scripts.compatibility.findings import Change
 from scripts.compatibility.schemas import (
     HIDDEN,
     annotations,
-    assertions,
     check_schema,
     flattened,
     has_keyword,
@@ -66,51 +65,49 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
     """
     if canonical_json(old) == canonical_json(new):
         return
-    check_schema(pair.base.contract, assertions(old), pair.place)
-    check_schema(pair.head.contract, assertions(new), pair.place)
-    old = flattened(old)
-    new = flattened(new)
-    base = assertions(old)
-    head = assertions(new)
-    if canonical_json(base) != canonical_json(head):
-        known = pair.prover.known
-        key = canonical_json([base, head, pair.side, pair.location])
-        if key not in known:
-            known[key] = _proofs(pair, base, head)
-        changes = list(explain(base, head))
-        for field, proof in known[key].items():
-            place = pair.at(f"field {field}") if field else pair
-            change, what = WHAT[pair.side, proof.holds]
-            detail = _described(changes, field)
-            if proof.holds and field and detail.startswith(" (none → "):
-                what = "is new"
-            evidence = f"{pair.label}: {brief(proof.witness)}"
-            place.add(change, what + detail, base, head, evidence, witness=proof.witness)
-    _compare_annotations(pair, old, new)
+    check_schema(pair.base.contract, old, pair.place)
+    check_schema(pair.head.contract, new, pair.place)
+    base = flattened(old)
+    head = flattened(new)
+    known = pair.prover.known
+    key = canonical_json([base, head, pair.side, pair.location])
+    if key not in known:
+        known[key] = _proofs(pair, base, head)
+    changes = list(explain(base, head))
+    for field, proof in known[key].items():
+        place = pair.at(f"field {field}") if field else pair
+        change, what = WHAT[pair.side, proof.holds]
+        detail = _described(changes, field)
+        if proof.holds and field and detail.startswith(" (none → "):
+            what = "is new"
+        evidence = f"{pair.label}: {brief(proof.witness)}"
+        place.add(change, what + detail, base, head, evidence, witness=proof.witness)
+    _compare_annotations(pair, base, head)
 
 
 def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
     """Return, for each changed field, whether all values that can be sent are still valid."""
-    if has_keyword("$", base, head):
-        return {"": Proof(holds=None)}
     hidden = HIDDEN[pair.side]
     sent, received = (head, base) if pair.status else (base, head)
     result: dict[str, Proof] = {}
-    for field, part, limits in _views(sent, received, hidden):
-        proof = Proof(holds=None)
-        if not has_keyword(hidden, part, limits):
+    small = view(sent, hidden, sending=True)
+    large = view(received, hidden, sending=False)
+    has_references = has_keyword("$", small, large)
+    for field, part, limits in steps(small, large):
+        if has_references:
+            return {"": Proof(holds=None)}
+        if has_keyword(hidden, part, limits):
+            result[field] = Proof(holds=None)
+        else:
             proof = pair.prover.contained(part, limits, pair.location)
-        if not proof.holds:
-            result[field] = proof
-    for field, part, limits in _views(received, sent, hidden):
+            if not proof.holds:
+                result[field] = proof
+    small = view(received, hidden, sending=True)
+    large = view(sent, hidden, sending=False)
+    for field, part, limits in steps(small, large):
         if field not in result and not proved(part, limits, pair.location):
             result[field] = Proof(holds=True)
     return result
-
-
-def _views(sent: Schema, received: Schema, hidden: str) -> Iterator[tuple[str, Schema, Schema]]:
-    small = view(sent, hidden, sending=True)
-    return steps(small, view(received, hidden, sending=False))
 
 
 def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
@@ -179,12 +176,16 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
         inner = f"{path}.{name}" if keyword == "properties" else f"{path}.{keyword}.{name}"
         if key in olds and key in news:
             _compare_annotations(pair, olds[key], news[key], inner.rstrip("."))
-        elif keyword == "properties" and pair.status and is_open and assertions(part) in ({}, True):
+        elif keyword == "properties" and pair.status and is_open and _is_any(part):
             field = pair.at(f"field {inner.lstrip('.')}")
             if key in news:
                 field.add(Change.ADDITION, "is new", None, part)
             else:
                 field.add(Change.UNDECIDED, "is removed; it could have any value", part)
+
+
+def _is_any(schema: Schema) -> bool:
+    return view(schema, "", sending=True) in ({}, True)
 
 
 def compare_texts(pair: Pair, old: Part, new: Part) -> None:

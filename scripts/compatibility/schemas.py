@@ -92,19 +92,6 @@ def _conflicts(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
     return {key for key in shared if canonical_json(one[key]) != canonical_json(other[key])}
 
 
-def assertions(schema: Any) -> Any:
-    """Return the schema without annotations, except readOnly and writeOnly."""
-    if not is_mapping(schema):
-        return schema
-    result: dict[str, Any] = {}
-    for keyword, value in _mapped(schema, assertions).items():
-        is_default_dialect = keyword == "$schema" and value in DIALECTS
-        is_hidden = keyword in HIDDEN.values() and value is True
-        if keyword in COMPARED or is_hidden or (keyword.startswith("$") and not is_default_dialect):
-            result[keyword] = value
-    return result
-
-
 def annotations(schema: Any) -> dict[str, str]:
     """Return the schema's annotations as JSON texts, except those whose value is false.
 
@@ -181,7 +168,7 @@ def constants(schema: Any) -> Iterator[Any]:
 def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     """Return the schema as it applies to the sender or to the receiver of a message.
 
-    `hidden` is the annotation of fields that are neither sent nor required: readOnly in requests,
+    Omit annotations, except readOnly and writeOnly where they are not resolved. `hidden` is the annotation of fields that are neither sent nor required: readOnly in requests,
     and writeOnly in responses. The sender's schema rejects these fields, and the receiver's schema
     accepts any value for them. Alternatives, conditions and the schemas that contain them keep
     their fields unchanged.
@@ -195,9 +182,11 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
         names = set()
     result: dict[str, Any] = {}
     for keyword, value in schema.items():
-        inner = "" if keyword in CONDITIONS else hidden
-        change = partial(view, hidden=inner, sending=sending)
-        if keyword != hidden:
+        is_reference = keyword.startswith("$") and value not in DIALECTS
+        is_hidden = keyword in HIDDEN.values() and keyword != hidden and value is True
+        if keyword in COMPARED or is_reference or is_hidden:
+            inner = "" if keyword in CONDITIONS else hidden
+            change = partial(view, hidden=inner, sending=sending)
             result |= _mapped({keyword: value}, change)
     if "required" in result:
         result["required"] = sorted(set(result["required"]) - names)
