@@ -157,7 +157,7 @@ class BoundaryValues:
                     yield letter + seed[1:]
 
     def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
-        """Yield arrays of each boundary size, with one, two or a few different items."""
+        """Yield arrays of each boundary size, with one or two different items, or unique items."""
         prefix = schema.get("prefixItems", ())
         start = list(chain.from_iterable(self.admitted(part)[:1] for part in prefix))
         for index, part in enumerate(prefix):
@@ -168,15 +168,22 @@ class BoundaryValues:
         if "contains" in schema:
             found = [*self.admitted({"allOf": [items, schema["contains"]]}), *found]
         sizes = sorted({len(start), len(start) + 1, *self.sizes["Items"]})
-        for values, size in product([*combinations(found, 1), *combinations(found, 2), found], sizes):
+        mixes = [*combinations(found, 1), *combinations(found, 2)]
+        for values, size in product(mixes, sizes):
             if size * len(canonical_json(values)) < LARGEST:
                 yield [*start, *islice(cycle(values), size)][:size]
+        for size in sizes if schema.get("uniqueItems") else ():
+            numbers = range(1, size + 1)
+            yield [*start, *found, *numbers][:size]
+            yield [*start, *found, *(f"{number:06}" for number in numbers)][:size]
 
     def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the smallest object, and then objects with other fields and values."""
         required = schema.get("required", ())
         names = [*required, *mapping_at(schema, "properties"), *sorted(self.names)]
-        names += ["a" * size for size in self.sizes["Length"] | self.sizes["Properties"] if size < MANY]
+        names += [
+            "a" * size for size in self.sizes["Length"] | self.sizes["Properties"] if size < MANY
+        ]
         if "propertyNames" in schema:
             names += self.admitted({"allOf": [{"type": "string"}, schema["propertyNames"]]})
         found = {name: self.admitted(_field(schema, name)) for name in names}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scripts.compatibility.access import addresses, compare_security, compare_servers
 from scripts.compatibility.containment import Prover
@@ -108,7 +108,9 @@ def _overlaps(new_path: str, old_path: str) -> bool:
     new_parts = new_path.split("/")
     old_parts = old_path.split("/")
     different = [pair for pair in zip(new_parts, old_parts, strict=False) if len(set(pair)) > 1]
-    is_possible = len(new_parts) == len(old_parts) and all("{}" in new + old for new, old in different)
+    is_possible = len(new_parts) == len(old_parts) and all(
+        "{}" in new + old for new, old in different
+    )
     return is_possible and any("{}" in old for _, old in different)
 
 

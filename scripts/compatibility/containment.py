@@ -66,7 +66,9 @@ class Prover:
         is_proved = proved(small, large, location)
         undecided = Proof(holds=is_proved or None)
         most = FEW if is_proved else ONE
-        return call_or_default(lambda: self._search(small, large, location, most), None) or undecided
+        return (
+            call_or_default(lambda: self._search(small, large, location, most), None) or undecided
+        )
 
     def _search(self, small: Schema, large: Schema, location: str, most: int) -> Proof | None:
         """Return a disproof, or None if none of the tried values is a witness."""
@@ -75,14 +77,14 @@ class Prover:
         most = min(most, self.remaining)
         candidates = BoundaryValues(small, large, most)
         self.remaining -= most
-        found: Proof | None = None
-        for value in candidates.values(candidates.form):
-            received = readings(location, value) if _is_declared(value, small, location) else []
-            if received and admits(value) and not any(map(accepts, received)):
-                found = Proof(holds=False, witness=value)
-                break
-        self.remaining += candidates.remaining
-        return found
+        try:
+            for value in candidates.values(candidates.form):
+                received = readings(location, value) if _is_declared(value, small, location) else []
+                if received and admits(value) and not any(map(accepts, received)):
+                    return Proof(holds=False, witness=value)
+        finally:
+            self.remaining += candidates.remaining
+        return None
 
 
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:

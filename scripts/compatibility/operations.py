@@ -122,7 +122,7 @@ class Pair:
         """Return `response` if a response contains the part, and `request` otherwise."""
         return "response" if self.status else "request"
 
-    def add(  # noqa: PLR0913, PLR0917 # the parts of a finding
+    def add(
         self,
         change: Change,
         what: str,

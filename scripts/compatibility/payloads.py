@@ -10,10 +10,10 @@ from scripts.compatibility.containment import Proof, proved
 from scripts.compatibility.findings import Change
 from scripts.compatibility.schemas import (
     HIDDEN,
-    annotations,
     check_schema,
     flattened,
     has_keyword,
+    own_annotations,
     parts,
     view,
 )
@@ -159,8 +159,8 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
     Also report a field that only one response documents, if the field can have any value. For
     other fields, the proofs show the difference.
     """
-    before = annotations(old)
-    after = annotations(new)
+    before = own_annotations(old)
+    after = own_annotations(new)
     for keyword in dict.fromkeys((*before, *after)):
         was = before.get(keyword, "none")
         now = after.get(keyword, "none")

@@ -92,7 +92,7 @@ def _conflicts(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
     return {key for key in shared if canonical_json(one[key]) != canonical_json(other[key])}
 
 
-def annotations(schema: Any) -> dict[str, str]:
+def own_annotations(schema: Any) -> dict[str, str]:
     """Return the schema's annotations as JSON texts, except those whose value is false.
 
     A `default` is included even if its value is false.
@@ -168,10 +168,10 @@ def constants(schema: Any) -> Iterator[Any]:
 def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     """Return the schema as it applies to the sender or to the receiver of a message.
 
-    Omit annotations, except readOnly and writeOnly where they are not resolved. `hidden` is the annotation of fields that are neither sent nor required: readOnly in requests,
+    `hidden` is the annotation of fields that are neither sent nor required: readOnly in requests,
     and writeOnly in responses. The sender's schema rejects these fields, and the receiver's schema
     accepts any value for them. Alternatives, conditions and the schemas that contain them keep
-    their fields unchanged.
+    their fields and these annotations. All other annotations are omitted.
     """
     if not is_mapping(schema):
         return schema

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 BODY = "body"  # a location, in addition to OpenAPI's query, path, header and cookie
 LONGEST = 60  # the maximum length of a value in a report, in characters
+RUN = re.compile(r"(?s)(.*?)(.)\2{59,}")  # text that ends with 60 or more equal characters
 SHOWN = 4  # the maximum number of items per line
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 # For each JSON type, a schema for the strings that represent its values in parameters.
@@ -63,14 +64,12 @@ def brief(value: Any) -> str:
         if len(value) > len(items):
             items[SHOWN:] = [f"… ({len(value)} items)"]
         return "[" + ", ".join(items) + "]"
-    if not isinstance(value, str) or len(value) <= LONGEST:
+    found = RUN.fullmatch(value) if isinstance(value, str) else None
+    if not found:
         return canonical_json(value)
-    start = value.rstrip(value[-1])
-    repeated = len(value) - len(start)
-    if repeated <= len(value) // 2:
-        return canonical_json(value)
-    run = f"{canonical_json(value[-1])} × {repeated}"
-    return f"{canonical_json(start)} + {run}" if start else run
+    start, letter = map(canonical_json, found.groups())
+    run = f"{letter} × {len(value) - found.end(1)}"
+    return f"{start} + {run}" if found[1] else run
 
 
 def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
@@ -84,7 +83,8 @@ def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
     elif is_list(old) and is_list(new):
         yield from _explain_lists(old, new, where)
     elif canonical_json(old) != canonical_json(new):
-        yield f"{where.lstrip('.') or 'schema'}: {_short(old)} → {_short(new)}"
+        was, now = ("none" if value is None else _cut(value) for value in (old, new))
+        yield f"{where.lstrip('.') or 'schema'}: {was} → {now}"
 
 
 def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
@@ -106,7 +106,7 @@ def _without(items: list[Any], others: list[Any]) -> dict[int, Any]:
 
 
 def _item(index: int, value: Any) -> str:
-    text = _cut(canonical_json(value))
+    text = _cut(value)
     return f"[{index}] {text}" if is_mapping(value) else text
 
 
@@ -117,11 +117,8 @@ def shortened(parts: list[str], separator: str) -> str:
     return f"{text}{separator}and {more} more" if more > 0 else text
 
 
-def _short(value: Any) -> str:
-    return "none" if value is None else _cut(canonical_json(value))
-
-
-def _cut(text: str) -> str:
+def _cut(value: Any) -> str:
+    text = canonical_json(value)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 

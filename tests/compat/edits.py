@@ -1,10 +1,11 @@
-"""Apply the edits in pairs.yaml to contracts."""
+"""Edit contracts and compare them."""
 
 from __future__ import annotations
 
 import copy
 from typing import Any
 
+from scripts.compatibility import comparison
 from scripts.compatibility.documents import Contract
 from scripts.compatibility.findings import Change, Finding
 
@@ -41,3 +42,27 @@ def worst(findings: list[Finding]) -> Change:
 def contract(document: dict[str, Any], text: str = "") -> Contract:
     """Return a contract with this document as its content."""
     return Contract(document, "edited", text)
+
+
+def with_schema(schema: dict[str, Any], part: str = "request", paths: int = 1) -> dict[str, Any]:
+    """Return a document in which the request or response body of each path has this schema."""
+    content = {"content": {"application/json": {"schema": schema}}}
+    operation: dict[str, Any] = {"responses": {"200": {"description": "Done."}}}
+    if part == "request":
+        operation["requestBody"] = {"required": True, **content}
+    else:
+        operation["responses"]["200"] |= content
+    items = {f"/{number}": {"put": operation} for number in range(paths)}
+    return {"info": {"version": "1.0.0"}, "paths": items}
+
+
+def compared(base: dict[str, Any], head: dict[str, Any]) -> list[Finding]:
+    """Return the findings from comparing two documents."""
+    return comparison.compare(contract(base), contract(head))
+
+
+def compared_schemas(
+    base: dict[str, Any], head: dict[str, Any], part: str = "request"
+) -> list[Finding]:
+    """Return the findings from comparing two documents that differ in this schema."""
+    return compared(with_schema(base, part), with_schema(head, part))

@@ -10,10 +10,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # no stubs
 
-from scripts.compatibility import comparison
-from scripts.compatibility.documents import Contract
 from scripts.compatibility.findings import Change, Finding
-from tests.compat.edits import worst
+from tests.compat.edits import compared_schemas, worst
 
 Schema = dict[str, Any]
 SAMPLES = 150
@@ -31,27 +29,25 @@ POOL: list[Any] = [
     *(0, 1, 2, 5, 9, -1, 0.5, True, False, None),
     *([], ["a"], [1, 1], ["a", "b", "a"], {}, {"a": "a"}, {"b": 1}, {"a": 1, "zzField": None}),
 ]
-SMALL = st.integers(0, 6)
-KINDS = ["string", "integer", "number", "null", "boolean", "array", "object"]
 VALUES = st.lists(st.sampled_from(["a", "b", 1, 5, None, True]), min_size=1, unique_by=repr)
 SCALARS = st.one_of(
-    st.builds(lambda n, m: {"type": "string", "minLength": n, "maxLength": n + m}, SMALL, SMALL),
-    st.builds(lambda n: {"allOf": [{"type": "string"}, {"maxLength": n}]}, SMALL),
-    st.sampled_from(["^a*$", "^[ab]*$", "^b?$"]).map(lambda text: {"pattern": text}),
-    st.sets(st.sampled_from(KINDS), min_size=1).map(lambda kinds: {"type": sorted(kinds)}),
-    st.builds(lambda n, m: {"type": "integer", "minimum": n, "exclusiveMaximum": m}, SMALL, SMALL),
-    st.sampled_from([1, 2, 0.5]).map(lambda step: {"type": "number", "multipleOf": step}),
     VALUES.map(lambda values: {"enum": values}),
     VALUES.map(lambda values: {"anyOf": [{"const": value} for value in values]}),
+    st.sampled_from(
+        [
+            *({"type": "string", "minLength": size, "maxLength": size + 3} for size in range(5)),
+            *({"allOf": [{"type": "string"}, {"maxLength": size}]} for size in range(5)),
+            *({"pattern": pattern} for pattern in ("^a*$", "^[ab]*$", "^b?$")),
+            *({"type": kinds} for kinds in (["string", "null"], ["integer", "boolean"], "number")),
+            *({"type": "integer", "minimum": 1, "exclusiveMaximum": most} for most in range(5)),
+            *({"type": "number", "multipleOf": step} for step in (1, 2, 0.5)),
+        ]
+    ),
 )
 PARTS = st.one_of(
     SCALARS,
-    st.builds(lambda part, n: {"type": "array", "items": part, "maxItems": n}, SCALARS, SMALL),
-    st.builds(
-        lambda name, part: {"type": "object", "required": [name], "properties": {name: part}},
-        st.sampled_from(FIELDS),
-        SCALARS,
-    ),
+    SCALARS.map(lambda part: {"type": "array", "items": part, "maxItems": 3}),
+    SCALARS.map(lambda part: {"type": "object", "required": ["a"], "properties": {"a": part}}),
 )
 
 
@@ -102,24 +98,6 @@ def versions(draw: st.DrawFn) -> tuple[Schema, Schema]:
     return base, draw(edited(base, 2))
 
 
-def contract(part: str, schema: Schema) -> Contract:
-    """Return a contract with one operation, whose request or response body has this schema."""
-    content = {"content": {"application/json": {"schema": schema}}}
-    operation: Schema = {"responses": {"200": {"description": "Done."}}}
-    if part == "request":
-        operation["requestBody"] = {"required": True, **content}
-    else:
-        operation["responses"]["200"] |= content
-    document = {"info": {"version": "1.0.0"}, "paths": {"/zz": {"put": operation}}}
-    return Contract(document, "generated", "")
-
-
-def compared(part: str, base: Schema, head: Schema) -> tuple[Change, list[Finding]]:
-    """Return the most severe verdict and the breaking findings."""
-    findings = comparison.compare(contract(part, base), contract(part, head))
-    return worst(findings), [finding for finding in findings if finding.change == Change.BREAKING]
-
-
 def samples(base: Schema, head: Schema, seed: int) -> list[Any]:
     """Return values, many of which are likely to be valid against at least one of the schemas."""
     generator = random.Random(seed)  # noqa: S311 # reproducible, not a secret
@@ -142,10 +120,12 @@ def test_verdicts_agree_with_an_independent_validator() -> None:
     @SEVERAL
     @given(versions(), st.integers(0, 1000))
     def check_pair(pair: tuple[Schema, Schema], seed: int) -> None:
-        change, breaking = compared("request", *pair)
-        assert compared("response", *reversed(pair))[0] == change
+        base, head = pair
+        findings = compared_schemas(base, head)
+        change = worst(findings)
+        assert worst(compared_schemas(head, base, "response")) == change
         changes.append(change)
-        assert_verdict_is_correct(pair, change, breaking, seed)
+        assert_verdict_is_correct(pair, findings, seed)
 
     check_pair()
     assert changes.count(Change.UNDECIDED) < len(changes) / 4
@@ -154,17 +134,18 @@ def test_verdicts_agree_with_an_independent_validator() -> None:
 
 
 def assert_verdict_is_correct(
-    pair: tuple[Schema, Schema], change: Change, breaking: list[Finding], seed: int
+    pair: tuple[Schema, Schema], findings: list[Finding], seed: int
 ) -> None:
     """Validate sample values with `jsonschema` to check the verdict on a change to a request."""
     base, head = pair
     base_accepts = Draft202012Validator(base).is_valid
     head_accepts = Draft202012Validator(head).is_valid
-    for finding in breaking:
-        assert base_accepts(finding.witness)
-        assert not head_accepts(finding.witness)
+    for finding in findings:
+        if finding.change == Change.BREAKING:
+            assert base_accepts(finding.witness)
+            assert not head_accepts(finding.witness)
     for value in samples(base, head, seed):
-        if change < Change.UNDECIDED:
+        if worst(findings) < Change.UNDECIDED:
             assert head_accepts(value) or not base_accepts(value)
-        if change <= Change.WORDS:
+        if worst(findings) <= Change.WORDS:
             assert base_accepts(value) or not head_accepts(value)
