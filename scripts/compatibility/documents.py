@@ -148,11 +148,9 @@ class Contract:
                         f"$ref {reference!r} points to the wrong kind of object; fix the reference"
                     )
                 return {**target, **result}
-            siblings = result.get("allOf", [])
-            result["allOf"] = [*siblings, target] if is_list(siblings) else siblings
-        branches = result.get("allOf")
-        if len(result) == 1 and is_list(branches) and len(branches) == 1:
-            return branches[0]
+            if not result:
+                return target
+            result["allOf"] = [*result.get("allOf", []), target]
         return result
 
 
