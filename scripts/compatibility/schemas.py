@@ -64,11 +64,7 @@ def flattened(schema: Any) -> Any:
     others: list[Any] = []
     for branch in branches:
         if is_mapping(branch) and _can_merge(result, branch):
-            result = {**branch, **result}
-            if "required" in branch:
-                result["required"] = sorted({*branch["required"], *result["required"]})
-            if "properties" in branch:
-                result["properties"] = {**branch["properties"], **result["properties"]}
+            result = _merged(result, branch)
             others += result.pop("allOf", [])
         else:
             others.append(branch)
@@ -79,12 +75,22 @@ def flattened(schema: Any) -> Any:
 
 def _can_merge(schema: dict[str, Any], branch: dict[str, Any]) -> bool:
     """Return whether merging the branch into the schema keeps the meaning of all keywords."""
-    fields = mapping_at(schema, "properties")
-    if _conflicts(fields, mapping_at(branch, "properties")):
-        return False
     if not _conflicts(schema, branch) <= {"properties", "required"}:
         return False
     return not ((schema.keys() - UNEVALUATED) | branch.keys()) & DEPENDENT
+
+
+def _merged(schema: dict[str, Any], branch: dict[str, Any]) -> dict[str, Any]:
+    result = {**branch, **schema}
+    if "required" in branch:
+        result["required"] = sorted({*branch["required"], *result["required"]})
+    if "properties" in branch:
+        fields = mapping_at(schema, "properties")
+        result["properties"] = {**branch["properties"], **fields}
+        for name in _conflicts(fields, branch["properties"]):
+            both = {"allOf": [fields[name], branch["properties"][name]]}
+            result["properties"][name] = flattened(both)
+    return result
 
 
 def _conflicts(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
