@@ -1,9 +1,8 @@
 """Serve a mock with changes, which are functions that modify its requests or responses.
 
-A change's parameter names determine its arguments: `request` is the whole request, `answer` is the
-mock's response, and any other name, such as `token`, is an attribute of the request. A change with
-an `answer` parameter modifies the response. Any other change modifies the request, or returns a
-response that replaces the mock's. A change can be async.
+A change's parameters name attributes of the request, such as `token`; `request` is the request
+itself. A change with the parameter `answer` modifies the mock's response. Any other change modifies
+the request, or returns a response that replaces the mock's. A change can be async.
 """
 
 import inspect
@@ -30,59 +29,52 @@ def max_length(field: str) -> int:
     return int(contract().fields[field]["maxLength"])
 
 
-def call(function: Change, request: Request, answer: Answer | None = None) -> Any:
-    """Call a function, and choose each argument by the name of its parameter."""
-    arguments: list[object] = []
-    for name in inspect.signature(function).parameters:
-        if name == "answer":
-            arguments.append(answer)
-        else:
-            arguments.append(request if name == "request" else getattr(request, name))
-    return function(*arguments)
+@cache
+def parameters_of(function: Change) -> tuple[str, ...]:
+    """Return the names of a function's parameters."""
+    return tuple(inspect.signature(function).parameters)
 
 
-async def apply(changes: list[Change], request: Request, answer: Answer | None) -> Answer | None:
-    """Apply the changes in order until one of them returns a new answer.
+def call(function: Change, request: Request) -> Any:
+    """Call a function with the attributes of the request that its parameters name."""
+    return function(*[getattr(request, name) for name in parameters_of(function)])
 
-    Return that answer, or the original one if no change returns an answer.
-    """
-    for change in changes:
-        changed = call(change, request, answer)
-        if inspect.isawaitable(changed):
-            changed = await changed
-        if not answer and isinstance(changed, Answer):
-            return changed
-    return answer
+
+async def apply(change: Change, request: Request) -> object:
+    """Apply a change, and return its result."""
+    changed = call(change, request)
+    return await changed if inspect.isawaitable(changed) else changed
 
 
 @contextmanager
 def serving(*changes: Change) -> Generator[flashback_mock.Mock]:
     """Yield a mock with these changes. On exit, raise the first exception that a change raised."""
-    before: list[Change] = []
-    after: list[Change] = []
-    for change in changes:
-        if "answer" in inspect.signature(change).parameters:
-            after.append(change)
-        else:
-            before.append(change)
+    after = [change for change in changes if "answer" in parameters_of(change)]
+    before = [change for change in changes if change not in after]
     memory: dict[object, Any] = {}
     errors: list[Exception] = []
 
     def wrap(handler: messages.Handler) -> messages.Handler:
+        async def answer(request: Request) -> Answer:
+            for change in before:
+                changed = await apply(change, request)
+                if isinstance(changed, Answer):
+                    return changed
+            original = await handler(request.for_mock())
+            answer = Answer(original.status, original.body)
+            answer.headers = original.headers
+            return answer
+
         async def respond(received: messages.Request) -> messages.Answer:
             request = Request(received, mock, memory)
             try:
-                answer = await apply(before, request, None)
-                if not answer:
-                    original = await handler(request.for_mock())
-                    answer = Answer(original.status, original.body)
-                    answer.headers = original.headers
-                await apply(after, request, answer)
+                request.answer = await answer(request)
+                for change in after:
+                    await apply(change, request)
             except Exception as error:
                 errors.append(error)
                 raise
-            answer.drop_header("Content-Length")
-            return messages.Answer(answer.status, answer.body, answer.headers, fault=answer.fault)
+            return request.answer.drop_header("Content-Length")
 
         return respond
 

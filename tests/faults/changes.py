@@ -10,7 +10,7 @@ Condition = Change
 
 
 class Fault(NamedTuple):
-    """A change that breaks at least one promise selected by `promises`, a `-k` expression."""
+    """A change that breaks at least one promise whose name starts with `promises`."""
 
     change: Change
     promises: str
@@ -20,7 +20,7 @@ FAULTS: dict[str, Fault] = {}
 
 
 def faults(promises: str, *functions: Change, **changes: Change) -> None:
-    """Define one fault per change. Each breaks at least one promise that `promises` selects.
+    """Define one fault per change. Each breaks at least one promise whose name has this start.
 
     A fault is named after its function or keyword argument.
     """
@@ -69,14 +69,14 @@ def reply(status: int, condition: Condition = lambda: True) -> Change:
 
 def on(status: int, change: Change) -> Change:
     """Apply a change to responses with this status."""
-    return lambda request, answer: answer.status == status and call(change, request, answer)
+    return lambda request, answer: answer.status == status and call(change, request)
 
 
 def accept(condition: Condition) -> Change:
     """Return 200 for invalid requests."""
 
     def change(request: Request, answer: Answer) -> None:
-        if answer.status in (400, 404, 413, 415) and call(condition, request, answer):
+        if answer.status in (400, 404, 413, 415) and call(condition, request):
             answer.replace_with(accepted(request))
 
     return change
@@ -90,7 +90,7 @@ def refuse_with(status: int, condition: Condition) -> Change:
     """Return this status for requests that have a valid token and method."""
 
     def change(request: Request, answer: Answer) -> None:
-        if answer.status not in (401, 405) and call(condition, request, answer):
+        if answer.status not in (401, 405) and call(condition, request):
             answer.refuse(status)
 
     return change

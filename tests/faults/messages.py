@@ -77,6 +77,7 @@ class Request(_Message):
     endpoint = _text_field("endpoint")
     key = _text_field("key")
     secret = _text_field("secret")
+    answer: "Answer"  # the mock's response
 
     def __init__(
         self, received: messages.Request, mock: flashback_mock.Mock, memory: dict[object, Any]
@@ -93,6 +94,10 @@ class Request(_Message):
         self.tokens = mock.tokens
         self.ids = mock.ids
         self._store = mock.store
+
+    @property
+    def request(self) -> Self:
+        return self
 
     def for_mock(self) -> messages.Request:
         return replace(
@@ -180,16 +185,13 @@ class Request(_Message):
         await self._store.update(self.tokens["owner"], self.id, {"name": name})
 
 
-class Answer(_Message):
+class Answer(_Message, messages.Answer):
     """A modifiable response from the mock."""
-
-    fault = ""  # `truncated` or `reset` if the mock does not send the whole response
 
     def __init__(self, status: int, body: bytes, **headers: str) -> None:
         """Create a JSON response with these additional headers."""
-        self.status = status
-        self.body = body
-        self.headers = CIMultiDict({"Content-Type": "application/json", **headers})
+        all_headers = CIMultiDict({"Content-Type": "application/json", **headers})
+        super().__init__(status, body, all_headers)
 
     def set_status(self, status: int) -> Self:
         self.status = status
