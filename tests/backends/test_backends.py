@@ -1,5 +1,7 @@
 """Run the contract tests against FastAPI and Flask backends."""
 
+from collections.abc import Generator
+
 import pytest
 
 from scripts.contract import environment
@@ -8,7 +10,8 @@ from support.options import BROKEN, KEPT
 from tests.backends.fastapi_naive import UpdateAiLlmRequest
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
-from tests.faults.runner import run_with_url
+from tests.contract_command.test_curl import assert_reproduces
+from tests.faults.runner import RunResult, run_with_url
 
 VARIABLES = environment(TOKENS, IDS)
 
@@ -36,15 +39,28 @@ FINDINGS = {
 }
 
 
-def test_naive_backend_has_one_finding_per_difference() -> None:
-    """A run reports exactly one finding for each difference from the contract."""
+@pytest.fixture(scope="module")
+def naive(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunResult]:
+    """Serve the naive backend, and yield the result of a run against it."""
+    folder = tmp_path_factory.mktemp("reports")
     with serving("fastapi_naive", Store(unique_names=False)) as url:
-        result = run_with_url(url, VARIABLES, "--max-examples", "10")
-    ids = set(result.ids)
+        options = ("--max-examples", "10", "--report-dir", str(folder))
+        yield run_with_url(url, VARIABLES, *options)
+
+
+def test_naive_backend_has_one_finding_per_difference(naive: RunResult) -> None:
+    """A run reports exactly one finding for each difference from the contract."""
+    ids = set(naive.ids)
     for field in PROPERTIES.keys() - UpdateAiLlmRequest.model_fields.keys():
         ids -= {id for id in ids if f"/{field}-" in id}  # the backend does not know this field
-    assert ids == FINDINGS, result.output
-    assert result.status == BROKEN
+    assert ids == FINDINGS, naive.output
+    assert naive.status == BROKEN
+
+
+@pytest.mark.usefixtures("curl")
+def test_curl_commands_reproduce_the_status(naive: RunResult) -> None:
+    """Each curl command in the verdict receives the status that the verdict shows for it."""
+    assert_reproduces(naive, VARIABLES)
 
 
 @pytest.mark.parametrize("name", ["fastapi_fixed", "flask_fixed"])

@@ -9,19 +9,27 @@ import pytest
 
 from scripts.contract import environment
 from support.curl import Redactor
-from tests.backends.serving import serving
-from tests.backends.store import IDS, TOKENS, Store
-from tests.contract_command.conftest import Backend, Contract
+from tests.faults.backend import serving
 from tests.faults.changes import as_owner, reply
 from tests.faults.messages import Answer, Request
+from tests.faults.runner import RunResult, run_on, run_with_changes, run_with_url
+
+pytestmark = pytest.mark.usefixtures("curl")
 
 
-def run_in_shell(curl_command: str, variables: dict[str, str], folder: Path) -> str:
+def assert_reproduces(result: RunResult, variables: dict[str, str]) -> None:
+    """Assert that each curl command in the verdict receives the status that the verdict shows."""
+    for finding in result.findings:
+        for example in finding["examples"]:
+            status = run_in_shell(example["curl"], variables)
+            assert status == str(example["response"]["status"]), example["curl"]
+
+
+def run_in_shell(curl_command: str, variables: dict[str, str]) -> str:
     """Run curl commands in bash, and return the status of the last response, or curl's error."""
     completed = subprocess.run(
         ["/bin/bash", "-c", curl_command],
         env={**os.environ, **variables},
-        cwd=folder,
         capture_output=True,
         timeout=60,
         check=False,
@@ -30,73 +38,44 @@ def run_in_shell(curl_command: str, variables: dict[str, str], folder: Path) -> 
     return statuses[-1] if statuses else completed.stderr.decode()
 
 
-pytestmark = pytest.mark.usefixtures("curl")
-
-
-def test_curl_commands_reproduce_the_status(contract: Contract, tmp_path: Path) -> None:
-    """Each curl command in the verdict receives the status that the verdict shows for it."""
-    variables = environment(TOKENS, IDS)
-    with serving("fastapi_naive", Store(unique_names=False)) as url:
-        result = contract("-k", "not generated and not alone", url=url, **variables)
-        findings = result.verdict["findings"]
-        assert len(findings) >= 15
-        for finding in findings:
-            for example in finding["examples"]:
-                status = run_in_shell(example["curl"], variables, tmp_path)
-                assert status == str(example["response"]["status"]), example["curl"]
-
-
-def test_curl_commands_reproduce_unusual_requests(
-    contract: Contract, backend: Backend, tmp_path: Path
-) -> None:
+def test_curl_commands_reproduce_unusual_requests(reports: Path) -> None:
     """A curl command repeats the method, path, body, transfer encoding and token of its request."""
-    received: list[tuple[str, str, bytes, str, str]] = []
+    received: set[tuple[object, ...]] = set()
 
     def record_and_refuse(request: Request, answer: Answer) -> None:
-        transfer_encoding = request.headers.get("transfer-encoding", "")
-        authorization = request.headers.get("authorization", "none")
-        body = request.body
-        received.append((request.method, request.path, body, transfer_encoding, authorization))
+        parts = (request.method, request.path, request.body, request.authorization)
+        received.add((*parts, request.is_chunked))
         answer.set_status(418 if answer.status != 200 or request.key else 200)
 
-    promises = "test_other_method or test_rewritten or test_missing_body or test_near_token"
-    with backend(record_and_refuse) as arguments:
-        result = contract("-k", promises, **arguments)
+    promises = ("test_other_method", "test_rewritten", "test_missing_body", "test_near_token")
+    with serving(record_and_refuse) as mock:
+        result = run_on(mock, "--report-dir", str(reports), promises=promises)
         received_in_run = {*received}
-        assert result.verdict["findings"]
-        for finding in result.verdict["findings"]:
-            for example in finding["examples"]:
-                received.clear()
-                assert run_in_shell(example["curl"], arguments, tmp_path) == "418"
-                assert received_in_run.issuperset(received), example["curl"]
+        assert result.findings
+        assert_reproduces(result, environment(mock.tokens, mock.ids))
+    assert received == received_in_run
 
 
-def test_curl_command_sends_headers_in_latin_1(
-    contract: Contract, backend: Backend, tmp_path: Path
-) -> None:
+def test_curl_command_sends_headers_in_latin_1() -> None:
     """A curl command sends a non-ASCII token in the same encoding as the tests."""
     change = reply(500, lambda authorization: "\udcf6" in authorization)
-    with backend(change) as arguments:
-        result = contract("-k", "test_near_token", **arguments)
-        [finding] = result.findings
-        assert run_in_shell(finding["examples"][0]["curl"], arguments, tmp_path) == "500"
+    with serving(change) as mock:
+        result = run_on(mock, promises="test_near_token")
+        assert len(result.findings) == 1
+        assert_reproduces(result, environment(mock.tokens, mock.ids))
 
 
-def test_curl_command_derives_an_unsigned_token(
-    contract: Contract, backend: Backend, tmp_path: Path
-) -> None:
+def test_curl_command_derives_an_unsigned_token() -> None:
     """A curl command makes an unsigned JSON Web Token from the claims of the given token."""
     accepted = ("header.claims.signature", "eyJhbGciOiJub25lIn0.claims.")
-    with backend(as_owner(lambda token: token in accepted)) as arguments:
-        arguments["FLASHBACK_TOKEN"] = accepted[0]
-        result = contract("-k", "test_near_token", **arguments)
-        [finding] = result.findings
-        assert run_in_shell(finding["examples"][0]["curl"], arguments, tmp_path) == "200"
+    with serving(as_owner(lambda token: token in accepted)) as mock:
+        variables = environment(mock.tokens, mock.ids) | {"FLASHBACK_TOKEN": accepted[0]}
+        result = run_with_url(mock.base_url, variables, promises="test_near_token")
+        assert len(result.findings) == 1
+        assert_reproduces(result, variables)
 
 
-def test_curl_commands_include_only_the_latest_request(
-    contract: Contract, backend: Backend
-) -> None:
+def test_curl_commands_include_only_the_latest_request() -> None:
     """If a response depends on an earlier request, the curl commands send that request first."""
 
     def refuse_after_missing_token(request: Request, answer: Answer) -> None:
@@ -104,8 +83,7 @@ def test_curl_commands_include_only_the_latest_request(
         if not before and answer.status == 200:
             answer.refuse(400)
 
-    with backend(refuse_after_missing_token) as arguments:
-        result = contract("-k", "test_valid_request_works", **arguments)
+    result = run_with_changes([refuse_after_missing_token], promises="test_valid_request_works")
     [finding] = result.findings
     commands = finding["examples"][0]["curl"].splitlines()
     assert ["Authorization" in command for command in commands] == [False, True]

@@ -1,70 +1,62 @@
 """Tests for accepted deviations, the sources of findings, and the --again option."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.contract_command.conftest import Backend, Contract
+from flashback_mock import Mock
+from tests.faults.backend import serving
+from tests.faults.changes import on, promote, reply
+from tests.faults.faults import FAULTS
 from tests.faults.messages import Answer, Request, refused
+from tests.faults.runner import run_on, run_with_url
 
+READER = "test_reader_may_not_update"
+URL = "http://127.0.0.1:1"  # these runs end before they send a request
+VARIABLES = {"FLASHBACK_TOKEN": "owner-token"}
+
+readers_may_update = promote("reader", lambda is_for: is_for("main"))
+strangers_may_update = promote("stranger", lambda is_for: is_for("main"))
 ENTRY = """- finding: {id}
   reason: until roles are implemented
   link: https://tracker.example/1
   date: 2026-11-26"""
 
-Accept = Callable[..., tuple[str, str]]
+
+def accepting(mock: Mock, file: Path, id: str) -> tuple[str, str]:
+    """Write a deviations file that accepts a finding; return the option that selects the file."""
+    file.write_text(f"{host_of(mock)}:\n{ENTRY.format(id=id)}")
+    return ("--deviations", str(file))
+
+
+def host_of(mock: Mock) -> str:
+    """Return the host and port, which identify the backend in a deviations file."""
+    return mock.base_url.removeprefix("http://")
 
 
 @pytest.fixture
-def accept(tmp_path: Path) -> Accept:
-    """Return a function that writes a deviations file and returns the option that selects it."""
-
-    def write(arguments: dict[str, str], id: str) -> tuple[str, str]:
-        file = tmp_path / "known.yaml"
-        file.write_text(f"{host_of(arguments)}:\n{ENTRY.format(id=id)}")
-        return ("--deviations", str(file))
-
-    return write
+def known(tmp_path: Path) -> Path:
+    """Return the path of a deviations file."""
+    return tmp_path / "known.yaml"
 
 
-def host_of(arguments: dict[str, str]) -> str:
-    """Return the host and port, which identify the backend in a deviations file."""
-    return arguments["url"].removeprefix("http://")
-
-
-def readers_may_update(request: Request) -> None:
-    """Accept updates from readers."""
-    if request.role == "reader" and request.id == request.ids["main"]:
-        request.as_user("owner")
-
-
-def test_accepted_finding_does_not_fail_the_run(
-    contract: Contract, backend: Backend, accept: Accept
-) -> None:
+def test_accepted_finding_does_not_fail_the_run(known: Path) -> None:
     """An accepted finding does not fail the run, and the output shows why it was accepted."""
-    with backend(readers_may_update) as arguments:
-        accepted = accept(arguments, "access-levels/READ/200")
-        result = contract("-k", "test_reader_may", *accepted, **arguments)
+    with serving(readers_may_update) as mock:
+        accepted = accepting(mock, known, "access-levels/READ/200")
+        result = run_on(mock, *accepted, promises=READER)
     assert result.status == 0, result.output
     assert result.verdict["result"] == "kept except for accepted deviations"
-    assert result.promise("test_reader_may_not_update")["outcome"] == "accepted"
+    assert result.promise(READER)["outcome"] == "accepted"
     assert "until roles are implemented" in result.output
 
 
-def test_other_finding_of_the_promise_fails_the_run(
-    contract: Contract, backend: Backend, accept: Accept
-) -> None:
+def test_other_finding_of_the_promise_fails_the_run(known: Path) -> None:
     """An entry in a deviations file accepts one finding, not all findings for the promise."""
-
-    def return_404_for_sibling(request: Request) -> Answer | None:
-        readers_may_update(request)
-        is_sibling = request.id == request.ids["sibling"] and request.role == "reader"
-        return refused(404) if is_sibling else None
-
-    with backend(return_404_for_sibling) as arguments:
-        accepted = accept(arguments, "access-levels/READ/200")
-        result = contract("-k", "test_reader_may", *accepted, **arguments)
+    refuse_sibling = reply(404, lambda role, is_for: role == "reader" and is_for("sibling"))
+    with serving(readers_may_update, refuse_sibling) as mock:
+        accepted = accepting(mock, known, "access-levels/READ/200")
+        result = run_on(mock, *accepted, promises=READER)
     assert result.status == 1
     assert result.ids == ["access-levels/READ/404"]
 
@@ -77,57 +69,44 @@ def test_other_finding_of_the_promise_fails_the_run(
     ],
 )
 def test_accepted_form_of_a_response_does_not_fail_the_run(
-    contract: Contract, backend: Backend, accept: Accept, response: Answer, id: str
+    known: Path, response: Answer, id: str
 ) -> None:
     """A deviations file can allow an undocumented status or a body that is not JSON."""
-
-    def replace_400(answer: Answer) -> None:
-        if answer.status == 400:
-            answer.replace_with(response)
-
-    with backend(replace_400) as arguments:
-        result = contract("-k", "aiType", *accept(arguments, id), **arguments)
+    promise = "test_invalid_value_answers_400[aiType]"
+    with serving(on(400, lambda answer: answer.replace_with(response))) as mock:
+        result = run_on(mock, *accepting(mock, known, id), promises=promise)
     assert result.status == 0, result.output
-    assert result.promise("test_invalid_value_answers_400[aiType]")["outcome"] == "accepted"
+    assert result.promise(promise)["outcome"] == "accepted"
 
 
-def test_fixed_deviation_fails_the_run(
-    contract: Contract, backend: Backend, accept: Accept
-) -> None:
+def test_fixed_deviation_fails_the_run(known: Path) -> None:
     """If an accepted finding no longer occurs, the run fails until the entry is removed."""
-    with backend() as arguments:
-        accepted = accept(arguments, "access-levels/READ/200")
-        result = contract("-k", "test_reader_may", *accepted, **arguments)
-        unrelated = contract("-k", "idempotent", *accepted, **arguments)
+    with serving() as mock:
+        accepted = accepting(mock, known, "access-levels/READ/200")
+        result = run_on(mock, "-k", READER, *accepted)
+        unrelated = run_on(mock, "-k", "idempotent", *accepted)
     assert result.status == 1
     assert "no longer occurs" in result.output
     assert unrelated.status == 0, unrelated.output
 
 
-def test_open_backend_always_fails(
-    contract: Contract, backend: Backend, accept: Accept, tmp_path: Path
-) -> None:
+def test_open_backend_always_fails(known: Path, tmp_path: Path) -> None:
     """A backend that accepts requests without a token fails the run; no option prevents this."""
-
-    def accept_without_token(request: Request) -> None:
-        if not request.role:
-            request.as_user("owner")
-
-    with backend(accept_without_token) as arguments:
+    id = "authentication/no-token/200"
+    promises = ("test_bad_token_answers_401[missing]", "test_no_header")
+    with serving(promote("")) as mock:
         file = tmp_path / "all.yaml"
-        selection = ("-k", "Authentication or Access")
-        first = contract(*selection, "--write-deviations", str(file), **arguments)
+        first = run_on(mock, "--write-deviations", str(file), promises=promises)
         text = file.read_text("utf-8")
         text = text.replace("reason: ''", "reason: x").replace("link: ''", "link: x")
         file.write_text(text.replace("date: ''", "date: 2026-11-26"))
-        accepted = contract(*selection, "--deviations", str(file), **arguments)
-        other_source = contract(
-            "-k", "idempotent", "--source", "ours", "--fail-on", "ours", **arguments
-        )
-        refused_entry = contract(*accept(arguments, "authentication/no-token/200"), **arguments)
+        accepted = run_on(mock, "--deviations", str(file), promises=promises)
+        options = ("--source", "ours", "--fail-on", "ours")
+        other_source = run_on(mock, *options, promises="test_first_request")
+        refused_entry = run_on(mock, *accepting(mock, known, id))
     assert first.status == accepted.status == other_source.status == 1, accepted.output
-    assert "authentication/no-token/200" in accepted.ids
-    assert other_source.ids == ["authentication/no-token/200"]
+    assert id in accepted.ids
+    assert other_source.ids == [id]
     assert refused_entry.status == 2
     assert "missing authentication cannot be accepted" in refused_entry.output
 
@@ -157,101 +136,86 @@ def test_open_backend_always_fails(
         ("127.0.0.1: []", "no entry for this backend"),
     ],
 )
-def test_invalid_deviations_file_has_no_verdict(
-    contract: Contract, backend: Backend, tmp_path: Path, text: str, message: str
-) -> None:
+def test_invalid_deviations_file_has_no_verdict(known: Path, text: str, message: str) -> None:
     """With an invalid deviations file, the run exits with status 2 and prints the reason."""
-    file = tmp_path / "known.yaml"
-    with backend() as arguments:
-        file.write_text(text.replace("HOST", f'"{host_of(arguments)}"'))
-        result = contract("--deviations", str(file), **arguments)
+    known.write_text(text.replace("HOST", '"127.0.0.1:1"'))
+    result = run_with_url(URL, VARIABLES, "--deviations", str(known))
     assert result.status == 2
     assert message in result.output
     assert "known.yaml" in result.output
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"promises": [], "seed": 1e999}'])
-def test_again_requires_a_verdict(
-    contract: Contract, backend: Backend, tmp_path: Path, text: str
-) -> None:
-    """If the file for --again is not a verdict, the run exits with status 2 and names the file."""
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, "not a valid verdict"),
+        ('{"promises": [], "seed": 1e999}', "not a valid verdict"),
+        ('{"promises": [], "seed": 1}', "that run had no findings"),
+    ],
+)
+def test_again_requires_a_verdict_with_findings(tmp_path: Path, text: str, message: str) -> None:
+    """If the file for --again is unusable, the run exits with status 2 and says why."""
     file = tmp_path / "other.json"
     file.write_text(text, "utf-8")
-    with backend() as arguments:
-        result = contract("--again", str(file), **arguments)
+    result = run_with_url(URL, VARIABLES, "--again", str(file))
     assert result.status == 2
-    assert "other.json: not a valid verdict" in result.output
-    assert "Traceback" not in result.output
+    assert f"other.json: {message}" in result.output
 
 
-def test_sources_can_be_ignored(contract: Contract, backend: Backend) -> None:
+def test_sources_can_be_ignored() -> None:
     """--fail-on limits which findings fail the run; --source limits which ones are reported."""
-
-    def drop_challenge(answer: Answer) -> None:
-        answer.drop_header("WWW-Authenticate")
-
-    with backend(drop_challenge) as arguments:
-        options = ("-k", "test_bad_token or challenge")
-        with_fail_on = contract(*options, "--fail-on", "page,vendor", **arguments)
-        with_source = contract(*options, "--source", "page,vendor", **arguments)
+    promise = "test_bad_token_answers_401[missing]"
+    promises = (promise, "test_every_response[challenge]")
+    with serving(FAULTS["challenge_is_missing"].change) as mock:
+        with_fail_on = run_on(mock, "--fail-on", "page,vendor", promises=promises)
+        with_source = run_on(mock, "--source", "page,vendor", promises=promises)
     assert with_fail_on.status == 0, with_fail_on.output
     assert with_fail_on.ids == ["challenge/WWW-Authenticate/missing"]
     assert with_fail_on.verdict["by_source"]["ours"]["broken"] == 1
     assert with_source.status == 0
     assert with_source.ids == []
-    assert with_source.promise("test_bad_token_answers_401[missing]")["outcome"] == "kept"
+    assert with_source.promise(promise)["outcome"] == "kept"
 
 
-def test_again_repeats_broken_promises(contract: Contract, backend: Backend) -> None:
+def test_again_repeats_broken_promises(reports: Path) -> None:
     """--again retests the broken promises and reports each one as fixed or still broken."""
     is_fixed = False
 
     def faulty(request: Request) -> None:
-        if request.role == "stranger" and request.id == request.ids["main"]:
-            request.as_user("owner")
+        strangers_may_update(request)
         if not is_fixed:
             readers_may_update(request)
 
-    with backend(faulty) as arguments:
-        first = contract("-k", "Access", **arguments)
+    options = ("-k", "Access", "--report-dir", str(reports))
+    with serving(faulty) as mock:
+        first = run_on(mock, *options)
         is_fixed = True
-        again = contract("--again", **arguments)
+        again = run_on(mock, *options, "--again")
     assert first.status == again.status == 1
-    assert again.promise("test_reader_may_not_update")["again"] == "fixed"
+    assert again.promise(READER)["again"] == "fixed"
     assert again.promise("test_stranger_may_not_update")["again"] == "still broken"
     assert len(again.verdict["promises"]) <= 3
 
 
-def test_again_reports_a_fix_for_repeated_names(
-    contract: Contract, backend: Backend, reports: Path
-) -> None:
+def test_again_reports_a_fix_for_repeated_names(reports: Path) -> None:
     """--again reports a fix if the backend now accepts another configuration's former name."""
-    id_by_name: dict[str, str] = {}
     is_fixed = False
+    name_stays_taken = FAULTS["name_stays_taken_after_it_is_given_up"].change
 
-    def refuse_names_of_other_ids(request: Request) -> Answer | None:
-        name = request.name
-        first_id = id_by_name.setdefault(name, request.id)
-        return refused(400) if name and first_id != request.id and not is_fixed else None
+    def faulty(request: Request) -> object:
+        changed = name_stays_taken(request)
+        return None if is_fixed else changed
 
-    with backend(refuse_names_of_other_ids) as arguments:
-        first = contract("-k", "test_name_that_was_given_up", **arguments)
+    options = ("--report-dir", str(reports))
+    with serving(faulty) as mock:
+        first = run_on(mock, *options, promises="test_name_that_was_given_up")
         is_fixed = True
-        again = contract("--again", str(reports / "verdict.json"), **arguments)
+        again = run_on(mock, *options, "--again")
     assert (first.status, again.status) == (1, 0)
     assert again.verdict["promises"][0]["again"] == "fixed"
 
 
-def test_again_needs_an_earlier_finding(contract: Contract, backend: Backend) -> None:
-    """If the earlier run had no findings, --again exits with status 2 and says so."""
-    with backend() as arguments:
-        contract("-k", "test_member_may_update", **arguments)
-        again = contract("--again", **arguments)
-    assert again.status == 2
-    assert "that run had no findings" in again.output
-
-
-def test_again_reports_a_flaky_promise(contract: Contract, backend: Backend, reports: Path) -> None:
+def test_again_reports_a_flaky_promise(reports: Path) -> None:
     """--again reports a promise as flaky if it is kept in one round and broken in the next."""
     requests = 0
     kept_until = 0
@@ -262,10 +226,11 @@ def test_again_reports_a_flaky_promise(contract: Contract, backend: Backend, rep
         if requests > kept_until:
             readers_may_update(request)
 
-    with backend(faulty) as arguments:
-        first = contract("-k", "test_reader_may", **arguments)
-        requests_per_round = first.verdict["promises"][0]["requests"]
+    options = ("--report-dir", str(reports))
+    with serving(faulty) as mock:
+        first = run_on(mock, *options, promises=READER)
+        requests_per_round = first.promise(READER)["requests"]
         kept_until = requests + requests_per_round + 5
-        again = contract("--again", str(reports / "verdict.json"), **arguments)
+        again = run_on(mock, *options, "--again")
     assert first.status == again.status == 1
-    assert again.verdict["promises"][0]["again"] == "flaky"
+    assert again.promise(READER)["again"] == "flaky"

@@ -100,7 +100,7 @@ def _run(tests: list[str], variables: Mapping[str, str], *options: str) -> RunRe
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(output),
     ):
-        status = pytest.main([*arguments, *options, *tests], [result]) - FINISHED
+        status = pytest.main([*tests, *arguments, *options], [result]) - FINISHED
     if status in (KEPT, BROKEN):
         result.status = status
     result.output = output.getvalue()
