@@ -1,9 +1,9 @@
 """A FastAPI backend that conforms to the contract."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import ValidationError
@@ -14,6 +14,15 @@ from tests.backends.model import validated_fields
 from tests.backends.store import USERS, NameTakenError, Store
 
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+
+
+class ChunkedResponse(JSONResponse):
+    """A JSON response that uvicorn sends in chunks, because it has no Content-Length."""
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Set the headers."""
+        super().init_headers(headers)
+        del self.headers["Content-Length"]
 
 
 async def json_body(request: Request) -> bytes:
@@ -41,15 +50,7 @@ def current_user(credentials: Credentials) -> str:
 
 def create_app(store: Store) -> FastAPI:
     """Return an application that keeps its data in this store."""
-    app = FastAPI(redirect_slashes=False)
-
-    @app.middleware("http")
-    async def send_in_chunks(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        response = await call_next(request)
-        del response.headers["Content-Length"]  # makes uvicorn send a chunked response
-        return response
+    app = FastAPI(redirect_slashes=False, default_response_class=ChunkedResponse)
 
     @app.put("/ai/llm/{id}")
     def update(
@@ -73,6 +74,6 @@ def create_app(store: Store) -> FastAPI:
     @app.exception_handler(StarletteHTTPException)
     def http_error(_: Request, error: StarletteHTTPException) -> JSONResponse:
         body = {"success": False, "message": error.detail}
-        return JSONResponse(body, error.status_code, error.headers)
+        return ChunkedResponse(body, error.status_code, error.headers)
 
     return app

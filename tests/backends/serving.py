@@ -3,9 +3,10 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -23,49 +24,47 @@ def serving(name: str, store: Store, certificate: Path | None = None) -> Generat
     """Serve the backend and yield its URL. Only FastAPI backends support a `certificate`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         if name in FASTAPI:
-            stop = _start_uvicorn(FASTAPI[name](store), listener, certificate)
+            server = _uvicorn(FASTAPI[name](store), listener, certificate)
         else:
-            stop = _start_werkzeug(flask_fixed.create_app(store), listener)
+            server = _werkzeug(flask_fixed.create_app(store), listener)
         scheme = "https" if certificate else "http"
-        try:
+        with server:
             yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            stop()
 
 
-def _start_uvicorn(
-    app: FastAPI, listener: socket.socket, certificate: Path | None
-) -> Callable[[], None]:
+@contextmanager
+def _uvicorn(app: FastAPI, listener: socket.socket, certificate: Path | None) -> Generator[None]:
     # Close idle connections immediately, as a backend or proxy may do at any time.
     config = uvicorn.Config(
-        app, log_level="critical", ssl_certfile=certificate, timeout_keep_alive=0
+        app,
+        log_level="critical",
+        access_log=False,
+        ssl_certfile=certificate,
+        timeout_keep_alive=0,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     while not server.started:
         time.sleep(0.01)
-
-    def stop() -> None:
+    try:
+        yield
+    finally:
         server.should_exit = True
         thread.join()
 
-    return stop
 
-
-def _start_werkzeug(app: Flask, listener: socket.socket) -> Callable[[], None]:
-    server = make_server(
-        "127.0.0.1", 0, app, threaded=True, request_handler=_Handler, fd=listener.fileno()
-    )
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-
-    def stop() -> None:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-    return stop
+@contextmanager
+def _werkzeug(app: Flask, listener: socket.socket) -> Generator[None]:
+    options: Any = {"threaded": True, "request_handler": _Handler, "fd": listener.fileno()}
+    with make_server("127.0.0.1", 0, app, **options) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 class _Handler(WSGIRequestHandler):

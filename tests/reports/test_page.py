@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
@@ -11,21 +10,18 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from reports import rendering
 from tests.reports.samples import ALL, Verdict, accepted, broken, kept, not_tested
 
-Scheme = Literal["light", "dark"]
-SCREENS: list[tuple[int, Scheme]] = [(1280, "light"), (390, "dark")]
+# With bypass_csp, axe can inject a style sheet.
+DESKTOP = {"viewport": {"width": 1280, "height": 844}, "bypass_csp": True}
+PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "bypass_csp": True}
 Open = Callable[[Verdict], Page]
 
 
 @pytest.fixture
 def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[BrowserContext]:
-    """Yield a browser context; the optional parameter is its width and color scheme."""
-    width, scheme = getattr(request, "param", SCREENS[0])
-    with browser.new_context(
-        viewport={"width": width, "height": 844},
-        color_scheme=scheme,
-        permissions=["clipboard-read", "clipboard-write"],
-        bypass_csp=hasattr(request, "param"),  # lets axe inject a style sheet
-    ) as context:
+    """Yield a browser context; the optional parameter contains its options."""
+    options = getattr(request, "param", {})
+    clipboard = ["clipboard-read", "clipboard-write"]
+    with browser.new_context(permissions=clipboard, **options) as context:
         context.set_default_timeout(10_000)
         yield context
 
@@ -51,7 +47,7 @@ def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
     assert requested == {(tmp_path / "verdict.html").as_uri()}
 
 
-@pytest.mark.parametrize("context", SCREENS, indirect=True, ids=str)
+@pytest.mark.parametrize("context", [DESKTOP, PHONE], indirect=True, ids=["desktop", "phone"])
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL)
 def test_page_is_accessible(show: Open, make: Callable[[], Verdict]) -> None:
     """On desktops and phones, the expanded page is accessible and does not scroll sideways."""
@@ -161,18 +157,15 @@ def test_text_from_the_backend_is_escaped(show: Open) -> None:
     expect(page.get_by_text(r"Traceback: \x1b[31m<script>alert(1)</script>")).to_be_visible()
 
 
-def test_page_works_without_scripts(browser: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("context", [{"java_script_enabled": False}], indirect=True)
+def test_page_works_without_scripts(show: Open) -> None:
     """Without JavaScript, the page is readable and has no buttons or filter."""
-    file = tmp_path / "verdict.html"
-    file.write_text(rendering.page(broken()), "utf-8")
-    with browser.new_context(java_script_enabled=False) as context:
-        page = context.new_page()
-        page.goto(file.as_uri())
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
-        expect(page.get_by_role("button")).to_have_count(0)
-        expect(page.get_by_role("searchbox")).to_have_count(0)
-        page.get_by_text("Response: 401 Unauthorized").click()
-        expect(page.get_by_text('"Not authenticated"')).to_be_visible()
+    page = show(broken())
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_role("button")).to_have_count(0)
+    expect(page.get_by_role("searchbox")).to_have_count(0)
+    page.get_by_text("Response: 401 Unauthorized").click()
+    expect(page.get_by_text('"Not authenticated"')).to_be_visible()
 
 
 def test_policy_blocks_injected_scripts(context: BrowserContext, tmp_path: Path) -> None:
