@@ -1,6 +1,5 @@
 """An in-memory store for users and for the configurations in two workspaces."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -45,11 +44,11 @@ def _configurations() -> dict[str, Configuration]:
 
 @dataclass
 class Store:
-    """A backend's data, and the number of updates to each configuration."""
+    """A backend's data, and the ids of the configurations that were updated."""
 
     unique_names: bool = True  # whether names must be unique within a workspace
     configurations: dict[str, Configuration] = field(default_factory=_configurations)
-    updates: Counter[str] = field(default_factory=Counter[str])  # by configuration id
+    updated: set[str] = field(default_factory=set[str])
     _lock: Lock = field(default_factory=Lock)
 
     def level(self, user: str, id: str) -> str | None:
@@ -67,4 +66,4 @@ class Store:
                     raise NameTakenError
             configuration.fields.update(fields)
             if fields:
-                self.updates[id] += 1
+                self.updated.add(id)

@@ -72,4 +72,4 @@ def test_correct_backend_keeps_every_promise_and_its_data(name: str) -> None:
     assert result.ids == [], result.output
     assert result.status == KEPT, result.output
     assert {*store.configurations} == {*IDS.values()}
-    assert {*store.updates} == {IDS["main"], IDS["sibling"]}
+    assert store.updated == {IDS["main"], IDS["sibling"]}
