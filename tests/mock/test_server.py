@@ -86,18 +86,17 @@ def test_slow_body_returns_400(mock: Mock, upgrade: tuple[str, ...]) -> None:
 
 
 @with_and_without_upgrade
-def test_half_closed_client_receives_all_responses(
+def test_half_closed_client_receives_its_response(
     mock: Mock, upgrade: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A half-closed connection is closed as soon as the client has received all responses."""
+    """A half-closed connection is closed as soon as the client has received its response."""
     monkeypatch.setattr(server, "SECONDS", 60)
     monkeypatch.setattr(server, "IDLE_SECONDS", 60)
-    mock.delay = TIME_LIMIT / 10
-    count = 1 if upgrade else 3
+    mock.delay = TIME_LIMIT / 4
     with connected(mock) as connection:
-        connection.sendall(empty_update(mock, *upgrade) * count)
+        connection.sendall(empty_update(mock, *upgrade))
         connection.shutdown(socket.SHUT_WR)
-        assert receive_all(connection).count(b"HTTP/1.1 200 ") == count
+        assert receive_all(connection).startswith(b"HTTP/1.1 200 ")
 
 
 def test_half_closed_client_is_disconnected(mock: Mock) -> None:

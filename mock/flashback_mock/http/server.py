@@ -10,7 +10,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
 
-from aiohttp import EMPTY_PAYLOAD, HttpVersion11, web
+from aiohttp import HttpVersion11, web
 from multidict import CIMultiDict
 
 from .body import too_large
@@ -18,7 +18,7 @@ from .messages import Answer, Handler, HttpError, Request
 
 SECONDS = 10.0  # time limit for receiving a body and for sending a response
 IDLE_SECONDS = 20.0  # time limit for receiving headers, and for idle connections
-IDLE_CHECK_SECONDS = 0.05
+HALF_CLOSED_SECONDS = 0.05  # interval for checking whether a half-closed connection is idle
 MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
 MAX_HEADERS = 200
 STOP_SECONDS = 0.4  # time limit for pending requests at shutdown; aiohttp can apply it twice
@@ -38,34 +38,46 @@ QUIET.setLevel(logging.CRITICAL + 1)
 
 
 class Connection(web.RequestHandler):
-    """An aiohttp connection that also handles half-closed sockets and unparsable requests."""
+    """An aiohttp connection with time limits and its own response to unparsable requests."""
 
     refuse: Callable[[HttpError], web.Response]
-    is_answering = False
-    answered = 0  # the number of requests that were handled
-    body = EMPTY_PAYLOAD  # the body of the most recent request
+    is_answering = False  # whether a request was received completely and has no response yet
+    _unread: asyncio.TimerHandle
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio expects a bool
-        """Close the connection once all received requests have been answered."""
+        """Close the half-closed connection once the client has received its response."""
         loop = asyncio.get_running_loop()
-        loop.call_later(IDLE_CHECK_SECONDS, self._close_if_idle, loop.time() + SECONDS, -1)
+        loop.call_later(HALF_CLOSED_SECONDS, self._close_if_idle, loop.time() + SECONDS)
         return True
 
-    def _close_if_idle(self, deadline: float, answered: int) -> None:
-        """Close the connection if it is idle or past the deadline. Otherwise, check again later."""
+    def _close_if_idle(self, deadline: float) -> None:
         loop = asyncio.get_running_loop()
-        is_idle = not self.is_answering and self.answered == answered
-        if is_idle or loop.time() > deadline:
-            self.force_close()
+        if self.is_answering and loop.time() < deadline:
+            loop.call_later(HALF_CLOSED_SECONDS, self._close_if_idle, deadline)
         else:
-            loop.call_later(IDLE_CHECK_SECONDS, self._close_if_idle, deadline, self.answered)
+            self.force_close()
 
     def close_after_response(self) -> None:
         """Close the connection, but first respond to a request that was received completely."""
-        if self.is_answering and self.body.is_eof():
+        if self.is_answering:
             self.close()
         else:
             self.force_close()
+
+    def pause_writing(self) -> None:
+        """Disconnect the client unless it reads the response in time."""
+        super().pause_writing()
+        loop = asyncio.get_running_loop()
+        self._unread = loop.call_later(SECONDS, self._disconnect)
+
+    def resume_writing(self) -> None:
+        """Stop the time limit."""
+        super().resume_writing()
+        self._unread.cancel()
+
+    def _disconnect(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
 
     def handle_error(
         self,
@@ -77,9 +89,6 @@ class Connection(web.RequestHandler):
         """Respond to an unparsable request. aiohttp's own response would echo the request."""
         if isinstance(exc, ConnectionError):  # raising closes the connection without a response
             raise exc
-        if not self.body.is_eof():
-            # The invalid data belongs to the body of a request that was already answered.
-            raise ConnectionAbortedError
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             return self.refuse(HttpError(500, f"failed: {type(exc).__name__}"))
         return self.refuse(HttpError(400, UNPARSABLE))
@@ -176,26 +185,24 @@ class Server:
         if incoming.version.major != 1:
             return self._refuse_request(HttpError(400, UNPARSABLE))
         connection = cast("Connection", incoming.protocol)
+        request = Request(incoming.method, incoming.raw_path, incoming.headers.copy())
+        request.peer = connection.peername
+        if incoming.body_exists:
+            request.incomplete = await self._read_body(incoming, request)
         connection.is_answering = True
-        connection.body = incoming.content
         try:
-            request = Request(incoming.method, incoming.raw_path, incoming.headers.copy())
-            request.peer = connection.peername
-            if incoming.body_exists:
-                request.incomplete = await self._read_body(incoming, request)
             answer = await self._handler(request)
-            # After an Upgrade request, close the connection: aiohttp would drop pipelined requests.
-            if request.incomplete or "Upgrade" in incoming.headers:
-                answer.headers["Connection"] = "close"
-                connection.close()
             if answer.delay:
                 await self._pause(answer.delay)
             if answer.fault:
-                return await self._send_with_fault(incoming, answer)
-            return await _send(incoming, answer)
+                await self._inject_fault(incoming, answer)
         finally:
             connection.is_answering = False
-            connection.answered += 1
+        response = _response(answer)
+        # After an Upgrade request, close the connection: aiohttp would drop pipelined requests.
+        if request.incomplete or "Upgrade" in incoming.headers:
+            response.force_close()
+        return response
 
     async def _read_body(self, incoming: web.BaseRequest, request: Request) -> HttpError | None:
         """Read the body into `request`. If the body is incomplete, return the error."""
@@ -228,29 +235,26 @@ class Server:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
 
-    async def _send_with_fault(
-        self, incoming: web.BaseRequest, answer: Answer
-    ) -> web.StreamResponse:
+    async def _inject_fault(self, incoming: web.BaseRequest, answer: Answer) -> None:
+        """Shorten the body, or close the connection and raise `ConnectionAbortedError`."""
         half = answer.body[: len(answer.body) // 2]
         if answer.fault == "malformed":
             answer.body = half
-            return await _send(incoming, answer)
+            return
         if answer.fault == "truncated":
             response = web.StreamResponse(status=answer.status, headers=answer.headers)
             response.content_length = len(answer.body)
             await response.prepare(incoming)
             await response.write(half)
-        elif answer.fault == "timeout":
-            while incoming.transport is not None and not self._stopping.is_set():
-                await self._pause(0.1)
+        while answer.fault == "timeout" and incoming.transport and not self._stopping.is_set():
+            await self._pause(0.1)
         transport = incoming.transport
-        if transport is not None:
-            if answer.fault == "reset":
-                client: socket.socket = transport.get_extra_info("socket")
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-                transport.abort()
-            else:
-                transport.close()
+        if transport and answer.fault == "reset":
+            client: socket.socket = transport.get_extra_info("socket")
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            transport.abort()
+        elif transport:
+            transport.close()
         raise ConnectionAbortedError
 
 
@@ -290,21 +294,6 @@ async def _reserve(family: int, address: Any) -> socket.socket:
         else:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
             return bound
-
-
-async def _send(incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-    """Send a response. Disconnect the client if it does not read the response in time."""
-    transport = incoming.transport
-    if transport is None:
-        raise ConnectionAbortedError
-    response = _response(answer)
-    timer = asyncio.get_running_loop().call_later(SECONDS, transport.abort)
-    try:
-        await response.prepare(incoming)
-        await response.write_eof()
-    finally:
-        timer.cancel()
-    return response
 
 
 def _response(answer: Answer) -> web.Response:
