@@ -81,7 +81,7 @@ class Admin:
             self._guard.check(request, is_page=request.path.startswith(f"{PREFIX}/docs"))
             content = await handler(request, *map(unquote, raw))
         except HttpError as error:
-            content = error_answer(error.status, error.message, error.headers)
+            content = error_answer(error.status, error.message)
         except NotFoundError as error:
             content = error_answer(404, str(error))
         except ValueError as error:

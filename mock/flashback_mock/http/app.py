@@ -11,7 +11,7 @@ from flashback_mock.contract import PARAMETER
 from flashback_mock.control.mock import Mock
 from flashback_mock.control.plans import WITHOUT_STATUS
 
-from .messages import Answer, HttpError, Request, error_answer, json_answer
+from .messages import Answer, HttpError, Request, error_answer, flat_answer
 from .operation import Operation
 
 log = logging.getLogger("flashback_mock")
@@ -34,10 +34,10 @@ class App:
             if not ORIGIN.fullmatch(origin):
                 raise ValueError("--cors-origin: must be an origin such as http://localhost:3000")
         self._routes: dict[str, tuple[re.Pattern[str], dict[str, RouteHandler]]] = {}  # by path
-        self.add("GET", "/__admin/health", self._health)
         self.add("PUT", mock.contract.path, self._put)
         if cors_origins:
             self.add("OPTIONS", mock.contract.path, self._preflight)
+        self.add("GET", "/__admin/health", self._health)
 
     def add(self, method: str, path: str, handler: RouteHandler) -> None:
         """Add a route. The handler receives percent-encoded path parameters, such as `{id}`."""
@@ -47,33 +47,29 @@ class App:
 
     async def answer(self, request: Request) -> Answer:
         """Return the response to a request."""
-        try:
-            handler, parameters = self._find(request)
-            return await handler(request, *parameters)
-        except HttpError as error:
-            return self.refuse(request, error)
+        method = "GET" if request.method == "HEAD" else request.method
+        for pattern, handlers in self._routes.values():
+            if match := pattern.fullmatch(request.path):
+                if method in handlers:
+                    return await handlers[method](request, *match.groups())
+                return self._refuse_method(request, handlers)
+        return self.refuse(request, HttpError(404, "Not found"))
 
     def refuse(self, request: Request, error: HttpError) -> Answer:
         """Log a request that has no route or cannot be parsed, and return an error response."""
         request.entry.reason = error.message
-        return self._finish(request, error_answer(error.status, error.message, error.headers))
+        return self._finish(request, error_answer(error.status, error.message))
 
-    def _find(self, request: Request) -> tuple[RouteHandler, tuple[str, ...]]:
-        """Return the handler and the path parameters, or raise `HttpError` (404 or 405)."""
-        path = request.path
-        method = "GET" if request.method == "HEAD" else request.method
-        for pattern, handlers in self._routes.values():
-            if match := pattern.fullmatch(path):
-                if method in handlers:
-                    return handlers[method], match.groups()
-                allowed = ", ".join(handlers)
-                message = f"Method not allowed; use {allowed}"
-                raise HttpError(405, message, {"Allow": allowed})
-        raise HttpError(404, "Not found")
+    def _refuse_method(self, request: Request, allowed: Collection[str]) -> Answer:
+        methods = ", ".join(allowed)
+        answer = self.refuse(request, HttpError(405, f"Method not allowed; use {methods}"))
+        answer.headers["Allow"] = methods
+        return answer
 
     async def _health(self, _request: Request) -> Answer:
-        content = {"status": "ok", "version": self._mock.contract.version}
-        return json_answer(200, content, {"Cache-Control": "no-store"})
+        answer = flat_answer(200, status="ok", version=self._mock.contract.version)
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
 
     async def _put(self, request: Request, raw_id: str) -> Answer:
         return self._finish(request, await self._operation.answer(request, raw_id))
@@ -82,7 +78,7 @@ class App:
         headers = request.headers
         is_allowed = headers.get("Origin") in self._origins
         if "Access-Control-Request-Method" not in headers or not is_allowed:
-            raise HttpError(405, "Method not allowed; use PUT", {"Allow": "PUT"})
+            return self._refuse_method(request, ["PUT"])
         requested = headers.get("Access-Control-Request-Headers", "authorization, content-type")
         allowed = {
             "Access-Control-Allow-Methods": "PUT",

@@ -2,9 +2,11 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPMethod, HTTPStatus
+from typing import cast
 
 from multidict import CIMultiDict
 
@@ -14,6 +16,8 @@ from flashback_mock.fixtures import BEARER_TOKEN
 # Without re.ASCII, re.IGNORECASE would also match letters such as the long s.
 BEARER = re.compile(f"[ \t]*bearer +({BEARER_TOKEN.pattern})[ \t]*", re.IGNORECASE | re.ASCII)
 METHODS = frozenset(HTTPMethod)
+# The path and the query of a request target, which can be an absolute URL.
+TARGET = re.compile("(?:[^/?#]+://[^/?#]*)?(/[^?#]*)?(?:[?]([^#]*))?")
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 
 
@@ -26,15 +30,15 @@ class HttpError(Exception):
 
     status: int
     message: str
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     reason: str = ""
 
 
 @dataclass(slots=True)
 class Request:
-    """A request and its log entry. `peer` is the client's address.
+    """A request and its log entry. `path` and `query` are percent-encoded, and can be empty.
 
-    If the body could not be received completely, `incomplete` is the error to return.
+    `peer` is the client's address. If the body could not be received completely, `incomplete` is
+    the error to return.
     """
 
     method: str
@@ -43,29 +47,18 @@ class Request:
     body: bytes = b""
     incomplete: HttpError | None = None
     peer: object = None
+    path: str = field(init=False)
+    query: str = field(init=False)
     entry: Entry = field(init=False)
 
     def __post_init__(self) -> None:
-        """Create the log entry.
+        """Split the target, and create the log entry.
 
         An unknown method could be a misplaced token, so it is logged as `other`.
         """
+        split = cast("re.Match[str]", TARGET.match(self.target))
+        self.path, self.query = split.groups("")
         self.entry = Entry(self.method if self.method in METHODS else "other")
-
-    @property
-    def path(self) -> str:
-        """Return the percent-encoded path, or an empty string if the target has no path."""
-        path = self.target.partition("?")[0].partition("#")[0]
-        if path.startswith("/"):
-            return path
-        _, scheme, rest = path.partition("://")  # absolute form, such as http://host/path
-        _, slash, path = rest.partition("/")
-        return slash + path if scheme else ""
-
-    @property
-    def query(self) -> str:
-        """Return the percent-encoded query."""
-        return self.target.partition("?")[2].partition("#")[0]
 
     @property
     def token(self) -> str:
@@ -89,16 +82,28 @@ class Answer:
 Handler = Callable[[Request], Awaitable[Answer]]
 
 
-def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answer:
+def json_answer(status: int, content: object) -> Answer:
     """Return a response with a JSON body."""
-    answer = Answer(status, ENCODER.encode(content).encode())
-    answer.headers["Content-Type"] = "application/json"
-    if status == HTTPStatus.UNAUTHORIZED:
-        answer.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750
-    answer.headers.update(headers or {})
-    return answer
+    return _answer(status, ENCODER.encode(content).encode())
 
 
-def error_answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
+def flat_answer(status: int, /, **content: object) -> Answer:
+    """Return a response whose JSON body contains no objects or lists. The body is cached."""
+    return _answer(status, _encode(**content))
+
+
+def error_answer(status: int, message: str) -> Answer:
     """Return an error response with the body that the contract specifies."""
-    return json_answer(status, {"success": False, "message": message}, headers)
+    return flat_answer(status, success=False, message=message)
+
+
+@lru_cache(maxsize=1000)
+def _encode(**content: object) -> bytes:
+    return ENCODER.encode(content).encode()
+
+
+def _answer(status: int, body: bytes) -> Answer:
+    headers = CIMultiDict({"Content-Type": "application/json"})
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 6750
+    return Answer(status, body, headers)

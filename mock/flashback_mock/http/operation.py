@@ -17,11 +17,12 @@ from flashback_mock.stores.errors import (
 )
 
 from . import body
-from .messages import Answer, HttpError, Request, error_answer, json_answer
+from .messages import Answer, HttpError, Request, error_answer, flat_answer, json_answer
 
 # Prism's syntax: `Prefer: code=404, example=notFound` or `?__code=404&__example=notFound`.
 QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
 PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
+REPLACING = ("status", "example", "fault")  # plans with these fields replace the real response
 PROXY_STATUSES = (502, 503, 504)  # statuses that a reverse proxy sends if the service is down
 PROXY_PAGE = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
@@ -55,7 +56,8 @@ class Operation:
             answer = error_answer(500, self._contract.message(500))
         if "status" in plan or "example" in plan:
             answer = self._planned(plan, id)
-        answer.headers.update(plan.get("headers", {}))
+        if "headers" in plan:
+            answer.headers.update(plan["headers"])
         answer.fault = entry.fault = plan.get("fault", "")
         answer.delay = self._mock.delay + plan.get("delay", 0)
         return answer
@@ -65,28 +67,31 @@ class Operation:
         entry = request.entry
         try:
             changes = self._valid_changes(request, id)
-            preferred = self._preferred(request)
+            example = self._preferred(request)
         except HttpError:
             # A caller without a valid token must not learn what else is wrong with the request.
             await self._authenticate(request)
             raise
-        is_real = not plan.keys() & {"status", "example", "fault"}
-        stores = (is_real or plan.get("after_update", False)) and not preferred
+        if example:
+            await self._authenticate(request)
+            entry.fields = tuple(changes)
+            return example
+        is_stored = plan.get("after_update") or plan.keys().isdisjoint(REPLACING)
         refused = None
         try:
             # If there are no changes, `update` only checks the token and the user's access level.
-            accepted = changes if stores else {}
+            accepted = changes if is_stored else {}
             entry.user = await self._mock.store.update(request.token, id, accepted)
+            entry.updated = is_stored
         except RefusedError as error:
             await self._authenticate(request)
             refused = error
         entry.fields = tuple(changes)
-        entry.updated = stores and not refused
         if not isinstance(refused, NotFoundError):
             entry.configuration = id
-        if refused and not preferred:
+        if refused:
             raise self._refusal(refused)
-        return preferred or self._success(id)
+        return self._success(id)
 
     async def _authenticate(self, request: Request) -> None:
         """Set the log entry's user. Raise `HttpError` (401) if the token is not valid."""
@@ -96,7 +101,7 @@ class Operation:
 
     def _success(self, id: str) -> Answer:
         message = self._contract.message(200)
-        return json_answer(200, {"success": True, "aiLlmId": id, "message": message})
+        return flat_answer(200, success=True, aiLlmId=id, message=message)
 
     def _valid_changes(self, request: Request, id: str) -> dict[str, str]:
         body.check_complete(request, self._contract.max_body_bytes)
@@ -114,10 +119,13 @@ class Operation:
     def _preferred(self, request: Request) -> Answer | None:
         """Return the example that the request selects, or None if it selects none."""
         preferences = ",".join(request.headers.getall("Prefer", []))
-        pairs = QUERY.findall(request.query) + PREFER.findall(preferences)
-        if not pairs:
+        if not preferences and not request.query:
             return None
-        selected = {name.lower(): value for name, value in pairs}
+        selected: dict[str, str] = {}
+        for name, value in QUERY.findall(request.query) + PREFER.findall(preferences):
+            selected[name.lower()] = value
+        if not selected:
+            return None
         status = selected.get("code", "")
         try:
             return json_answer(*self._contract.example(status, selected.get("example", "")))

@@ -44,10 +44,11 @@ class Stored:
         """Return a copy with these changes. Seal the fields that are named in `secret`."""
         plain = dict(self.plain)
         credentials = dict(self.credentials)
+        now = datetime.now(UTC).isoformat()
         for name, value in changes.items():
             if name in secret:
                 sealed = self.vault.seal(value, self.workspace, self.id, name)
-                credentials[name] = Credential(sealed, datetime.now(UTC).isoformat())
+                credentials[name] = Credential(sealed, now)
             else:
                 plain[name] = value
         return Stored(self.vault, self.workspace, self.id, plain, credentials)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -42,7 +43,7 @@ class Vault:
         while size < HEADER_BYTES + len(content) + TAG_BYTES:
             size *= GROWTH
         padded = content.ljust(size - HEADER_BYTES - TAG_BYTES)  # JSON allows trailing spaces
-        return header + self._cipher.encrypt(nonce, padded, _associated_data(header, place))
+        return header + self._cipher.encrypt(nonce, padded, header + _encode(*place))
 
     def open(self, sealed: bytes, *place: str) -> str:
         """Decrypt a credential.
@@ -54,7 +55,7 @@ class Vault:
         nonce = header[ID_BYTES:]
         ciphertext = sealed[HEADER_BYTES:]
         try:
-            padded = self._cipher.decrypt(nonce, ciphertext, _associated_data(header, place))
+            padded = self._cipher.decrypt(nonce, ciphertext, header + _encode(*place))
         except InvalidTag:
             name = "the credential " + " in ".join(reversed(place))
             raise StoreError(
@@ -64,5 +65,6 @@ class Vault:
         return str(json.loads(padded))
 
 
-def _associated_data(header: bytes, place: tuple[str, ...]) -> bytes:
-    return header + json.dumps(place).encode()
+@lru_cache(maxsize=1000)
+def _encode(*place: str) -> bytes:
+    return json.dumps(place).encode()
