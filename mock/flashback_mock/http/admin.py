@@ -29,24 +29,37 @@ Json = dict[str, Any]
 AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a `Mock` method
 
+# The status of the response to an error, by the error's type.
+STATUSES: dict[type[Exception], int] = {
+    NotFoundError: 404,
+    ValueError: 400,
+    TimeoutError: 504,
+    StoreError: 500,
+}
+
 
 def _log(entries: list[Entry], last: int = MAX_LISTED) -> Json:
     requests = [entry.to_dict() for entry in entries[-last:]]
     return {"requests": requests, "total": len(entries)}
 
 
+def _ok(_result: object) -> Json:
+    return OK
+
+
 # Routes that call `Mock` methods, each with a function that converts the method's result.
 CONTROLS: list[tuple[str, str, Control, Callable[[Any], object]]] = [
     ("GET", ID, Mock.configuration, dict),
-    ("DELETE", ID, Mock.delete_configuration, lambda _: OK),
+    ("DELETE", ID, Mock.delete_configuration, _ok),
     ("POST", f"{ID}/reveals", Mock.reveals, lambda result: {"reveals": result}),
+    ("POST", f"{ID}/updated", Mock.assert_updated, lambda _: {"updated": True, "message": ""}),
     ("POST", "/members", Mock.add_member, lambda _token: json_answer(201, OK)),
-    ("POST", "/tokens/expire", Mock.expire_token, lambda _: OK),
-    ("POST", "/tokens/revoke", Mock.revoke_token, lambda _: OK),
+    ("POST", "/tokens/expire", Mock.expire_token, _ok),
+    ("POST", "/tokens/revoke", Mock.revoke_token, _ok),
     ("POST", "/requests/wait", Mock.wait_for, _log),
-    ("DELETE", "/requests", Mock.clear_requests, lambda _: OK),
-    ("DELETE", "/settings", Mock.clear_planned, lambda _: OK),
-    ("POST", "/reset", Mock.reset, lambda _: OK),
+    ("DELETE", "/requests", Mock.clear_requests, _ok),
+    ("DELETE", "/settings", Mock.clear_planned, _ok),
+    ("POST", "/reset", Mock.reset, _ok),
 ]
 
 
@@ -57,10 +70,9 @@ class Admin:
         self._mock = mock
         self._guard = guard
         self._app = app
-        app.add("GET", "/", self._root)
         app.add("GET", f"{PREFIX}/login/{{session}}", self._login)
-        app.add("GET", PREFIX, self._root)
-        app.add("GET", f"{PREFIX}/", self._root)
+        for path in ("/", PREFIX, f"{PREFIX}/"):
+            app.add("GET", path, self._root)
         self._add("GET", "/docs", self._docs)
         self._add("GET", "/docs/{name}", self._docs)
         self._add("GET", "/fixtures", self._fixtures)
@@ -69,7 +81,6 @@ class Admin:
         self._add("POST", "/settings", self._change_settings)
         self._add("GET", "/configurations", self._configurations)
         self._add("POST", "/configurations", self._add_configuration)
-        self._add("POST", f"{ID}/updated", self._updated)
         for method, path, control, convert in CONTROLS:
             self._add(method, path, partial(self._perform, control, convert))
 
@@ -82,14 +93,11 @@ class Admin:
             content = await handler(request, *map(unquote, raw))
         except HttpError as error:
             content = error_answer(error.status, error.message)
-        except NotFoundError as error:
-            content = error_answer(404, str(error))
-        except ValueError as error:
-            content = error_answer(400, str(error).replace("after_update", "afterUpdate"))
-        except TimeoutError as error:
-            content = error_answer(504, str(error))
-        except StoreError as error:
-            content = error_answer(500, str(error))
+        except AssertionError as error:
+            content = {"updated": False, "message": str(error)}
+        except tuple(STATUSES) as error:
+            status = next(STATUSES[kind] for kind in STATUSES if isinstance(error, kind))
+            content = error_answer(status, str(error).replace("after_update", "afterUpdate"))
         answer = content if isinstance(content, Answer) else json_answer(200, content)
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
@@ -114,7 +122,8 @@ class Admin:
     async def _login(self, request: Request, session: str) -> Answer:
         """Set the session cookie. The mock prints a link to this handler when it starts."""
         if not self._guard.is_session(session):
-            raise HttpError(401, "This link is not valid; open the latest link the mock printed")
+            message = "This link is not valid; open the latest link the mock printed"
+            return error_answer(401, message)
         cookie = f"{self._guard.cookie}={session}; Path={PREFIX}; HttpOnly; SameSite=Lax"
         answer = await self._root(request)
         answer.headers.update({"Set-Cookie": cookie, "Cache-Control": "no-store"})
@@ -153,13 +162,6 @@ class Admin:
     async def _add_configuration(self, request: Request) -> Answer:
         id = str(await self._perform(Mock.add_configuration, str, request))
         return json_answer(201, (await self._mock.store.find(id)).describe())
-
-    async def _updated(self, request: Request, id: str) -> Json:
-        try:
-            await self._perform(Mock.assert_updated, lambda _: OK, request, id)
-        except AssertionError as error:
-            return {"updated": False, "message": str(error)}
-        return {"updated": True, "message": ""}
 
 
 async def _await_control(control: Control, /, *arguments: Any, **options: Any) -> object:
