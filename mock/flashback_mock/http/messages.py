@@ -5,7 +5,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from http import HTTPMethod, HTTPStatus
+from http import HTTPStatus
 from typing import cast
 
 from multidict import CIMultiDict
@@ -15,7 +15,6 @@ from flashback_mock.fixtures import BEARER_TOKEN
 
 # Without re.ASCII, re.IGNORECASE would also match letters such as the long s.
 BEARER = re.compile(f"[ \t]*bearer +({BEARER_TOKEN.pattern})[ \t]*", re.IGNORECASE | re.ASCII)
-METHODS = frozenset(HTTPMethod)
 # The path and the query of a request target, which can be an absolute URL.
 TARGET = re.compile("(?:[^/?#]+://[^/?#]*)?(/[^?#]*)?(?:[?]([^#]*))?")
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
@@ -52,13 +51,10 @@ class Request:
     entry: Entry = field(init=False)
 
     def __post_init__(self) -> None:
-        """Split the target, and create the log entry.
-
-        An unknown method could be a misplaced token, so it is logged as `other`.
-        """
+        """Split the target, and create the log entry."""
         split = cast("re.Match[str]", TARGET.match(self.target))
         self.path, self.query = split.groups("")
-        self.entry = Entry(self.method if self.method in METHODS else "other")
+        self.entry = Entry(self.method)
 
     @property
     def token(self) -> str:

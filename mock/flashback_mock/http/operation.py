@@ -119,13 +119,10 @@ class Operation:
     def _preferred(self, request: Request) -> Answer | None:
         """Return the example that the request selects, or None if it selects none."""
         preferences = ",".join(request.headers.getall("Prefer", []))
-        if not preferences and not request.query:
+        pairs = QUERY.findall(request.query) + PREFER.findall(preferences)
+        if not pairs:
             return None
-        selected: dict[str, str] = {}
-        for name, value in QUERY.findall(request.query) + PREFER.findall(preferences):
-            selected[name.lower()] = value
-        if not selected:
-            return None
+        selected = {name.lower(): value for name, value in pairs}
         status = selected.get("code", "")
         try:
             return json_answer(*self._contract.example(status, selected.get("example", "")))

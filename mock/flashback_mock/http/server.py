@@ -177,7 +177,7 @@ class Server:
         return connection
 
     def _refuse_request(self, error: HttpError) -> web.Response:
-        response = _response(self._refuse(Request("", "", CIMultiDict()), error))
+        response = _response(self._refuse(Request("other", "", CIMultiDict()), error))
         response.force_close()
         return response
 
@@ -215,19 +215,16 @@ class Server:
         if is_continue and incoming.version >= HttpVersion11:
             await incoming.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             incoming.writer.output_size = 0
-        received = bytearray()
         try:
             async with asyncio.timeout(SECONDS):
-                while chunk := await incoming.content.readany():
-                    received += chunk
-                    if len(received) > self._max_body:
-                        return too_large(self._max_body)
+                request.body = await incoming.clone(client_max_size=self._max_body).read()
+        except web.HTTPRequestEntityTooLarge:
+            return too_large(self._max_body)
         except (TimeoutError, web.RequestPayloadError):
             # Invalid chunks can also cause a timeout, because aiohttp does not always report them.
             return HttpError(400, "body: not received in time, or the chunked encoding is invalid")
         except (ConnectionError, RuntimeError):  # raised by aiohttp if the client disconnects
             raise ConnectionAbortedError from None
-        request.body = bytes(received)
         return None
 
     async def _pause(self, seconds: float) -> None:
