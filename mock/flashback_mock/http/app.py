@@ -11,7 +11,7 @@ from flashback_mock.contract import PARAMETER
 from flashback_mock.control.mock import Mock
 from flashback_mock.control.plans import WITHOUT_STATUS
 
-from .messages import Answer, HttpError, Request, error_answer, flat_answer
+from .messages import Answer, Request, error_answer, flat_answer
 from .operation import Operation
 
 log = logging.getLogger("flashback_mock")
@@ -51,16 +51,16 @@ class App:
                 if method in handlers:
                     return await handlers[method](request, *match.groups())
                 return self._refuse_method(request, handlers)
-        return self.refuse(request, HttpError(404, "Not found"))
+        return self.refuse(request, 404, "Not found")
 
-    def refuse(self, request: Request, error: HttpError) -> Answer:
+    def refuse(self, request: Request, status: int, message: str) -> Answer:
         """Log a request that has no route or cannot be parsed, and return an error response."""
-        request.entry.reason = error.message
-        return self._finish(request, error_answer(error.status, error.message))
+        request.entry.reason = message
+        return self._finish(request, error_answer(status, message))
 
     def _refuse_method(self, request: Request, allowed: Collection[str]) -> Answer:
         methods = ", ".join(allowed)
-        answer = self.refuse(request, HttpError(405, f"Method not allowed; use {methods}"))
+        answer = self.refuse(request, 405, f"Method not allowed; use {methods}")
         answer.headers["Allow"] = methods
         return answer
 

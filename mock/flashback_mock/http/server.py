@@ -40,7 +40,7 @@ QUIET.setLevel(logging.CRITICAL + 1)
 class Connection(web.RequestHandler):
     """An aiohttp connection with time limits and its own response to unparsable requests."""
 
-    refuse: Callable[[HttpError], web.Response]
+    refuse: Callable[[int, str], web.Response]
     is_answering = False  # whether a request was received completely and has no response yet
     _unread: asyncio.TimerHandle
 
@@ -90,8 +90,8 @@ class Connection(web.RequestHandler):
         if isinstance(exc, ConnectionError):  # raising closes the connection without a response
             raise exc
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            return self.refuse(HttpError(500, f"failed: {type(exc).__name__}"))
-        return self.refuse(HttpError(400, UNPARSABLE))
+            return self.refuse(500, f"failed: {type(exc).__name__}")
+        return self.refuse(400, UNPARSABLE)
 
 
 class Server:
@@ -104,7 +104,7 @@ class Server:
         self,
         listener: socket.socket,
         handler: Handler,
-        refuse: Callable[[Request, HttpError], Answer],
+        refuse: Callable[[Request, int, str], Answer],
         max_body: int,
     ) -> None:
         self._listener = listener
@@ -176,14 +176,15 @@ class Server:
         connection.refuse = self._refuse_request
         return connection
 
-    def _refuse_request(self, error: HttpError) -> web.Response:
-        response = _response(self._refuse(Request("other", "", CIMultiDict()), error))
+    def _refuse_request(self, status: int, message: str) -> web.Response:
+        request = Request("other", "", CIMultiDict())
+        response = _response(self._refuse(request, status, message))
         response.force_close()
         return response
 
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
         if incoming.version.major != 1:
-            return self._refuse_request(HttpError(400, UNPARSABLE))
+            return self._refuse_request(400, UNPARSABLE)
         connection = cast("Connection", incoming.protocol)
         request = Request(incoming.method, incoming.raw_path, incoming.headers.copy())
         request.peer = connection.peername
