@@ -98,6 +98,13 @@ def test_only_plain_json_is_accepted(
     assert answer.status_code == status
 
 
+def test_oversized_body_without_a_valid_token_returns_401(http: httpx.Client, mock: Mock) -> None:
+    """A caller without a valid token does not learn that the body is too large."""
+    content = b"x" * (mock.contract.max_body_bytes + 1)
+    headers = {**JSON, "Authorization": "Bearer wrong"}
+    assert http.put(mock.ids["main"], content=content, headers=headers).status_code == 401
+
+
 MALFORMED = "is not a single bearer token"
 UNKNOWN = "the token is unknown or expired"
 AUTHORIZATIONS: list[tuple[list[str], str]] = [

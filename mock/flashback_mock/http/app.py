@@ -11,7 +11,7 @@ from flashback_mock.contract import PARAMETER
 from flashback_mock.control.mock import Mock
 from flashback_mock.control.plans import WITHOUT_STATUS
 
-from .messages import Answer, Request, error_answer, flat_answer
+from .messages import Answer, Request, error_answer, json_answer
 from .operation import Operation
 
 log = logging.getLogger("flashback_mock")
@@ -65,7 +65,7 @@ class App:
         return answer
 
     async def _health(self, _request: Request) -> Answer:
-        answer = flat_answer(200, status="ok", version=self._mock.contract.version)
+        answer = json_answer(200, {"status": "ok", "version": self._mock.contract.version})
         answer.headers["Cache-Control"] = "no-store"
         return answer
 

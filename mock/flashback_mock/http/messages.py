@@ -5,7 +5,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import cast
 
 from multidict import CIMultiDict
@@ -15,6 +15,7 @@ from flashback_mock.fixtures import BEARER_TOKEN
 
 # Without re.ASCII, re.IGNORECASE would also match letters such as the long s.
 BEARER = re.compile(f"[ \t]*bearer +({BEARER_TOKEN.pattern})[ \t]*", re.IGNORECASE | re.ASCII)
+METHODS = frozenset(HTTPMethod)
 # The path and the query of a request target, which can be an absolute URL.
 TARGET = re.compile("(?:[^/?#]+://[^/?#]*)?(/[^?#]*)?(?:[?]([^#]*))?")
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
@@ -51,10 +52,13 @@ class Request:
     entry: Entry = field(init=False)
 
     def __post_init__(self) -> None:
-        """Split the target, and create the log entry."""
+        """Split the target, and create the log entry.
+
+        An unknown method could be a misplaced token, so it is logged as `other`.
+        """
         split = cast("re.Match[str]", TARGET.match(self.target))
         self.path, self.query = split.groups("")
-        self.entry = Entry(self.method)
+        self.entry = Entry(self.method if self.method in METHODS else "other")
 
     @property
     def token(self) -> str:
@@ -83,19 +87,19 @@ def json_answer(status: int, content: object) -> Answer:
     return _answer(status, ENCODER.encode(content).encode())
 
 
-def flat_answer(status: int, /, **content: object) -> Answer:
-    """Return a response whose JSON body contains no objects or lists. The body is cached."""
-    return _answer(status, _encode(**content))
-
-
 def error_answer(status: int, message: str) -> Answer:
     """Return an error response with the body that the contract specifies."""
-    return flat_answer(status, success=False, message=message)
+    return json_answer(status, {"success": False, "message": message})
+
+
+def success_answer(id: str, message: str) -> Answer:
+    """Return the response to a successful update."""
+    return _answer(200, _encode_success(id, message))
 
 
 @lru_cache(maxsize=1000)
-def _encode(**content: object) -> bytes:
-    return ENCODER.encode(content).encode()
+def _encode_success(id: str, message: str) -> bytes:
+    return ENCODER.encode({"success": True, "aiLlmId": id, "message": message}).encode()
 
 
 def _answer(status: int, body: bytes) -> Answer:

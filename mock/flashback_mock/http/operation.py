@@ -17,7 +17,7 @@ from flashback_mock.stores.errors import (
 )
 
 from . import body
-from .messages import Answer, HttpError, Request, error_answer, flat_answer, json_answer
+from .messages import Answer, HttpError, Request, error_answer, json_answer, success_answer
 
 # Prism's syntax: `Prefer: code=404, example=notFound` or `?__code=404&__example=notFound`.
 QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
@@ -101,7 +101,7 @@ class Operation:
 
     def _success(self, id: str) -> Answer:
         message = self._contract.message(200)
-        return flat_answer(200, success=True, aiLlmId=id, message=message)
+        return success_answer(id, message)
 
     def _valid_changes(self, request: Request, id: str) -> dict[str, str]:
         body.check_complete(request, self._contract.max_body_bytes)

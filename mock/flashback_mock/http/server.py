@@ -41,21 +41,23 @@ class Connection(web.RequestHandler):
     """An aiohttp connection with time limits and its own response to unparsable requests."""
 
     refuse: Callable[[int, str], web.Response]
+    received = 0  # the number of requests that were received completely
     is_answering = False  # whether a request was received completely and has no response yet
     _unread: asyncio.TimerHandle
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio expects a bool
-        """Close the half-closed connection once the client has received its response."""
+        """Close the connection once all received requests have been answered."""
         loop = asyncio.get_running_loop()
-        loop.call_later(HALF_CLOSED_SECONDS, self._close_if_idle, loop.time() + SECONDS)
+        loop.call_later(HALF_CLOSED_SECONDS, self._close_if_idle, loop.time() + SECONDS, -1)
         return True
 
-    def _close_if_idle(self, deadline: float) -> None:
+    def _close_if_idle(self, deadline: float, received: int) -> None:
         loop = asyncio.get_running_loop()
-        if self.is_answering and loop.time() < deadline:
-            loop.call_later(HALF_CLOSED_SECONDS, self._close_if_idle, deadline)
-        else:
+        is_idle = not self.is_answering and self.received == received
+        if is_idle or loop.time() > deadline:
             self.force_close()
+        else:
+            loop.call_later(HALF_CLOSED_SECONDS, self._close_if_idle, deadline, self.received)
 
     def close_after_response(self) -> None:
         """Close the connection, but first respond to a request that was received completely."""
@@ -190,6 +192,7 @@ class Server:
         request.peer = connection.peername
         if incoming.body_exists:
             request.incomplete = await self._read_body(incoming, request)
+        connection.received += 1
         connection.is_answering = True
         try:
             answer = await self._handler(request)
