@@ -45,7 +45,7 @@ def is_of_another(exchange: Exchange, other: str, id: str) -> bool:
 
     This is possible only with sequential ids.
     """
-    if not exchange.succeeded or exchange.field("aiLlmId") != other:
+    if not exchange.succeeded or exchange.fields.get("aiLlmId") != other:
         return False
     counts_up = len(other) == len(id) and other[:-2] == id[:-2] and other[-2:].isalnum()
     return counts_up or (other.isdecimal() and id.isdecimal())

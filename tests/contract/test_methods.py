@@ -11,8 +11,9 @@ import pytest
 from support import values
 from support.backend import ADMIN, READER, STRANGER, WRITER
 from support.expectation import REFUSALS
+from support.findings import Finding
 from support.promise import Promise
-from support.rule import Breach, Rule
+from support.rule import Rule
 
 pytestmark = pytest.mark.clause("other-methods")
 
@@ -50,8 +51,9 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
         outcome = "without-PUT" if allowed else "missing"
         got = f"`{allowed}`" if allowed else "no such header"
         subject = "the `Allow` header of a 405 response"
-        breach = Breach("other-methods", "Allow", outcome, "`Allow` with `PUT`", got, subject)
-        promise.record(breach, exchange, words)
+        expected = "`Allow` with `PUT`"
+        finding = Finding("other-methods", "Allow", outcome, expected, got, subject)
+        promise.record(finding, exchange, words)
 
 
 def test_other_method_updates_nothing(promise: Promise) -> None:

@@ -123,8 +123,8 @@ def test_number_as_id_breaks_one_rule() -> None:
     sent = replace(request({}), id="1")
     body = b'{"success": true, "aiLlmId": 1}'
     exchange = Exchange(sent, 200, headers=(("Content-Type", "application/json"),), body=body)
-    breaches = rules.response_breaches(exchange, expectation_of(sent), rules.Shape())
-    assert [breach.id for breach in breaches] == ["success-response/aiLlmId-type/invalid"]
+    findings = rules.check_response(exchange, expectation_of(sent), rules.Shape())
+    assert [finding.id for finding in findings] == ["success-response/aiLlmId-type/invalid"]
 
 
 def test_unknown_id_is_a_number_if_the_ids_are_numbers() -> None:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from support.rule import Rule
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+Headers = tuple[tuple[str, str], ...]
 LONGEST_PAUSE = 10.0  # in seconds; a longer Retry-After is shortened to this
 
 
@@ -23,29 +24,38 @@ class NoVerdictError(BaseException):
     cure: str = ""
 
 
-def _joined(headers: tuple[tuple[str, str], ...], name: str) -> str | None:
-    """Return the header's values joined with commas (RFC 9110), or None if there are none."""
-    joined: str | None = None
-    for header, value in headers:
-        if header.lower() == name.lower():
-            joined = value if joined is None else f"{joined}, {value}"
-    return joined
+class _Message:
+    """The interface that requests and responses share."""
 
+    headers: Headers
+    body: bytes
 
-def _parsed(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+    def header(self, name: str) -> str | None:
+        """Return the header's values joined with commas (RFC 9110), or None if there are none."""
+        values = [value for header, value in self.headers if header.lower() == name.lower()]
+        return ", ".join(values) if values else None
+
+    @cached_property
+    def value(self) -> Any:
+        """The body as parsed JSON, or None if it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields in the body; empty if the body is not a JSON object."""
+        return self.value if isinstance(self.value, dict) else {}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(_Message):
     """A request exactly as it is sent, except for the `Host` header."""
 
     method: str = "PUT"
     target: str
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
     body: bytes = b""
     chunks: tuple[bytes, ...] | None = None
     user: Rule  # the rule for requests by this user
@@ -54,10 +64,6 @@ class Request:
     words: str = ""  # additional description
     on_new_connection: bool = False
     earlier: "tuple[Request, ...]" = ()  # to reproduce the response, send these first
-
-    def header(self, name: str) -> str | None:
-        """Return the value of the header, or None."""
-        return _joined(self.headers, name)
 
     def again(self) -> Self:
         """Return a copy of the request, to be sent on a new connection."""
@@ -69,25 +75,19 @@ class Request:
         return len(self.target) + len(self.body)
 
     @cached_property
-    def fields(self) -> dict[str, Any]:
-        """The fields in the body; empty if the body is not a JSON object."""
-        value = _parsed(self.body)
-        return value if isinstance(value, dict) else {}
-
-    @cached_property
     def text_fields(self) -> dict[str, str]:
         """The fields whose values are strings."""
         return {name: value for name, value in self.fields.items() if isinstance(value, str)}
 
 
 @dataclass(frozen=True)
-class Exchange:
+class Exchange(_Message):
     """A request and its response, or the reason why there was no complete response."""
 
     request: Request
     status: int = 0  # 0 if there was no response
     reason: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Headers = ()
     body: bytes = b""
     failure: str = ""
     never_sent: bool = False  # whether connecting failed
@@ -103,10 +103,6 @@ class Exchange:
         """Whether there was a response with a 2xx status."""
         return 200 <= self.status < 300
 
-    def header(self, name: str) -> str | None:
-        """Return the value of the response's header, or None."""
-        return _joined(self.headers, name)
-
     @property
     def media_type(self) -> str:
         """The response's media type without parameters, in lower case."""
@@ -116,15 +112,6 @@ class Exchange:
     def text(self) -> str:
         """The response as text, with U+FFFD in place of octets that are not valid UTF-8."""
         return self.body.decode(errors="replace")
-
-    @cached_property
-    def value(self) -> Any:
-        """The parsed JSON response, or None if the response is not JSON."""
-        return _parsed(self.body)
-
-    def field(self, name: str) -> object:
-        """Return the value of a field in the response, or None if there is no such field."""
-        return self.value.get(name) if isinstance(self.value, dict) else None
 
     @property
     def is_too_busy(self) -> bool:

@@ -20,6 +20,7 @@ LARGE_BODY = 65536  # in bytes; some servers do not accept larger bodies
 LONGEST_NUMBER = 100  # in digits; Python refuses to parse more than 4,300
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+NESTED = "a deeply nested body"
 UNREADABLE = frozenset({400, 413, 415})
 # The kind and description of each JSON error, keyed by the start of Python's error message.
 NOT_JSON = {
@@ -45,14 +46,18 @@ def expectation_of(request: Request, rule: Rule | None = None) -> Expectation:
     `rule` replaces the rule that is derived from the request. It is needed, for example, if the
     expected response also depends on earlier requests.
     """
-    access: Rule | None = None
-    reasons: list[Rule] = []
+    access = None
+    early: list[Rule] = []
+    late: list[Rule] = []
     if request.method == "PUT":
         access = _access(request)
-        reasons = list(_reasons_against(request))
-    if not rule:
-        rule = _forbidden(access, reasons) if access else _permitted(request, reasons)
-    if request.words and request.words not in rule.words:
+        early, late = _reasons_against(request)
+    reasons = [*early, *late]
+    if not rule and access:
+        rule = _forbidden(access, early, reasons)
+    elif not rule:
+        rule = _permitted(request, reasons)
+    if request.words not in rule.words:
         rule = replace(rule, words=f"{rule.words}; {request.words}")
     return Expectation(rule, None if 200 in rule.statuses else access, reasons)
 
@@ -66,12 +71,11 @@ def _access(request: Request) -> Rule | None:
     return user if user.statuses == {401} and place.has_documented_form else place
 
 
-def _forbidden(access: Rule, reasons: list[Rule]) -> Rule:
+def _forbidden(access: Rule, early: list[Rule], reasons: list[Rule]) -> Rule:
     if not access.has_documented_form:
         return access
     if access.statuses == {401}:
-        access = replace(access, clause="unauthorized")
-        reasons = [reason for reason in reasons if reason.precedes_token]
+        return _combined(replace(access, clause="unauthorized"), [access, *early])
     return _combined(access, [access, *reasons])
 
 
@@ -80,60 +84,60 @@ def _permitted(request: Request, reasons: list[Rule]) -> Rule:
         if not reason.is_open:
             return _combined(reason, reasons)
     rule = reasons[0] if reasons else rule_of_valid(request)
-    combined = _combined(rule, reasons)
-    return replace(combined, statuses=combined.statuses | {200})
+    return _combined(rule, reasons, 200)
 
 
-def _combined(rule: Rule, reasons: list[Rule]) -> Rule:
+def _combined(rule: Rule, reasons: list[Rule], *statuses: int) -> Rule:
     """Return the rule, with the statuses and the forms that any of the reasons allows."""
-    statuses = frozenset[int]().union(*(reason.statuses for reason in reasons))
-    has_documented_form = all(reason.has_documented_form for reason in reasons)
-    return replace(rule, statuses=statuses, has_documented_form=has_documented_form)
+    return replace(
+        rule,
+        statuses=frozenset(statuses).union(*(reason.statuses for reason in reasons)),
+        has_documented_form=all(reason.has_documented_form for reason in reasons),
+    )
 
 
 def rule_of_valid(request: Request) -> Rule:
     """Return the rule for a valid request. The rule's kind describes the request."""
     fields = request.fields
-    size = len(request.body)
     media_type = request.header("Content-Type") or ""
+    segment = request.target.partition("?")[0].rpartition("/")[2]
     if media_type != "application/json":
         kind = "charset" if "charset" in media_type.lower() else "case"
         return Rule("media-type", kind, f"`Content-Type: {media_type}`")
-    segment = request.target.partition("?")[0].rpartition("/")[2]
     if segment != quote(unquote(segment), safe=""):
         return Rule("id-encoding", "percent-encoded", "the id with percent-encoded characters")
     if request.chunks is not None:
         return Rule("chunked", "in-chunks", f"a valid body in {len(request.chunks)} chunks")
-    if size > LARGE_BODY:
-        kind = "largest" if size == contract.LARGEST_BODY else "large"
-        words = f"a body of {size:,} bytes (the limit is {contract.LARGEST_BODY:,})"
-        return Rule("body-size", kind, words)
+    if len(request.body) > LARGE_BODY:
+        kind = "largest" if len(request.body) == contract.LARGEST_BODY else "large"
+        return Rule("body-size", kind, _size_of(request))
     if len(fields) != 1:
         kind = "fields-together" if fields else "no-fields"
-        words = f"`{'`, `'.join(fields) or '{}'}`"
-        return Rule("update", kind, words)
+        return Rule("update", kind, f"`{'`, `'.join(fields) or '{}'}`")
     [(name, value)] = fields.items()
     return rule_of_field(name, value if isinstance(value, str) else describe(value))
 
 
+def _size_of(request: Request) -> str:
+    in_chunks = f" in {len(request.chunks)} chunks" if request.chunks else ""
+    limit = f"(the limit is {contract.LARGEST_BODY:,})"
+    return f"a body of {len(request.body):,} bytes{in_chunks} {limit}"
+
+
 def rule_of_field(name: str, value: str) -> Rule:
     """Return the rule for a body that contains only this field, with a valid value."""
-    trait = trait_of(name, value)
     clause = "endpoint-url" if name == "endpoint" else "update"
-    if trait == "long":
+    trait = _trait_of(name, value)
+    if len(value) > 100:
         clause = "lengths"
+        trait = "long"
     return Rule(clause, f"{name}-{trait}", f"`{name}`: a valid value, {trait}")
 
 
-def trait_of(name: str, value: str) -> str:
+def _trait_of(name: str, value: str) -> str:
     """Return one word that describes the value, for use in a finding's id."""
-    if len(value) > 100:
-        return "long"
     traits = _url_traits(value) if name == "endpoint" else _text_traits(value)
-    for trait, applies in traits.items():
-        if applies:
-            return trait
-    return "plain"
+    return next((trait for trait, applies in traits.items() if applies), "plain")
 
 
 def _text_traits(value: str) -> dict[str, bool]:
@@ -160,81 +164,83 @@ def _url_traits(value: str) -> dict[str, bool]:
     }
 
 
-def _reasons_against(request: Request) -> Iterator[Rule]:
-    """Yield a rule for each reason to refuse the request's headers, body or query."""
+def _reasons_against(request: Request) -> tuple[list[Rule], list[Rule]]:
+    """Return the reasons to refuse the request that a backend may find before it checks the token.
+
+    Also return the reasons that it finds later.
+    """
+    early = list(_check_head(request))
+    size = len(request.body)
+    if size > contract.LARGEST_BODY:
+        early.append(Rule("body-size", "over", _size_of(request), {400, 413}))
+    elif size:
+        value, problems = read_json(request.body)
+        early += problems
+        if all(problem.is_open for problem in problems):
+            try:
+                return early, list(_check_value(value))
+            except ValueError:  # newer Pythons parse deeper nesting than the validator supports
+                early.append(_unreadable("nested", NESTED))
+    elif request.chunks is None:
+        early.append(Rule("body", "empty", "an empty body", UNREADABLE))
+    else:
+        early.append(Rule("body", "empty-in-chunks", "an empty chunked body", UNREADABLE))
+    return early, []
+
+
+def _check_head(request: Request) -> Iterator[Rule]:
+    """Yield a rule for each reason to refuse the request's headers or query."""
     value = request.header("Content-Type")
     words = f"`Content-Type: {value}`" if value else "no `Content-Type`"
     media_type, _, parameters = (value or "").lower().partition(";")
     if media_type.strip() != "application/json":
-        kind = "other" if value else "none"
-        yield Rule("other-media-type", kind, words, frozenset({400, 415}), precedes_token=True)
+        yield Rule("other-media-type", "other" if value else "none", words, {400, 415})
     elif parameters.strip(" ;") not in ("", "charset=utf-8", 'charset="utf-8"'):
         yield _open("charset", words)
     coding = request.header("Content-Encoding")
     if coding is not None:
         # The server might decode the body before the endpoint is called.
         yield replace(_open("coding", f"`Content-Encoding: {coding}`"), has_documented_form=False)
-    yield from _check_body(request)
     if "?" in request.target:
-        statuses = frozenset(range(400, 500))
-        yield Rule("query-open", "query", "a query", statuses, is_open=True, precedes_token=True)
-
-
-def _check_body(request: Request) -> Iterator[Rule]:
-    size = len(request.body)
-    chunks = request.chunks
-    if size > contract.LARGEST_BODY:
-        in_chunks = f" in {len(chunks)} chunks" if chunks else ""
-        words = f"a body of {size:,} bytes{in_chunks} (the limit is {contract.LARGEST_BODY:,})"
-        yield Rule("body-size", "over", words, frozenset({400, 413}), precedes_token=True)
-    elif size:
-        yield from _check_content(request.body)
-    elif chunks is None:
-        yield Rule("body", "empty", "an empty body", UNREADABLE, precedes_token=True)
-    else:
-        words = "an empty chunked body"
-        yield Rule("body", "empty-in-chunks", words, UNREADABLE, precedes_token=True)
+        yield Rule("query-open", "query", "a query", frozenset(range(400, 500)), is_open=True)
 
 
 def _unreadable(kind: str, words: str) -> Rule:
-    return Rule("unreadable-body", kind, words, UNREADABLE, precedes_token=True)
+    return Rule("unreadable-body", kind, words, UNREADABLE)
 
 
 def _open(kind: str, words: str) -> Rule:
-    return Rule("json-open", kind, words, UNREADABLE, is_open=True, precedes_token=True)
+    return Rule("json-open", kind, words, UNREADABLE, is_open=True)
 
 
-def _check_content(body: bytes) -> Iterator[Rule]:
-    """Parse the body strictly according to RFC 8259; yield a rule for each reason to refuse it."""
+def read_json(body: bytes) -> tuple[Any, list[Rule]]:
+    """Parse the body strictly according to RFC 8259.
+
+    Return the value, and a rule for each reason to refuse the body.
+    """
+    reasons: list[Rule] = []
     if body.startswith(BYTE_ORDER_MARK):
-        yield _open("byte-order-mark", "a byte order mark")
+        reasons.append(_open("byte-order-mark", "a byte order mark"))
         body = body.removeprefix(BYTE_ORDER_MARK)
-    if b"\x00" in body[:4] and body.strip(b"\x00"):
-        yield _unreadable("not-utf-8", "a body in UTF-16 or UTF-32")
-        return
-    ambiguities: list[Rule] = []
     try:
-        value = _parse(body.decode("utf-8"), ambiguities)
+        value = _parse(body.decode("utf-8"), reasons)
         text = json.dumps(value, ensure_ascii=False)
-    except RecursionError:
-        yield _unreadable("nested", "a deeply nested body")
-    except UnicodeDecodeError:
-        yield _unreadable("not-utf-8", "a body that is not UTF-8")
-    except ValueError as error:
-        yield from ambiguities
-        yield _syntax_error(body, str(error))
-    else:
-        yield from ambiguities
         readable = text.encode(errors="replace")
         if readable != text.encode(errors="surrogatepass"):
-            yield _open("lone-surrogate", "a lone surrogate")
-        try:
-            yield from _check_value(json.loads(readable))
-        except ValueError:  # newer Pythons parse deeper nesting than the validator supports
-            yield _unreadable("nested", "a deeply nested body")
+            reasons.append(_open("lone-surrogate", "a lone surrogate"))
+        return json.loads(readable), reasons
+    except RecursionError:
+        reasons.append(_unreadable("nested", NESTED))
+    except UnicodeDecodeError:
+        reasons.append(_unreadable("not-utf-8", "a body that is not UTF-8"))
+    except ValueError as error:
+        reasons.append(_syntax_error(body, str(error)))
+    return None, reasons
 
 
 def _syntax_error(body: bytes, error: str) -> Rule:
+    if b"\x00" in body[:4] and body.strip(b"\x00"):
+        return _unreadable("not-utf-8", "a body in UTF-16 or UTF-32")
     if b"/*" in body or b"// " in body:
         return _unreadable("comment", "a comment, which JSON does not allow")
     if not body.strip(b" \t\r\n"):

@@ -1,4 +1,4 @@
-"""Findings, which group breaches by cause, and the deviations file, which lists accepted ones."""
+"""Findings, and the deviations file, which lists accepted ones."""
 
 import argparse
 import re
@@ -13,7 +13,7 @@ import yaml
 
 from support import contract
 from support.exchange import Exchange, NoVerdictError
-from support.rule import ACCEPTED, NO_AUTHENTICATION, Breach
+from support.rule import ACCEPTED, NO_AUTHENTICATION, id_of
 
 MOST_EXAMPLES = 3
 DEFAULT = Path(__file__).parents[1] / "deviations.yaml"
@@ -35,39 +35,51 @@ SCHEMA = jsonschema_rs.Draft202012Validator(
 Accepted = dict[str, str]  # the reason, link and date of an accepted finding
 
 
-@dataclass
+@dataclass(eq=False)
 class Finding:
     """One way in which the backend violates a clause, with up to three examples."""
 
-    breach: Breach
-    finder: str  # the promise whose test found it first
-    promise: str  # the promise that covers the clause, or `finder` if no promise covers it
+    clause: str
+    kind: str
+    outcome: str  # what happened, in one word
+    expected: str
+    got: str
+    subject: str = ""  # the start of the title; by default, the request's description
+    is_note: bool = False
+    explained_by: tuple[str, ...] = ()  # ids of broader findings with the same cause
+    finder: str = ""  # the promise whose test found it first
+    promise: str = ""  # the promise that covers the clause, or `finder` if no promise covers it
     accepted: Accepted | None = None
     count: int = 0
     examples: dict[str, Exchange] = field(default_factory=dict)  # keyed by description
 
     @property
-    def id(self) -> str:
-        """The id, which is the same in every run."""
-        return self.breach.id
+    def rule(self) -> str:
+        """The id of the broken rule: the finding's id without the outcome."""
+        return id_of(self.clause, self.kind)
 
     @property
-    def clause(self) -> contract.Clause:
-        """The clause that the backend violates."""
-        return contract.CLAUSES[self.breach.clause]
+    def id(self) -> str:
+        """The id, which is the same in every run."""
+        return id_of(self.clause, self.kind, self.outcome)
+
+    @property
+    def is_missing_authentication(self) -> bool:
+        """Whether the backend accepted an update without a valid token."""
+        return self.rule in NO_AUTHENTICATION
 
     @property
     def severity(self) -> str:
         """One of `broken`, `accepted` and `note`."""
-        if self.accepted and not self.breach.is_missing_authentication:
+        if self.accepted and not self.is_missing_authentication:
             return "accepted"
-        return self.breach.severity
+        return "note" if self.is_note else "broken"
 
     @property
     def title(self) -> str:
         """A one-line summary of the finding."""
-        subject = self.breach.subject or next(iter(self.examples))
-        got = self.breach.got.removesuffix(ACCEPTED)
+        subject = self.subject or next(iter(self.examples))
+        got = self.got.removesuffix(ACCEPTED)
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
     def add_example(self, exchange: Exchange, sent: str) -> None:
@@ -101,24 +113,25 @@ class Findings(dict[str, Finding]):
         sources = self._option.source
         return not sources or contract.CLAUSES[clause].source in sources
 
-    def id_of(self, breach: Breach) -> str:
-        """Return the id of a broader finding that explains the breach, or else the breach's id."""
-        for broader in breach.explained_by:
+    def id_of(self, finding: Finding) -> str:
+        """Return the id of a broader finding that explains this one, or else this one's id."""
+        for broader in finding.explained_by:
             if broader in self and self[broader].severity != "accepted":
                 return broader
-        return breach.id
+        return finding.id
 
-    def add(self, breach: Breach, finder: str, promise: str) -> Finding:
-        """Return the finding for the breach; create it if it does not exist yet."""
-        id = self.id_of(breach)
-        return self.setdefault(id, Finding(breach, finder, promise, self._accepted.get(id)))
+    def add(self, finding: Finding) -> Finding:
+        """Add the finding unless it is known or explained; return the known or broader one."""
+        id = self.id_of(finding)
+        finding.accepted = self._accepted.get(id)
+        return self.setdefault(id, finding)
 
     def decides(self, finding: Finding) -> bool:
         """Return whether the finding makes the run fail."""
-        if finding.breach.is_missing_authentication:
+        if finding.is_missing_authentication:
             return True
         fail_on = self._option.fail_on
-        is_deciding = not fail_on or finding.clause.source in fail_on
+        is_deciding = not fail_on or contract.CLAUSES[finding.clause].source in fail_on
         return finding.severity == "broken" and is_deciding
 
     def broken_promises(self) -> set[str]:
@@ -130,53 +143,46 @@ class Findings(dict[str, Finding]):
         for id in self._accepted:
             clause, kind, outcome = id.split("/")
             if id not in self and (is_whole or f"{clause}/{kind}" in self.checked_rules):
-                expected = "the response from the accepted finding"
-                got = "other responses: remove the entry from the deviations file"
-                subject = f"the accepted deviation {id} no longer occurs"
-                breach = Breach(clause, kind, outcome, expected, got, subject)
-                self[id] = Finding(breach, promise, promise)
+                self[id] = Finding(
+                    clause,
+                    kind,
+                    outcome,
+                    expected="the response from the accepted finding",
+                    got="other responses: remove the entry from the deviations file",
+                    subject=f"the accepted deviation {id} no longer occurs",
+                    promise=promise,
+                )
 
 
 def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
     """Return the accepted findings by id; raise `NoVerdictError` if the file is invalid."""
     file = given or DEFAULT
     names = _names_of(url)
-    cure = "correct the deviations file"
     try:
         hosts = _read(file)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise NoVerdictError(f"{file}: {' '.join(str(error).split())}", cure) from None
-    if given and not names & set(hosts):
-        expected = " or ".join(sorted(names))
-        raise NoVerdictError(f"{file}: no entry for this backend: expected {expected}", cure)
+        raise _invalid(file, " ".join(str(error).split())) from None
+    if given and not any(name in hosts for name in names):
+        raise _invalid(file, f"no entry for this backend: expected {' or '.join(names)}")
     accepted: dict[str, Accepted] = {}
     for name in names:
         for entry in hosts.get(name, []):
-            accepted[entry.pop("finding")] = entry
+            accepted[entry["finding"]] = {reason: entry[reason] for reason in REASONS}
     return accepted
 
 
-class _Loader(yaml.BaseLoader):
-    """A loader that keeps dates as text and refuses duplicate keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, *options: Any, **more: Any) -> Any:
-        mapping = super().construct_mapping(node, *options, **more)
-        if len(mapping) < len(node.value):
-            raise yaml.MarkedYAMLError(problem="duplicate key", problem_mark=node.start_mark)
-        return mapping
+def _invalid(file: Path, problem: str) -> NoVerdictError:
+    return NoVerdictError(f"{file}: {problem}", "correct the deviations file")
 
 
 def _read(file: Path) -> dict[str, list[dict[str, str]]]:
-    hosts: Any = yaml.load(file.read_text("utf-8"), _Loader) or {}  # noqa: S506 - a BaseLoader
+    hosts: Any = yaml.load(file.read_text("utf-8"), yaml.BaseLoader) or {}  # noqa: S506
     for error in SCHEMA.iter_errors(hosts):
         place = "/".join(map(str, error.instance_path))
         raise ValueError(f"{place}: {error.message}")
-    for host, entries in hosts.items():
-        ids = [entry["finding"] for entry in entries]
-        for id in ids:
-            _check_id(id)
-            if ids.count(id) > 1:
-                raise ValueError(f"{host}: {id} is listed twice; remove one of the entries")
+    for entries in hosts.values():
+        for entry in entries:
+            _check_id(entry["finding"])
     return dict(hosts)
 
 
@@ -188,23 +194,22 @@ def _check_id(id: str) -> None:
         raise ValueError(f"{id}: missing authentication cannot be accepted; remove the entry")
 
 
-def _names_of(url: str) -> set[str]:
+def _names_of(url: str) -> list[str]:
     """Return the backend's keys in a deviations file. The port is optional if it is the default."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     usual = PORTS.get(parts.scheme)
     port = parts.port or usual
-    names = {f"{host}:{port}"}
-    return names | {host} if port == usual else names
+    return [f"{host}:{port}", host] if port == usual else [f"{host}:{port}"]
 
 
 def write_deviations(file: Path, url: str, findings: Iterable[Finding]) -> None:
     """Write an entry for each finding that can be accepted; new ones have no reason yet."""
-    host = max(_names_of(url), key=len)  # prefer the key that includes the port
     empty = dict.fromkeys(REASONS, "")
     entries: list[Accepted] = []
     for finding in findings:
-        if finding.breach.severity == "broken" and not finding.breach.is_missing_authentication:
+        if not finding.is_note and not finding.is_missing_authentication:
             entries.append({"finding": finding.id, **(finding.accepted or empty)})
     head = "# Fill in each reason, link and date. Remove entries that should fail the run.\n"
-    file.write_text(head + yaml.safe_dump({host: entries}, sort_keys=False), "utf-8")
+    document = {_names_of(url)[0]: entries}
+    file.write_text(head + yaml.safe_dump(document, sort_keys=False), "utf-8")

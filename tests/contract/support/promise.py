@@ -23,7 +23,7 @@ from support.expectation import Expectation, expectation_of
 from support.findings import Finding, Findings
 from support.leaks import Credentials
 from support.options import MEANINGS
-from support.rule import Breach, Rule
+from support.rule import Rule
 
 # Seconds to continue testing after a promise's first finding: for each promise, and in total.
 BUDGET_PER_PROMISE = 2.0
@@ -204,70 +204,74 @@ class Promise:
         self._check_safety(exchange, expectation)
         if expectation.access and exchange.succeeded:
             return
-        for breach in rules.response_breaches(exchange, expectation, self.backend.shape):
-            confirmed = self._confirmed(breach, exchange, expectation)
+        for finding in rules.check_response(exchange, expectation, self.backend.shape):
+            confirmed = self._confirmed(finding, exchange, expectation)
             if self.record(confirmed, exchange, expectation.rule.words):
                 return
         self.passed += 1
         self.run.findings.checked_rules.add(expectation.rule.id)
 
     def _check_safety(self, exchange: Exchange, expectation: Expectation) -> None:
-        for breach in rules.safety_breaches(exchange, expectation, self.run.credentials):
-            self.record(breach, exchange, expectation.rule.words)
+        for finding in rules.check_safety(exchange, expectation, self.run.credentials):
+            self.record(finding, exchange, expectation.rule.words)
 
-    def record(self, breach: Breach, exchange: Exchange, sent: str) -> bool:
-        """Record a breach as a finding; return whether to skip the remaining rules."""
+    def record(self, finding: Finding, exchange: Exchange, sent: str) -> bool:
+        """Record a finding; return whether to skip the remaining rules."""
         findings = self.run.findings
-        findings.checked_rules.add(breach.rule)
-        is_selected = findings.is_selected(breach.clause) or breach.severity == "note"
-        if not is_selected and not breach.is_missing_authentication:
+        findings.checked_rules.add(finding.rule)
+        is_selected = findings.is_selected(finding.clause) or finding.is_note
+        if not is_selected and not finding.is_missing_authentication:
             return False
-        owners = {**self.run.owners, self.clause: self.name}
-        finding = findings.add(breach, self.name, owners.get(breach.clause, self.name))
-        finding.count += 1
-        if finding.id == breach.id:  # false if a broader finding explains the breach
-            finding.add_example(exchange, sent)
-        if self.broken_since is None and findings.decides(finding):
+        is_own = finding.clause == self.clause
+        finding.finder = self.name
+        finding.promise = self.name if is_own else self.run.owners.get(finding.clause, self.name)
+        known = findings.add(finding)
+        known.count += 1
+        if known.id == finding.id:  # false if a broader finding explains this one
+            known.add_example(exchange, sent)
+        if self.broken_since is None and findings.decides(known):
             self.broken_since = time.monotonic()
-        hides = finding.severity != "accepted"
+        hides = known.severity != "accepted"
         if hides:
-            self.hiding.add(finding.id)
+            self.hiding.add(known.id)
         if self.run.crashed:
             raise OverBudget
         return hides
 
-    def _confirmed(self, breach: Breach, exchange: Exchange, expectation: Expectation) -> Breach:
-        """Repeat the failed request if the breach is new; return the breach to report.
+    def _confirmed(self, finding: Finding, exchange: Exchange, expectation: Expectation) -> Finding:
+        """Repeat the failed request if the finding is new; return the finding to report.
 
-        If the backend has crashed or the failure does not recur, the returned breach says so.
+        If the backend has crashed or the failure does not recur, the returned finding says so.
         """
         findings = self.run.findings
-        is_known = findings.id_of(breach) in findings or not findings.is_selected(breach.clause)
+        is_known = findings.id_of(finding) in findings or not findings.is_selected(finding.clause)
         if exchange.succeeded or is_known:
-            return breach
+            return finding
         may_have_stopped = exchange.status in SUSPICIOUS or exchange.status >= 500
         if may_have_stopped and not controls.is_working(self.backend, exchange):
             self.run.crashed = True
             got = f"{exchange.failure}, and then the backend stopped responding"
-            return replace(breach, outcome="crash", got=got, explained_by=())
+            return replace(finding, outcome="crash", got=got, explained_by=())
         if 0 < exchange.status < 400:
-            return breach
+            return finding
         again = exchange
         for _ in range(MOST_REPEATS):
             if again.status == exchange.status:
                 again = self.exchange(exchange.request.again())
                 self._check_safety(again, expectation)
         if again.status == exchange.status or again.status not in expectation.rule.statuses:
-            return breach
-        got = f"{exchange.got}, and {again.got} when the request was repeated on a new connection"
-        subject = "a request that fails only sometimes"
-        known = tuple(id for id in findings if id.startswith("update/intermittent/"))
-        expected = expectation.rule.expected
-        intermittent = Breach(
-            "update", "intermittent", breach.outcome, expected, got, subject, explained_by=known
+            return finding
+        intermittent = Finding(
+            "update",
+            "intermittent",
+            finding.outcome,
+            expectation.rule.expected,
+            f"{exchange.got}, and {again.got} when the request was repeated on a new connection",
+            "a request that fails only sometimes",
+            explained_by=tuple(id for id in findings if id.startswith("update/intermittent/")),
         )
         # For these clauses, a failure may also depend on earlier requests.
-        may_depend = breach.clause in ("alone", "idempotent")
+        may_depend = finding.clause in ("alone", "idempotent")
         if may_depend and findings.id_of(intermittent) not in findings:
-            return breach
+            return finding
         return intermittent

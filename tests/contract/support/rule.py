@@ -1,4 +1,4 @@
-"""Rules for the responses to each kind of request, and breaches of those rules."""
+"""Rules for the responses to each kind of request."""
 
 import json
 import re
@@ -38,7 +38,6 @@ class Rule:
     words: str  # a description of the request
     statuses: AbstractSet[int] = frozenset({400})
     is_open: bool = False  # whether a backend may also accept the request
-    precedes_token: bool = False  # whether a backend may check the rule before the token
     has_documented_form: bool = True  # whether the response must have the documented form
     depends_on_earlier: bool = False  # whether earlier requests also affect the response
 
@@ -61,32 +60,3 @@ class Rule:
             return f"{accepted}a status from {min(refusals)} to {max(refusals)}"
         *others, last = map(str, sorted(self.statuses))
         return f"{', '.join(others)} or {last}" if others else last
-
-
-@dataclass(frozen=True)
-class Breach:
-    """A rule violation in one exchange."""
-
-    clause: str
-    kind: str
-    outcome: str  # what happened, in one word; part of the finding's id
-    expected: str
-    got: str
-    subject: str = ""  # the start of the title; by default, the request's description
-    severity: str = "broken"  # or "note"
-    explained_by: tuple[str, ...] = ()  # ids of broader findings with the same cause
-
-    @property
-    def id(self) -> str:
-        """The id of the finding, which is the same in every run."""
-        return id_of(self.clause, self.kind, self.outcome)
-
-    @property
-    def rule(self) -> str:
-        """The id of the broken rule: the finding's id without the outcome."""
-        return id_of(self.clause, self.kind)
-
-    @property
-    def is_missing_authentication(self) -> bool:
-        """Whether the backend accepted an update without a valid token."""
-        return self.rule in NO_AUTHENTICATION

@@ -68,8 +68,8 @@ def verdict_of(run: Run) -> Document:
 
 
 def _rank(finding: Finding) -> tuple[bool, int, int]:
-    source = contract.SOURCES.index(finding.clause.source)
-    return not finding.breach.is_missing_authentication, SEVERITIES.index(finding.severity), source
+    source = contract.SOURCES.index(contract.CLAUSES[finding.clause].source)
+    return not finding.is_missing_authentication, SEVERITIES.index(finding.severity), source
 
 
 def _result(run: Run, outcomes: Counter[str]) -> Document:
@@ -145,7 +145,7 @@ def _outcome(promise: Promise, severities: set[str]) -> tuple[str, str]:
 
 
 def _finding(run: Run, finding: Finding) -> Document:
-    clause = asdict(finding.clause)
+    clause = asdict(contract.CLAUSES[finding.clause])
     del clause["keywords"], clause["fields"]
     examples: list[Document] = []
     for number, (sent, exchange) in enumerate(finding.examples.items(), 1):
@@ -153,15 +153,15 @@ def _finding(run: Run, finding: Finding) -> Document:
         examples.append({"sent": sent, **_example(run, exchange, name)})
     from_requests = {
         "title": finding.title,
-        "expected": finding.breach.expected,
-        "got": finding.breach.got,
+        "expected": finding.expected,
+        "got": finding.got,
         "examples": examples,
     }
     return {
         "id": finding.id,
         "promise": finding.promise,
         "clause": clause,
-        "source": finding.clause.source,
+        "source": clause["source"],
         "count": finding.count,
         "severity": finding.severity,
         "decides": run.findings.decides(finding),
@@ -218,7 +218,7 @@ def _by_source(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
     by_source: dict[str, dict[str, int]] = {}
     for finding in findings:
         empty = {"broken": 0, "accepted": 0, "notes": 0}
-        counts = by_source.setdefault(finding.clause.source, empty)
+        counts = by_source.setdefault(contract.CLAUSES[finding.clause].source, empty)
         counts["notes" if finding.severity == "note" else finding.severity] += 1
     return by_source
 
