@@ -5,7 +5,6 @@ import json
 import os
 import random
 import re
-import signal
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -29,7 +28,7 @@ from support.backend import ADMIN, TOKENS, WRITER, Backend
 from support.exchange import NoVerdictError
 from support.findings import Findings, load_deviations
 from support.options import LAST_RUN, MEANINGS, add_options
-from support.plugin import Follower, Hooks, clause_of, family_of, print_promises
+from support.plugin import PROMISE, Hooks, RunPlugin
 from support.promise import Promise, Run
 
 RUN = pytest.StashKey[Run]()
@@ -51,16 +50,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.collectonly = True
         return
     try:
-        run = _run(config.option)
+        config.stash[RUN] = _run(config.option)
     except NoVerdictError as error:
         raise pytest.UsageError(f"no verdict: {error.reason}; {error.cure}") from None
-    follower = Follower(run)
-    signal.signal(signal.SIGTERM, follower.interrupt)
-    config.stash[RUN] = run
-    config.pluginmanager.register(follower)
+    config.pluginmanager.register(config.stash[RUN])
 
 
-def _run(option: argparse.Namespace) -> Run:
+def _run(option: argparse.Namespace) -> RunPlugin:
     """Create the run; raise `NoVerdictError` if an option or environment variable is invalid."""
     contract.check_values(values.DATA["UNUSUAL"])
     option.id = option.id or os.environ.get("FLASHBACK_AI_LLM_ID") or contract.EXAMPLE_ID
@@ -76,12 +72,12 @@ def _run(option: argparse.Namespace) -> Run:
     if option.seed is None:
         option.seed = seed
     accepted = load_deviations(option.deviations, option.backend_url)
-    return Run(Backend(option, given), Findings(accepted, option), option, earlier)
+    return RunPlugin(Backend(option, given), Findings(accepted, option), option, earlier)
 
 
 def _given_variables(id: str) -> dict[str, str]:
     """Return the environment variables that are set; raise `NoVerdictError` if one is invalid."""
-    given: dict[str, str] = {}
+    given = {"--id": id}
     if not id.isprintable():
         raise NoVerdictError("--id contains an invalid character", "pass it again")
     for name, meaning in MEANINGS.items():
@@ -90,7 +86,7 @@ def _given_variables(id: str) -> dict[str, str]:
             continue
         if not value.isprintable() or (name in TOKENS and not re.fullmatch("[!-~]*", value)):
             raise NoVerdictError(f"{name} contains an invalid character", "set it again")
-        for other, known in {"--id": id, **given}.items():
+        for other, known in given.items():
             if value == known and (other, name) != (WRITER, ADMIN):
                 reason = f"{other} and {name} have the same value"
                 raise NoVerdictError(reason, f"set {name} to {meaning}")
@@ -103,7 +99,7 @@ def _read_earlier(file: Path) -> tuple[int, dict[str, str]]:
 
     Raise `NoVerdictError` if the file is not a verdict or contains no findings.
     """
-    outcomes: dict[str, str] = {}
+    outcomes = {}
     try:
         verdict = json.loads(file.read_text("utf-8"))
         for promise in verdict["promises"]:
@@ -119,10 +115,21 @@ def _read_earlier(file: Path) -> tuple[int, dict[str, str]]:
     return seed, outcomes
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let `-k` select tests by clause id, source or family, as well as by name."""
-    clause = clause_of(item)
-    item.extra_keyword_matches.update((clause.id, clause.source, family_of(item)))
+def pytest_itemcollected(item: Any) -> None:
+    """Describe the promise; let `-k` also select it by clause id, source or family."""
+    marker = item.get_closest_marker("clause")
+    if marker is None or marker.args[0] not in contract.CLAUSES:
+        raise pytest.UsageError(f"{item.nodeid}: the `clause` marker must contain a clause id")
+    clause = contract.CLAUSES[marker.args[0]]
+    family = item.module.__doc__.partition(":")[0]
+    schemathesis = getattr(item.function, "hypothesis", None)  # it wraps the test
+    test = schemathesis.inner_test if schemathesis else item.function
+    sentence = test.__doc__.partition("\n")[0]
+    case = getattr(item, "callspec", None)
+    if case:
+        sentence = f"{sentence.rstrip('.')}: {case.id}."
+    item.stash[PROMISE] = Promise(item.name, family, sentence, clause.id)
+    item.extra_keyword_matches.update((clause.id, clause.source, family))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -132,8 +139,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """List the promises if `--list` is set."""
-    if session.config.option.list:
-        print_promises(session.items)
+    family = ""
+    for item in session.items if session.config.option.list else ():
+        promise = item.stash[PROMISE]
+        if promise.family != family:
+            print(f"\n{promise.family}")  # noqa: T201
+        family = promise.family
+        source = contract.CLAUSES[promise.clause].source
+        print(f"  {promise.name}  {promise.clause} ({source})\n      {promise.sentence}")  # noqa: T201
 
 
 @pytest.fixture(scope="session")
@@ -161,14 +174,17 @@ def _send_refusals(run: Run) -> None:
     If a request crashes the backend or succeeds without a valid token, record a finding even
     if no selected test covers that case.
     """
-    refused: list[tuple[str, dict[str, Any]]] = [
-        ("test_bad_token_answers_401[missing]", BAD_TOKENS["missing"]),
-        ("test_bad_token_answers_401[unknown]", BAD_TOKENS["unknown"]),
-        ("test_unknown_id_answers_404", {"id": run.backend.unknown_id()}),
-        ("test_invalid_value_answers_400[name]", {"body": {"name": 5}}),
-    ]
-    for name, parts in refused:
-        promise = run.promises.get(name) or Promise(name, "", "", "unauthorized", run)
+    refused = {
+        "test_bad_token_answers_401[missing]": BAD_TOKENS["missing"],
+        "test_bad_token_answers_401[unknown]": BAD_TOKENS["unknown"],
+        "test_unknown_id_answers_404": {"id": run.backend.unknown_id()},
+        "test_invalid_value_answers_400[name]": {"body": {"name": 5}},
+    }
+    for name, parts in refused.items():
+        promise = run.promises.get(name)
+        if not promise:
+            promise = Promise(name, "", "", "unauthorized")
+            promise.run = run
         exchange = run.backend.exchange(promise.request(**{"body": {}, **parts}))
         if exchange.status:
             run.backend.shape.learn(exchange)

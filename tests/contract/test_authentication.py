@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,25 +13,22 @@ import pytest
 from support import values
 from support.backend import EXPIRED, FOREIGN_ID, READER, STRANGER, WRITER, Backend
 from support.contract import LARGEST_BODY
-from support.curl import encodings_of
-from support.promise import Promise
-from support.rule import Rule
+from support.promise import Promise, clause
+from support.rule import RULES, Rule
+from support.values import DATA
 
-pytestmark = pytest.mark.clause("unauthorized")
-
-
-def bad_token(kind: str, description: str) -> Rule:
-    """Return a rule for an update that has no valid token."""
-    return Rule("authentication", kind, f"an update {description}", {401})
+pytestmark = clause("unauthorized")
 
 
-UNKNOWN = bad_token("unknown-token", "with an unknown token")
-SIMILAR = bad_token("near-token", "with a token similar to a valid one")
-OTHER_SCHEME = bad_token("other-scheme", "with a valid token in another scheme")
-ELSEWHERE = bad_token("token-elsewhere", "with a valid token outside `Authorization`")
-TWO_TOKENS = Rule("two-tokens", "two-headers", "an update with two `Authorization` headers", {401})
+UNKNOWN = RULES["authentication/unknown-token"]
+SIMILAR = RULES["authentication/near-token"]
+OTHER_SCHEME = RULES["authentication/other-scheme"]
+ELSEWHERE = RULES["authentication/token-elsewhere"]
+TWO_TOKENS = RULES["two-tokens/two-headers"]
 WRONG = "Bearer wrong"
 UNSIGNED = "eyJhbGciOiJub25lIn0"  # {"alg":"none"}, the header of an unsigned JSON Web Token
+# a Python script that percent-encodes its input
+QUOTE = "import sys, urllib.parse as url; print(url.quote(sys.stdin.read(), safe=''))"
 OTHER_CASES = ("bearer", "BEARER", "bEaReR")
 BAD_TOKENS: dict[str, dict[str, Any]] = {
     "missing": {"token": None},
@@ -58,19 +56,26 @@ def similar(backend: Backend) -> Iterator[str]:
 def _derived(token: str) -> dict[str, str]:
     """Map values derived from a token to shell expressions; `@` stands for the token's variable."""
     octets = token.encode()
-    digest = hashlib.sha256(octets).hexdigest()
     claims = "".join(token.split(".")[1:2])  # if it is a JSON Web Token
-    return {
+    derived = {
         token[:-1]: "${@%?}",
         token[1:]: "${@#?}",
-        token[::-1]: '$(printf %s "${@}" | rev)',
-        token.swapcase(): '$(printf %s "${@}" | tr a-zA-Z A-Za-z)',
-        **encodings_of(token),
         f"{token.rpartition('.')[0]}.": "${@%.*}.",
         f"{UNSIGNED}.{claims}.": f'{UNSIGNED}.$(printf %s "${{@}}" | cut -s -d. -f2).',
-        digest: '$(printf %s "${@}" | sha256sum | cut -c1-64)',
         f"%{octets[0]:02X}{token[1:]}": f"%{octets[0]:02X}${{@#?}}",
     }
+    piped = {
+        token[::-1]: "rev",
+        token.swapcase(): "tr a-zA-Z A-Za-z",
+        base64.b64encode(octets).decode(): "base64 -w0",
+        octets.hex(): "od -An -tx1 | tr -d ' \\n'",
+        quote(token, safe=""): f'python3 -c "{QUOTE}"',
+        json.dumps(token)[1:-1].replace("/", "\\/"): 'sed "s,/,\\\\/,g"',
+        hashlib.sha256(octets).hexdigest(): "sha256sum | cut -c1-64",
+    }
+    for value, command in piped.items():
+        derived[value] = f'$(printf %s "${{@}}" | {command})'
+    return derived
 
 
 def other_schemes(backend: Backend) -> Iterator[str]:
@@ -106,7 +111,7 @@ def test_near_token_answers_401(promise: Promise) -> None:
     backend = promise.backend
     for scheme in OTHER_CASES:
         promise.ask(user=UNKNOWN, authorization=f"{scheme} wrong", body={})
-    for guess in (*values.DATA["GUESSED_TOKENS"], "x" * 3000):
+    for guess in (*DATA["GUESSED_TOKENS"], "x" * 3000):
         promise.ask(user=UNKNOWN, authorization=f"Bearer {guess}", body={})
     for wrong in similar(backend):
         promise.ask(user=SIMILAR, authorization=f"Bearer {wrong}", body={})
@@ -122,10 +127,10 @@ def test_token_elsewhere_answers_401(promise: Promise) -> None:
     """A request that sends its token outside the `Authorization` header returns 401."""
     token = promise.backend.given[WRITER]
     elsewhere: dict[str, Any] = {"token": None, "user": ELSEWHERE}
-    for name in values.DATA["TOKEN_PARAMETERS"]:
+    for name in DATA["TOKEN_PARAMETERS"]:
         promise.ask(query=f"?{name}={token}", body={}, **elsewhere)
         promise.ask(headers={"Cookie": f"{name}={token}"}, body={}, **elsewhere)
-    for name in values.DATA["TOKEN_HEADERS"]:
+    for name in DATA["TOKEN_HEADERS"]:
         for value in (token, f"Bearer {token}"):
             promise.ask(headers={name: value}, body={}, **elsewhere)
     promise.ask(body={"token": token, "access_token": token}, **elsewhere)
@@ -133,13 +138,14 @@ def test_token_elsewhere_answers_401(promise: Promise) -> None:
 
 def test_no_header_replaces_a_token(promise: Promise) -> None:
     """Headers that proxies, browsers or developers set are not accepted in place of a token."""
-    for name, value in values.DATA["TRUSTED_HEADERS"].items():
-        user = bad_token("trusted-header", f"without a token, with `{name}: {value}`")
+    for name, value in DATA["TRUSTED_HEADERS"].items():
+        words = f"an update without a token, with `{name}: {value}`"
+        user = Rule("authentication", "trusted-header", words, {401})
         for authorization in ((), (WRONG,)):
             promise.ask(user=user, authorization=authorization, headers={name: value}, body={})
 
 
-@pytest.mark.clause("scheme-case")
+@clause("scheme-case")
 def test_scheme_is_case_insensitive(promise: Promise) -> None:
     """The scheme name `Bearer` is case-insensitive."""
     token = promise.backend.given[WRITER]
@@ -148,7 +154,7 @@ def test_scheme_is_case_insensitive(promise: Promise) -> None:
         promise.ask(rule, authorization=f"{scheme} {token}")
 
 
-@pytest.mark.clause("two-tokens")
+@clause("two-tokens")
 def test_two_tokens_give_no_more_than_one(promise: Promise) -> None:
     """Two `Authorization` headers grant no more access than either of them alone."""
     backend = promise.backend
@@ -163,7 +169,7 @@ def test_two_tokens_give_no_more_than_one(promise: Promise) -> None:
     ask(WRONG, good, {200, 400, 401})
     refused = {400, 401, 403}
     other = WRONG
-    for variable in backend.users(READER, STRANGER):
+    for variable in promise.users(READER, STRANGER):
         alone = promise.ask(token=variable, body={})
         if alone:
             refused.add(alone.status)

@@ -1,14 +1,13 @@
 """Body: the backend accepts only UTF-8 JSON that is sent as `application/json`."""
 
-import pytest
-
 from support import values
 from support.backend import ADMIN
 from support.contract import LARGEST_BODY
-from support.promise import Promise
+from support.promise import Promise, clause
+from support.values import DATA
 
 
-@pytest.mark.clause("body")
+@clause("body")
 def test_missing_body_is_refused(promise: Promise) -> None:
     """A request with an empty or missing body is refused."""
     promise.ask(body=b"")
@@ -16,18 +15,18 @@ def test_missing_body_is_refused(promise: Promise) -> None:
     promise.ask(body=b"", headers={"Content-Type": None})
 
 
-@pytest.mark.clause("unreadable-body")
+@clause("unreadable-body")
 def test_unreadable_body_is_refused(promise: Promise) -> None:
     """A body that is not a UTF-8 JSON object is refused with a 4xx status."""
     for octets in values.unreadable_bodies():
         promise.ask(body=octets)
     promise.ask(body=(b"{",))
     promise.ask(body=(b'{"key": "\xff', b'"}'))
-    for token in promise.backend.users(ADMIN):
+    for token in promise.users(ADMIN):
         promise.ask_each(values.with_bodies(*values.INVALID), token=token)
 
 
-@pytest.mark.clause("body-size")
+@clause("body-size")
 def test_body_over_the_limit_is_refused(promise: Promise) -> None:
     """A body over the size limit is refused, but a body of exactly the maximum size is accepted."""
     promise.ask(body=values.TEXT.ljust(LARGEST_BODY))
@@ -36,27 +35,27 @@ def test_body_over_the_limit_is_refused(promise: Promise) -> None:
     promise.ask(body=(values.TEXT, *[b" " * 65536] * 5))
 
 
-@pytest.mark.clause("other-media-type")
+@clause("other-media-type")
 def test_other_media_type_is_refused(promise: Promise) -> None:
     """A valid body with any media type other than `application/json` is refused."""
-    for media_type in values.DATA["OTHER_MEDIA_TYPES"]:
+    for media_type in DATA["OTHER_MEDIA_TYPES"]:
         promise.ask(headers={"Content-Type": media_type})
     promise.ask(headers={"Content-Type": "text/plain"}, body=values.CHUNKS)
-    for media_type, text in values.DATA["OTHER_BODIES"].items():
+    for media_type, text in DATA["OTHER_BODIES"].items():
         promise.ask(headers={"Content-Type": media_type}, body=text.encode())
 
 
-@pytest.mark.clause("media-type")
+@clause("media-type")
 def test_media_type_is_case_insensitive(promise: Promise) -> None:
     """The media type is case-insensitive and may include `charset=utf-8`."""
-    for media_type in values.DATA["SAME_MEDIA_TYPES"]:
+    for media_type in DATA["SAME_MEDIA_TYPES"]:
         promise.ask(headers={"Content-Type": media_type})
 
 
-@pytest.mark.clause("json-open")
+@clause("json-open")
 def test_other_charset_or_coding_does_not_fail(promise: Promise) -> None:
     """A content encoding, or a charset other than UTF-8, does not cause a server error."""
-    for charset in values.DATA["OTHER_CHARSETS"]:
+    for charset in DATA["OTHER_CHARSETS"]:
         promise.ask(headers={"Content-Type": f"application/json; charset={charset}"})
-    for coding in values.DATA["CODINGS"]:
+    for coding in DATA["CODINGS"]:
         promise.ask(headers={"Content-Encoding": coding})

@@ -4,16 +4,13 @@ import base64
 from collections.abc import Iterator
 from urllib.parse import quote
 
-import pytest
-
 from support import contract, values
 from support.backend import ADMIN, WRITER
 from support.exchange import Exchange
 from support.expectation import REFUSALS
-from support.promise import Promise
-from support.rule import Rule
+from support.promise import Promise, clause
+from support.rule import RULES, Rule
 
-SIMILAR = Rule("id-exact", "near-id", "an id similar to the configuration's", {400, 404})
 # A router may refuse these ids with its own response because of their encoding or length.
 UNUSUAL = Rule(
     "id-exact",
@@ -51,22 +48,22 @@ def is_of_another(exchange: Exchange, other: str, id: str) -> bool:
     return counts_up or (other.isdecimal() and id.isdecimal())
 
 
-@pytest.mark.clause("id-exact")
+@clause("id-exact")
 def test_near_id_is_refused(promise: Promise) -> None:
     """A request for an id that only resembles the configuration's id is refused."""
     backend = promise.backend
     for wrong in similar_ids(backend.id):
         if wrong in ("", *backend.own_ids, *backend.given.values()):
             continue
-        request = promise.request(id=wrong, place=SIMILAR, body={})
-        if not promise.is_wanted(request):
+        if not promise.is_wanted("id-exact"):
             return
+        request = promise.request(id=wrong, place=RULES["id-exact/near-id"], body={})
         exchange = promise.exchange(request)
         if not is_of_another(exchange, wrong, backend.id):
             promise.check(exchange)
 
 
-@pytest.mark.clause("id-exact")
+@clause("id-exact")
 def test_unusual_id_is_refused(promise: Promise) -> None:
     """A request for an id with unusual characters or an unusual length is refused."""
     id = promise.backend.id
@@ -79,15 +76,15 @@ def test_unusual_id_is_refused(promise: Promise) -> None:
         promise.ask(path=contract.path_with(segment), place=UNUSUAL, body={})
 
 
-@pytest.mark.clause("id-exact")
+@clause("id-exact")
 def test_rewritten_id_updates_nothing(promise: Promise) -> None:
     """A request for an id with dot segments, slashes or NUL characters updates no configuration."""
-    for token in promise.backend.users(WRITER, ADMIN):
+    for token in promise.users(WRITER, ADMIN):
         for wrong in values.expand("REWRITTEN_IDS", promise.backend.id):
             promise.ask(id=wrong, place=OPEN, token=token, body={})
 
 
-@pytest.mark.clause("id")
+@clause("id")
 def test_id_elsewhere_is_ignored(promise: Promise) -> None:
     """The id comes only from the path; ids in the query or in headers are ignored."""
     id = promise.backend.id
@@ -101,7 +98,7 @@ def test_id_elsewhere_is_ignored(promise: Promise) -> None:
         promise.ask(id=wrong, headers={name: value}, body={}, words=f"the id in `{name}`")
 
 
-@pytest.mark.clause("id-encoding")
+@clause("id-encoding")
 def test_percent_encoded_id_is_the_same(promise: Promise) -> None:
     """A percent-encoded id works like the plain id, and the response contains the plain id."""
     id = promise.backend.id

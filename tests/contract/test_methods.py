@@ -6,16 +6,14 @@ The tests never send DELETE, because it would permanently delete the configurati
 from typing import Any
 from urllib.parse import quote
 
-import pytest
-
 from support import values
 from support.backend import ADMIN, READER, STRANGER, WRITER
 from support.expectation import REFUSALS
 from support.findings import Finding
-from support.promise import Promise
+from support.promise import Promise, clause
 from support.rule import Rule
 
-pytestmark = pytest.mark.clause("other-methods")
+pytestmark = clause("other-methods")
 
 # The vendor may offer operations with these methods. With the bodies that the tests send, such an
 # operation can only read or update the configuration.
@@ -59,7 +57,7 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
 def test_other_method_updates_nothing(promise: Promise) -> None:
     """No common method except PUT updates the configuration, and a 405 lists PUT in `Allow`."""
     for method in (*READING, *WRITING):
-        for token in (None, *promise.backend.users(WRITER, ADMIN, READER, STRANGER)):
+        for token in (None, *promise.users(WRITER, ADMIN, READER, STRANGER)):
             ask(promise, method, token=token)
 
 
@@ -83,7 +81,7 @@ def test_method_override_is_ignored(promise: Promise) -> None:
 OTHER_PATH = Rule("other-paths", "other-path", "a nearby path", REFUSALS, has_documented_form=False)
 
 
-@pytest.mark.clause("other-paths")
+@clause("other-paths")
 def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
     """Requests to similar paths never cause a 5xx and cannot bypass the access checks."""
     id = quote(promise.backend.id, safe="")
@@ -91,5 +89,5 @@ def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
         words = f"the path `{other.replace(id, '{id}')}`"
         rule = Rule("other-paths", "nearby", words, REFUSALS | SUCCESSES, has_documented_form=False)
         promise.ask(rule, path=other, place=OTHER_PATH, body={})
-        for token in (None, *promise.backend.users(READER, STRANGER)):
+        for token in (None, *promise.users(READER, STRANGER)):
             promise.ask(path=other, place=OTHER_PATH, token=token, body={}, words=words)

@@ -8,58 +8,32 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from support import values
 from support.backend import READER, SIBLING_ID, STRANGER
-from support.promise import Promise
-from support.rule import Rule
-from support.rules import TAKEN
+from support.promise import Promise, clause
+from support.rule import RULES, Rule
 
 # A faulty backend might pass once by chance, so the race is repeated.
 ROUNDS = 10
-ELSEWHERE = ", for another configuration"
-AT_ONCE = Rule("unique-names", "taken-at-once", "a name that is taken", {200, 400})
-TOGETHER = Rule("alone", "at-once", "an update among 5 concurrent updates", {200})
+AT_ONCE = RULES["unique-names/taken-at-once"]
 
 
-def effect(clause: str, kind: str, words: str, status: int) -> Rule:
-    """Return a rule for a request whose response shows the effect of earlier requests."""
-    return Rule(clause, kind, words, {status}, depends_on_earlier=True)
-
-
-UNAUTHENTICATED = effect("order", "taken-name", "a name that is taken, without a token", 401)
-GIVEN_UP = effect("unique-names", "given-up", "a name that is no longer in use", 200)
-ALIKE = effect("name-exact", "alike", "a name similar to one that is taken", 200)
-STORED = effect("name-exact", "stored", "an unusual or long name that is taken", 400)
-LAST = "a long name that differs from a taken name only in its last character"
-TRUNCATED = effect("lengths", "name-truncated", LAST, 200)
-# These rules are for requests that give one configuration's name to another configuration.
-REFUSED = effect("all-or-nothing", "refused", "the name from a refused update" + ELSEWHERE, 200)
-NOT_TAKEN = effect("all-or-nothing", "taken", "a name refused for another configuration", 200)
-KEPT = effect("all-or-nothing", "kept", "the name before refused updates" + ELSEWHERE, 400)
-PARTIAL = effect("partial", "name-kept", "the unchanged name" + ELSEWHERE, 400)
-LOST = effect("partial", "name-lost", "a name sent among other updates" + ELSEWHERE, 400)
-AGAIN = effect("idempotent", "effect", "a name that was sent a second time" + ELSEWHERE, 400)
-CHUNKED = effect("chunked", "effect", "a name that was sent in chunks" + ELSEWHERE, 400)
-
-
-@pytest.mark.clause("unique-names")
+@clause("unique-names")
 def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
     """An update with the name of another configuration in the workspace returns 400."""
     sibling = promise.need(SIBLING_ID)
     body = values.fresh()
     promise.prepare(body=body)
-    promise.ask(TAKEN, id=sibling, body=body)
-    promise.ask(TAKEN, id=sibling, body={**values.EVERYTHING, **body})
-    promise.ask(UNAUTHENTICATED, id=sibling, body=body, token=None)
-    promise.ask(NOT_TAKEN, body=body)
+    promise.ask("unique-names/taken", id=sibling, body=body)
+    promise.ask("unique-names/taken", id=sibling, body={**values.EVERYTHING, **body})
+    promise.ask("order/taken-name", id=sibling, body=body, token=None)
+    promise.ask("all-or-nothing/taken", body=body)
     among_others = {**values.EVERYTHING, **values.fresh()}
     promise.prepare(body=among_others)
-    promise.ask(TAKEN, id=sibling, body={"name": among_others["name"]})
+    promise.ask("unique-names/taken", id=sibling, body={"name": among_others["name"]})
 
 
-@pytest.mark.clause("name-exact")
+@clause("name-exact")
 def test_names_that_differ_are_not_taken(promise: Promise) -> None:
     """Two names are equal if and only if all of their code points are equal."""
     sibling = promise.need_unique_names()
@@ -67,29 +41,29 @@ def test_names_that_differ_are_not_taken(promise: Promise) -> None:
     name = f"Caf\u00e9 {end}"
     promise.prepare(body={"name": name})
     for other in (name.upper(), name[:-1], *values.expand("SIMILAR_NAMES", end)):
-        promise.ask(ALIKE, id=sibling, body={"name": other})
+        promise.ask("name-exact/alike", id=sibling, body={"name": other})
     longest = values.of_length("name", values.max_length("name"))
     for unusual in (f"Caf\u00e9 <&> {values.LOCK} {end}", longest):
         promise.prepare(body={"name": unusual})
-        promise.ask(STORED, id=sibling, body={"name": unusual})
-    promise.ask(TRUNCATED, id=sibling, body={"name": f"{longest[:-1]}x"})
+        promise.ask("name-exact/stored", id=sibling, body={"name": unusual})
+    promise.ask("lengths/name-truncated", id=sibling, body={"name": f"{longest[:-1]}x"})
 
 
-@pytest.mark.clause("unique-names")
+@clause("unique-names")
 def test_name_that_was_given_up_is_free(promise: Promise) -> None:
     """After a configuration is renamed, another configuration can take its old name."""
     sibling = promise.need(SIBLING_ID)
     body = values.fresh()
     promise.prepare(body=body)
     promise.prepare(body=values.fresh())
-    exchange = promise.ask(GIVEN_UP, id=sibling, body=body)
+    exchange = promise.ask("unique-names/given-up", id=sibling, body=body)
     if exchange and exchange.succeeded:
-        promise.ask(TAKEN, body=body)
+        promise.ask("unique-names/taken", body=body)
     # Release the name, because another run with the same seed would use it again.
     promise.prepare(id=sibling, body=values.fresh())
 
 
-@pytest.mark.clause("idempotent")
+@clause("idempotent")
 def test_repeated_update_takes_effect_again(promise: Promise) -> None:
     """An update that repeats an earlier one takes effect even if the name changed in between."""
     sibling = promise.need_unique_names()
@@ -97,10 +71,10 @@ def test_repeated_update_takes_effect_again(promise: Promise) -> None:
     promise.prepare(body=name)
     promise.ask(body=values.fresh())
     promise.ask(body=name)
-    promise.ask(AGAIN, id=sibling, body=name)
+    promise.ask("idempotent/effect", id=sibling, body=name)
 
 
-@pytest.mark.clause("unique-names")
+@clause("unique-names")
 def test_concurrent_updates_cannot_share_a_name(promise: Promise) -> None:
     """If two concurrent updates request the same name, at most one of them succeeds."""
     ids = (promise.backend.id, promise.need_unique_names())
@@ -109,40 +83,37 @@ def test_concurrent_updates_cannot_share_a_name(promise: Promise) -> None:
         requests = [promise.request(id=id, body=body) for id in ids]
         first, second = promise.exchange_concurrently(requests)
         promise.check(first, AT_ONCE)
-        if first.status == second.status == 200:
-            promise.check(second, replace(AT_ONCE, statuses={400}))
-        else:
-            promise.check(second, AT_ONCE)
+        are_both_accepted = first.status == second.status == 200
+        promise.check(second, replace(AT_ONCE, statuses={400}) if are_both_accepted else AT_ONCE)
 
 
-@pytest.mark.clause("all-or-nothing")
+@clause("all-or-nothing")
 def test_refused_update_changes_nothing(promise: Promise) -> None:
     """A refused update does not change the name."""
     sibling = promise.need_unique_names()
     kept = values.fresh()
     other = values.fresh()
     promise.prepare(body=kept)
-    refused: list[dict[str, Any]] = []
     wrong = {"aiType": "NONE", "endpoint": "x", "unknown": "x", "key": "", "secret": ""}
-    for field, value in wrong.items():
-        refused.append({"body": {**other, field: value}})
-    refused.append({"headers": {"Content-Type": "text/plain"}})
-    for token in (None, *promise.backend.users(READER, STRANGER)):
-        refused.append({"token": token})
+    refused: list[dict[str, Any]] = [
+        *({"body": {**other, field: value}} for field, value in wrong.items()),
+        {"headers": {"Content-Type": "text/plain"}},
+        *({"token": token} for token in (None, *promise.users(READER, STRANGER))),
+    ]
     is_kept = True
     for parts in refused:
         exchange = promise.ask(**{"body": other, **parts})
         if exchange is None or exchange.succeeded:  # another test reports this success
             promise.prepare(body=kept)
             continue
-        shown = promise.ask(REFUSED, id=sibling, body=other)
+        shown = promise.ask("all-or-nothing/refused", id=sibling, body=other)
         is_kept &= shown is None or shown.succeeded
         promise.prepare(id=sibling, body=values.fresh())
     if is_kept:
-        promise.ask(KEPT, id=sibling, body=kept)
+        promise.ask("all-or-nothing/kept", id=sibling, body=kept)
 
 
-@pytest.mark.clause("partial")
+@clause("partial")
 def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
     """Even a concurrent update without `name`, such as `{}`, does not change the name."""
     sibling = promise.need_unique_names()
@@ -151,18 +122,18 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
     endpoint = {"endpoint": "https://example.com"}
     for body in ({}, values.GOOD, {"aiType": "OTHER"}, endpoint):
         promise.ask(body=body)
-        promise.ask(PARTIAL, id=sibling, body=kept)
+        promise.ask("partial/name-kept", id=sibling, body=kept)
     for _ in range(ROUNDS):
         name = values.fresh()
         together = [promise.request(body=body) for body in (*[values.GOOD] * 4, name)]
         exchanges = promise.exchange_concurrently(together)
         for exchange in exchanges:
-            promise.check(exchange, TOGETHER)
+            promise.check(exchange, "alone/at-once")
         if exchanges[-1].succeeded:
-            promise.ask(LOST, id=sibling, body=name)
+            promise.ask("partial/name-lost", id=sibling, body=name)
 
 
-@pytest.mark.clause("chunked")
+@clause("chunked")
 def test_chunked_update_takes_effect(promise: Promise) -> None:
     """A chunked update that returns 200 has taken effect."""
     sibling = promise.need_unique_names()
@@ -170,11 +141,11 @@ def test_chunked_update_takes_effect(promise: Promise) -> None:
     text = json.dumps(name).encode()
     exchange = promise.ask(body=(text[:5], text[5:20], text[20:]))
     if exchange and exchange.succeeded:
-        promise.ask(CHUNKED, id=sibling, body=name)
+        promise.ask("chunked/effect", id=sibling, body=name)
         promise.prepare(id=sibling, body=values.fresh())
 
 
-@pytest.mark.clause("other-methods")
+@clause("other-methods")
 def test_other_method_does_not_rename(promise: Promise) -> None:
     """A request with a method other than PUT does not change the name."""
     sibling = promise.need_unique_names()
@@ -183,6 +154,7 @@ def test_other_method_does_not_rename(promise: Promise) -> None:
         exchange = promise.exchange(promise.request(method=method, body=name))
         if exchange.succeeded and method in ("POST", "PATCH"):  # another test reports this success
             continue
-        words = f"a name that was sent with `{method}`" + ELSEWHERE
-        rule = effect("other-methods", f"{method}-renamed", words, 200)
+        words = f"a name that was sent with `{method}`, for another configuration"
+        kind = f"{method}-renamed"
+        rule = Rule("other-methods", kind, words, {200}, depends_on_earlier=True)
         promise.ask(rule, id=sibling, body=name)

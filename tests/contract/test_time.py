@@ -2,17 +2,14 @@
 
 from typing import Any
 
-import pytest
-
 from support import values
 from support.backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER
 from support.exchange import Request
 from support.expectation import expectation_of
-from support.promise import Promise
+from support.promise import Promise, clause
 from support.rule import Rule
 
 Step = dict[str, Any]  # keyword arguments for `Promise.request`
-AGAIN = Rule("idempotent", "again", "the same update", {200})
 RENAME = "a fresh name"  # a placeholder for a body with a new name
 SEQUENCES = 10
 LONGEST_SEQUENCE = 8
@@ -21,13 +18,13 @@ LONGEST_SEQUENCE = 8
 def steps_of(promise: Promise) -> list[Step]:
     """Return a step for each kind of request that is possible with the available tokens and ids."""
     backend = promise.backend
-    steps: list[Step] = [{"token": None}]
-    for token in backend.users(WRITER, ADMIN, READER, STRANGER):
-        steps.append({"token": token})
-    for variable in backend.users(FOREIGN_ID, SIBLING_ID):
-        steps.append({"id": backend.given[variable]})
-    steps.append({"id": backend.unknown_id()})
-    return steps + values.with_bodies({}, {"name": ""}, b"{", b"", RENAME)
+    tokens = [None, *promise.users(WRITER, ADMIN, READER, STRANGER)]
+    ids = [backend.given[variable] for variable in promise.users(FOREIGN_ID, SIBLING_ID)]
+    return [
+        *({"token": token} for token in tokens),
+        *({"id": id} for id in (*ids, backend.unknown_id())),
+        *values.with_bodies({}, {"name": ""}, b"{", b"", RENAME),
+    ]
 
 
 def request_of(promise: Promise, step: Step) -> Request:
@@ -39,7 +36,7 @@ def request_of(promise: Promise, step: Step) -> Request:
 
 def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
     """Send each step on a new connection, after a valid request; return the steps' statuses."""
-    statuses: dict[str, int] = {}
+    statuses = {}
     for step in steps:
         promise.prepare(body={})
         request = request_of(promise, step).again()
@@ -57,40 +54,41 @@ def rule_of_isolated(status: int, request: Request, kind: str, when: str) -> Rul
     return Rule("alone", kind, words, {status}, depends_on_earlier=True)
 
 
-@pytest.mark.clause("alone")
+@clause("alone")
 def test_first_request_answers_200(promise: Promise) -> None:
     """The first request of the run returns 200, even if the backend has just started."""
     promise.requests += 1
     promise.check(promise.run.controls[0])
 
 
-@pytest.mark.clause("idempotent")
+@clause("idempotent")
 def test_repeated_update_answers_200(promise: Promise) -> None:
     """The same update returns 200 a hundred times in a row on one connection."""
     everything = {**values.EVERYTHING, **values.fresh()}
     for body in (*[values.GOOD] * 100, *[values.fresh()] * 3, *[everything] * 3):
-        promise.ask(AGAIN, body=body)
+        promise.ask("idempotent/again", body=body)
 
 
-@pytest.mark.clause("alone")
+@clause("alone")
 def test_valid_request_works_after_every_refused_one(promise: Promise) -> None:
     """A valid request returns 200 immediately after any kind of refused request."""
-    refused: list[Step] = []
-    for body in filter(None, values.unreadable_bodies()):
-        refused.append({"body": (body,)})
-    refused += values.with_bodies({"name": ""}, b"")
-    refused += [{"token": None}, {"id": promise.backend.unknown_id()}]
-    for name, value in (("Content-Type", "text/plain"), ("Content-Encoding", "gzip")):
-        refused.append({"headers": {name: value}})
+    in_chunks = [(body,) for body in values.unreadable_bodies() if body]
+    refused: list[Step] = [
+        *values.with_bodies(*in_chunks, {"name": ""}, b""),
+        {"token": None},
+        {"id": promise.backend.unknown_id()},
+        {"headers": {"Content-Type": "text/plain"}},
+        {"headers": {"Content-Encoding": "gzip"}},
+    ]
     for step in refused:
         before = promise.ask(**step)
-        if before is not None:
+        if before:
             words = f"a valid update after {expectation_of(before.request).rule.words}"
             rule = Rule("alone", "after-a-refused-one", words, {200}, depends_on_earlier=True)
             promise.ask(rule)
 
 
-@pytest.mark.clause("alone")
+@clause("alone")
 def test_answer_does_not_depend_on_earlier_requests(promise: Promise) -> None:
     """In any sequence, each request returns the same status as when it is sent alone."""
     steps = steps_of(promise)
@@ -106,7 +104,7 @@ def test_answer_does_not_depend_on_earlier_requests(promise: Promise) -> None:
         before = expectation_of(request).rule.words
 
 
-@pytest.mark.clause("alone")
+@clause("alone")
 def test_concurrent_requests_are_answered_as_if_alone(promise: Promise) -> None:
     """Each of twenty concurrent requests returns the same status as when it is sent alone."""
     steps = [step for step in steps_of(promise) if step.get("body") != RENAME]
@@ -115,6 +113,5 @@ def test_concurrent_requests_are_answered_as_if_alone(promise: Promise) -> None:
     exchanges = promise.exchange_concurrently([request_of(promise, step) for step in together])
     when = "among 20 concurrent requests"
     for step, exchange in zip(together, exchanges, strict=True):
-        promise.check(
-            exchange, rule_of_isolated(alone[repr(step)], exchange.request, "at-once", when)
-        )
+        rule = rule_of_isolated(alone[repr(step)], exchange.request, "at-once", when)
+        promise.check(exchange, rule)

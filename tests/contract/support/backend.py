@@ -4,15 +4,16 @@ import argparse
 import json
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 from support import contract, values
 from support.curl import Redactor
 from support.exchange import UUID, Exchange, NoVerdictError, Request
 from support.options import MEANINGS
-from support.rule import Rule
+from support.rule import RULES, Rule
 from support.rules import Shape
 from support.wire import Wire
 
@@ -20,15 +21,14 @@ WRITER, ADMIN, READER, STRANGER, EXPIRED, FOREIGN_ID, SIBLING_ID = MEANINGS
 TOKENS = (WRITER, ADMIN, READER, STRANGER, EXPIRED)
 
 USERS = {
-    WRITER: Rule("update", "WRITE", "an update with a token that can update", {200}),
-    ADMIN: Rule("update", "ADMIN", "an update with an ADMIN's token", {200}),
-    READER: Rule("access-levels", "READ", "an update with a READ member's token", {403}),
-    STRANGER: Rule("workspace-access", "stranger", "an update with a non-member's token", {403}),
-    EXPIRED: Rule("authentication", "expired", "an update with an expired token", {401}),
+    WRITER: RULES["update/WRITE"],
+    ADMIN: RULES["update/ADMIN"],
+    READER: RULES["access-levels/READ"],
+    STRANGER: RULES["workspace-access/stranger"],
+    EXPIRED: RULES["authentication/expired"],
 }
-NOBODY = Rule("authentication", "no-token", "an update without a token", {401})
-OWN = Rule("update", "own", "the configuration", {200})
-FOREIGN = Rule("workspace-access", "foreign", "a configuration in another workspace", {403})
+NOBODY = RULES["authentication/no-token"]
+OWN = RULES["update/own"]
 
 ATTEMPTS = 4  # maximum number of times to send a request while the backend or a proxy is too busy
 TIMEOUTS_IN_FULL = 3  # after this many timeouts, wait at most one second per response
@@ -55,16 +55,12 @@ class Backend:
         self._timeouts = 0
         self._wire = Wire(self.url, option.timeout, option.ca)
 
-    def users(self, *variables: str) -> list[str]:
-        """Return the names of the given token variables that are set in the environment."""
-        return [variable for variable in variables if variable in self.given]
-
     def _place(self, id: str) -> Rule:
         """Return the contract's rule for updates to the configuration with this id."""
         if id in self.own_ids:
             return OWN
         if id == self.given.get(FOREIGN_ID):
-            return FOREIGN
+            return RULES["workspace-access/foreign"]
         # If the backend's ids are not UUIDs, no unknown id is certain to have the right form.
         statuses = {404} if UUID.fullmatch(self.id) else {400, 404}
         return Rule("id", "unknown", "an unknown id", statuses)
@@ -78,15 +74,15 @@ class Backend:
     def request(  # noqa: PLR0913 - a request has many parts
         self,
         *,
-        id: str | None = None,
+        id: str = "",
         place: Rule | None = None,
         token: str | None = WRITER,
         user: Rule | None = None,
-        authorization: str | Iterable[str] | None = None,
+        authorization: str | tuple[str, ...] | None = None,
         body: Any = values.GOOD,
-        headers: Mapping[str, str | None] | None = None,
+        headers: Mapping[str, str | None] = MappingProxyType({}),
         method: str = "PUT",
-        path: str | None = None,
+        path: str = "",
         query: str = "",
         escaped: bool = False,
         words: str = "",
@@ -101,16 +97,23 @@ class Backend:
         if authorization is None:
             authorization = f"Bearer {self.given[token]}" if token else ()
         if isinstance(authorization, str):
-            authorization = [authorization]
+            authorization = (authorization,)
         id = id or self.id
         place = place or self._place(id)
         if not path:
             path = contract.path_with(contract.escape(id)) if escaped else contract.path_of(id)
+        content = _content(body)
+        headers = {"Content-Type": "application/json", **headers}
+        if isinstance(body, tuple):
+            headers["Transfer-Encoding"] = "chunked"
+        elif content or method == "PUT":
+            headers["Content-Length"] = str(len(content))
+        sent = [(name, value) for name, value in headers.items() if value is not None]
         return Request(
             method=method,
             target=path + query,
-            headers=tuple(_headers(method, body, headers or {}, authorization)),
-            body=_content(body),
+            headers=(*sent, *(("Authorization", value) for value in authorization)),
+            body=content,
             chunks=body if isinstance(body, tuple) else None,
             user=user or (USERS[token] if token else NOBODY),
             place=place,
@@ -118,7 +121,7 @@ class Backend:
             words=words,
         )
 
-    def control(self, body: object, *, id: str | None = None) -> Request:
+    def control(self, body: object, *, id: str = "") -> Request:
         """Return a control request: a valid update, sent on a new connection, that must succeed."""
         return self.request(id=id, body=body).again()
 
@@ -150,25 +153,6 @@ class Backend:
     def close(self) -> None:
         """Close every connection."""
         self._wire.close()
-
-
-def _headers(
-    method: str,
-    body: Any,
-    others: Mapping[str, str | None],
-    authorization: Iterable[str],
-) -> Iterator[tuple[str, str]]:
-    """Yield the headers that describe the body, then the given headers and `Authorization`."""
-    headers: dict[str, str | None] = {"Content-Type": "application/json", **others}
-    if isinstance(body, tuple):
-        headers["Transfer-Encoding"] = "chunked"
-    elif _content(body) or method == "PUT":
-        headers["Content-Length"] = str(len(_content(body)))
-    for name, value in headers.items():
-        if value is not None:
-            yield name, value
-    for value in authorization:
-        yield "Authorization", value
 
 
 def _content(body: Any) -> bytes:

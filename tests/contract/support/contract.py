@@ -12,23 +12,18 @@ import yaml
 from support import options
 from support.exchange import NoVerdictError
 
-FILE = Path(__file__).parents[3] / "openapi.yaml"
-
-
-TEXT = FILE.read_text("utf-8")
+TEXT = (Path(__file__).parents[3] / "openapi.yaml").read_text("utf-8")
 DOCUMENT: dict[str, Any] = yaml.safe_load(TEXT)
 TITLE: str = DOCUMENT["info"]["title"]
 VERSION: str = DOCUMENT["info"]["version"]
 
 
-def resolve(schema: Mapping[str, Any]) -> dict[str, Any]:
+def resolve(schema: Mapping[str, Any]) -> Any:
     """Return the schema, or the schema that its `$ref` points to."""
-    if "$ref" not in schema:
-        return dict(schema)
     target: Any = DOCUMENT
-    for step in schema["$ref"].removeprefix("#/").split("/"):
+    for step in schema.get("$ref", "").split("/")[1:]:
         target = target[step]
-    return dict(target)
+    return target if "$ref" in schema else schema
 
 
 PATH = "/ai/llm/{id}"
@@ -41,14 +36,13 @@ EXAMPLES: dict[str, dict[str, str]] = {
 }
 EVERYTHING = EXAMPLES["everything"]
 PARAMETERS = [resolve(parameter) for parameter in OPERATION["parameters"]]
-ID = next(parameter for parameter in PARAMETERS if parameter["in"] == "path")
+[ID] = [parameter for parameter in PARAMETERS if parameter["in"] == "path"]
 EXAMPLE_ID: str = ID["example"]
 LONGEST_ID: int = ID["schema"]["maxLength"]
-OTHER_OPERATIONS: list[str] = []
-for _methods in DOCUMENT["paths"].values():
-    for _operation in _methods.values():
-        is_other = isinstance(_operation, dict) and _operation is not OPERATION
-        if is_other and "operationId" in _operation:
+OTHER_OPERATIONS = []
+for _path in DOCUMENT["paths"].values():
+    for _operation in _path.values():
+        if "operationId" in _operation and _operation is not OPERATION:
             OTHER_OPERATIONS.append(_operation["operationId"])
 
 SOURCES = (*options.SOURCES, "open")
@@ -68,12 +62,16 @@ class Clause:
 
 def _clauses() -> dict[str, Clause]:
     start = TEXT.index("x-clauses:")
-    clauses: dict[str, Clause] = {}
-    for name, entry in OPERATION["x-clauses"].items():
-        line = TEXT.count("\n", 0, TEXT.index(f" {name}:\n", start)) + 1
-        text = " ".join(entry["text"].split())
-        keywords = entry.get("keywords", [])
-        clauses[name] = Clause(name, entry["source"], text, line, keywords, entry.get("fields", []))
+    clauses = {}
+    for id, entry in OPERATION["x-clauses"].items():
+        clauses[id] = Clause(
+            id,
+            entry["source"],
+            text=" ".join(entry["text"].split()),
+            line=TEXT.count("\n", 0, TEXT.index(f" {id}:\n", start)) + 1,
+            keywords=entry.get("keywords", []),
+            fields=entry.get("fields", []),
+        )
     return clauses
 
 
@@ -112,16 +110,15 @@ def is_left_open(field: str, value: object) -> bool:
     return field in _OPEN and _OPEN[field].is_valid(value)
 
 
-def clause_of(keyword: str, field: str = "") -> Clause:
-    """Return the clause that covers this keyword in the field's schema."""
-    having = [clause for clause in CLAUSES.values() if keyword in clause.keywords]
-    for clause in having:
-        if field in clause.fields:
-            return clause
-    for clause in having:
-        if not clause.fields:
-            return clause
-    return CLAUSES["body"]
+def clause_of(keyword: str, field: str) -> str:
+    """Return the id of the clause that covers this keyword in the field's schema."""
+    general = "body"
+    for clause in CLAUSES.values():
+        if keyword in clause.keywords and field in clause.fields:
+            return clause.id
+        if keyword in clause.keywords and not clause.fields:
+            general = clause.id
+    return general
 
 
 RESPONSES = {int(status): resolve(entry) for status, entry in OPERATION["responses"].items()}

@@ -1,30 +1,16 @@
 """Builds curl commands that repeat requests, with shell expressions in place of tokens."""
 
 import base64
-import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
 from html.entities import codepoint2name
 from pathlib import Path
-from urllib.parse import quote
 
 from support.exchange import Request
 
 LONGEST_BODY = 2000  # in bytes; curl reads longer bodies from files
 LEAST = 4  # in characters; shorter texts reveal too little to require redaction
-
-
-def encodings_of(token: str) -> dict[str, str]:
-    """Map each encoding of a token to a shell expression; `@` stands for the token's variable."""
-    octets = token.encode()
-    quoted = "import sys, urllib.parse as url; print(url.quote(sys.stdin.read(), safe=''))"
-    return {
-        base64.b64encode(octets).decode(): '$(printf %s "${@}" | base64 -w0)',
-        octets.hex(): "$(printf %s \"${@}\" | od -An -tx1 | tr -d ' \\n')",
-        quote(token, safe=""): f'$(printf %s "${{@}}" | python3 -c "{quoted}")',
-        json.dumps(token)[1:-1].replace("/", "\\/"): '$(printf %s "${@}" | sed "s,/,\\\\/,g")',
-    }
 
 
 def base64_parts(octets: bytes) -> Iterator[str]:
@@ -70,19 +56,16 @@ class Redactor:
         patterns = [r"(?P<shell>\$\{FLASHBACK_\w+\})"]
         for variable, token in tokens.items():
             self.learn(token, f"${{{variable}}}")
-            for spelling, expression in encodings_of(token).items():
-                self.learn(spelling, expression.replace("@", variable))
             if len(token) >= LEAST:
                 patterns.append(f"(?P<{variable}>{'|'.join(_patterns_for(token))})")
         self._escaped = re.compile("|".join(patterns), re.IGNORECASE)
 
     def learn(self, secret: str, expression: str) -> None:
         """Add a secret to redact, with the shell expression that replaces it."""
-        if secret in self._expressions or len(secret) < LEAST:
-            return
-        self._expressions[secret] = expression
-        longest_first = sorted(self._expressions, key=len, reverse=True)
-        self._pattern = re.compile("|".join(re.escape(known) for known in longest_first))
+        if len(secret) >= LEAST:
+            self._expressions.setdefault(secret, expression)
+            longest_first = sorted(self._expressions, key=len, reverse=True)
+            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
 
     def redact(self, text: str) -> str:
         """Return the text with every secret replaced by its shell expression."""
@@ -95,51 +78,48 @@ class Redactor:
 
     def quote(self, text: str) -> str:
         """Quote the text as one shell word, with shell expressions in place of secrets."""
-        words: list[str] = []
+        words = ""
         end = 0
         for found in self._pattern.finditer(text):
             if found.start() > end:
-                words.append(shlex.quote(text[end : found.start()]))
-            words.append(f'"{self._expressions[found[0]]}"')
+                words += shlex.quote(text[end : found.start()])
+            words += f'"{self._expressions[found[0]]}"'
             end = found.end()
-        if end < len(text) or not words:
-            words.append(shlex.quote(text[end:]))
-        return "".join(words)
+        rest = text[end:]
+        return words + shlex.quote(rest) if rest or not words else words
 
 
 def needs_file(request: Request) -> bool:
     """Return whether curl must read the body from a file."""
-    body = request.body
-    text = body.decode(errors="replace")
-    can_be_pasted = text.isprintable() and text.encode() == body
-    is_file_name = body.startswith(b"@")  # curl treats text after `@` as a file name
-    return len(body) > LONGEST_BODY or is_file_name or not can_be_pasted
+    text = request.text
+    can_be_pasted = text.isprintable() and text.encode() == request.body
+    is_file_name = text.startswith("@")  # curl treats text after `@` as a file name
+    return len(request.body) > LONGEST_BODY or is_file_name or not can_be_pasted
 
 
 def command(request: Request, url: str, redactor: Redactor, body_file: Path | None) -> str:
     """Return the curl command; `body_file` contains the body if curl must read it from a file."""
-    words = ["curl -i"]
-    words.append("--head" if request.method == "HEAD" else f"-X {request.method}")
+    text = "curl -i --head" if request.method == "HEAD" else f"curl -i -X {request.method}"
     if "/." in request.target:
-        words.append("--path-as-is")
+        text += " --path-as-is"
     if set("[]{}") & set(url):
-        words.append("--globoff")
-    words.append(redactor.quote(url))
+        text += " --globoff"
+    text += f" {redactor.quote(url)}"
     for name, value in request.headers:
         # If a semicolon follows the name, curl sends a header with an empty value.
         header = redactor.quote(f"{name}: {value}" if value else f"{name};")
         if not value.isascii():
             header = f'"$(printf %s {header} | iconv -f utf-8 -t latin1)"'
         if name.lower() not in ("content-length", "host"):
-            words.append(f"-H {header}")
+            text += f" -H {header}"
     # Send even an empty body, so that curl adds Content-Length.
     if request.header("Content-Length") or request.chunks is not None:
         if request.header("Content-Type") is None:
-            words.append("-H Content-Type:")  # prevents curl from adding this header
-        body = redactor.quote(request.body.decode(errors="replace"))
+            text += " -H Content-Type:"  # prevents curl from adding this header
+        body = redactor.quote(request.text)
         if body_file:
             body = shlex.quote(f"@{body_file}")
         elif not request.body:
             body = "@/dev/null"
-        words.append(f"-H Expect: --data-binary {body}")
-    return " ".join(words)
+        text += f" -H Expect: --data-binary {body}"
+    return text

@@ -35,6 +35,11 @@ class _Message:
         values = [value for header, value in self.headers if header.lower() == name.lower()]
         return ", ".join(values) if values else None
 
+    @property
+    def text(self) -> str:
+        """The body as text, with U+FFFD in place of octets that are not valid UTF-8."""
+        return self.body.decode(errors="replace")
+
     @cached_property
     def value(self) -> Any:
         """The body as parsed JSON, or None if it is not JSON."""
@@ -107,11 +112,6 @@ class Exchange(_Message):
     def media_type(self) -> str:
         """The response's media type without parameters, in lower case."""
         return (self.header("Content-Type") or "").partition(";")[0].strip().lower()
-
-    @property
-    def text(self) -> str:
-        """The response as text, with U+FFFD in place of octets that are not valid UTF-8."""
-        return self.body.decode(errors="replace")
 
     @property
     def is_too_busy(self) -> bool:

@@ -13,21 +13,19 @@ from urllib.parse import quote, unquote
 
 from support import contract, urls
 from support.exchange import Request
-from support.rule import Rule, describe
+from support.rule import RULES, Rule, describe
 
 REFUSALS = frozenset(range(300, 500))
 LARGE_BODY = 65536  # in bytes; some servers do not accept larger bodies
 LONGEST_NUMBER = 100  # in digits; Python refuses to parse more than 4,300
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-NESTED = "a deeply nested body"
-UNREADABLE = frozenset({400, 413, 415})
-# The kind and description of each JSON error, keyed by the start of Python's error message.
+# The kind of each JSON error, keyed by the start of Python's error message.
 NOT_JSON = {
-    "constant": ("constant", "`NaN` or `Infinity`, which JSON does not allow"),
-    "Invalid control character": ("line-break", "an unescaped line break in a string"),
-    "Invalid \\escape": ("escape", "an invalid escape sequence"),
-    "Extra data": ("extra", "text after the JSON value"),
+    "constant": "constant",
+    "Invalid control character": "line-break",
+    "Invalid \\escape": "escape",
+    "Extra data": "extra",
 }
 
 
@@ -40,12 +38,14 @@ class Expectation:
     reasons: list[Rule]  # other reasons to refuse the request
 
 
-def expectation_of(request: Request, rule: Rule | None = None) -> Expectation:
+def expectation_of(request: Request, rule: Rule | str | None = None) -> Expectation:
     """Return what the contract requires for the request.
 
-    `rule` replaces the rule that is derived from the request. It is needed, for example, if the
-    expected response also depends on earlier requests.
+    `rule`, a rule or the id of one in rules.yaml, replaces the rule that is derived from the
+    request. It is needed, for example, if the expected response also depends on earlier requests.
     """
+    if isinstance(rule, str):
+        rule = RULES[rule]
     access = None
     early: list[Rule] = []
     late: list[Rule] = []
@@ -180,11 +180,11 @@ def _reasons_against(request: Request) -> tuple[list[Rule], list[Rule]]:
             try:
                 return early, list(_check_value(value))
             except ValueError:  # newer Pythons parse deeper nesting than the validator supports
-                early.append(_unreadable("nested", NESTED))
+                early.append(RULES["unreadable-body/nested"])
     elif request.chunks is None:
-        early.append(Rule("body", "empty", "an empty body", UNREADABLE))
+        early.append(RULES["body/empty"])
     else:
-        early.append(Rule("body", "empty-in-chunks", "an empty chunked body", UNREADABLE))
+        early.append(RULES["body/empty-in-chunks"])
     return early, []
 
 
@@ -196,21 +196,14 @@ def _check_head(request: Request) -> Iterator[Rule]:
     if media_type.strip() != "application/json":
         yield Rule("other-media-type", "other" if value else "none", words, {400, 415})
     elif parameters.strip(" ;") not in ("", "charset=utf-8", 'charset="utf-8"'):
-        yield _open("charset", words)
+        yield replace(RULES["json-open/charset"], words=words)
     coding = request.header("Content-Encoding")
     if coding is not None:
         # The server might decode the body before the endpoint is called.
-        yield replace(_open("coding", f"`Content-Encoding: {coding}`"), has_documented_form=False)
+        words = f"`Content-Encoding: {coding}`"
+        yield replace(RULES["json-open/coding"], words=words, has_documented_form=False)
     if "?" in request.target:
         yield Rule("query-open", "query", "a query", frozenset(range(400, 500)), is_open=True)
-
-
-def _unreadable(kind: str, words: str) -> Rule:
-    return Rule("unreadable-body", kind, words, UNREADABLE)
-
-
-def _open(kind: str, words: str) -> Rule:
-    return Rule("json-open", kind, words, UNREADABLE, is_open=True)
 
 
 def read_json(body: bytes) -> tuple[Any, list[Rule]]:
@@ -220,19 +213,19 @@ def read_json(body: bytes) -> tuple[Any, list[Rule]]:
     """
     reasons: list[Rule] = []
     if body.startswith(BYTE_ORDER_MARK):
-        reasons.append(_open("byte-order-mark", "a byte order mark"))
+        reasons.append(RULES["json-open/byte-order-mark"])
         body = body.removeprefix(BYTE_ORDER_MARK)
     try:
         value = _parse(body.decode("utf-8"), reasons)
         text = json.dumps(value, ensure_ascii=False)
         readable = text.encode(errors="replace")
         if readable != text.encode(errors="surrogatepass"):
-            reasons.append(_open("lone-surrogate", "a lone surrogate"))
+            reasons.append(RULES["json-open/lone-surrogate"])
         return json.loads(readable), reasons
     except RecursionError:
-        reasons.append(_unreadable("nested", NESTED))
+        reasons.append(RULES["unreadable-body/nested"])
     except UnicodeDecodeError:
-        reasons.append(_unreadable("not-utf-8", "a body that is not UTF-8"))
+        reasons.append(RULES["unreadable-body/not-utf-8"])
     except ValueError as error:
         reasons.append(_syntax_error(body, str(error)))
     return None, reasons
@@ -240,15 +233,16 @@ def read_json(body: bytes) -> tuple[Any, list[Rule]]:
 
 def _syntax_error(body: bytes, error: str) -> Rule:
     if b"\x00" in body[:4] and body.strip(b"\x00"):
-        return _unreadable("not-utf-8", "a body in UTF-16 or UTF-32")
-    if b"/*" in body or b"// " in body:
-        return _unreadable("comment", "a comment, which JSON does not allow")
-    if not body.strip(b" \t\r\n"):
-        return _unreadable("blank", "a body that contains only whitespace")
-    for start, (kind, words) in NOT_JSON.items():
+        return replace(RULES["unreadable-body/not-utf-8"], words="a body in UTF-16 or UTF-32")
+    kind = "not-json"
+    for start, named in NOT_JSON.items():
         if error.startswith(start):
-            return _unreadable(kind, words)
-    return _unreadable("not-json", "a body that is not JSON")
+            kind = named
+    if not body.strip(b" \t\r\n"):
+        kind = "blank"
+    if b"/*" in body or b"// " in body:
+        kind = "comment"
+    return RULES[f"unreadable-body/{kind}"]
 
 
 def _parse(text: str, ambiguities: list[Rule]) -> Any:
@@ -257,13 +251,13 @@ def _parse(text: str, ambiguities: list[Rule]) -> Any:
     def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)
         if len(value) != len(pairs):
-            ambiguities.append(_open("duplicate-key", "a duplicate field"))
+            ambiguities.append(RULES["json-open/duplicate-key"])
         return value
 
     def to_integer(digits: str) -> float:
         if len(digits) <= LONGEST_NUMBER:
             return int(digits)
-        ambiguities.append(_open("number", "a number that is too large"))
+        ambiguities.append(RULES["json-open/number"])
         return 1e308
 
     def refuse(name: str) -> None:
@@ -303,7 +297,7 @@ def _unknown_field(field: str) -> Rule:
 def _wrong_value(field: str, value: Any, keyword: str, words: str) -> Rule:
     if field == "endpoint" and keyword in ("pattern", "format"):
         return _wrong_endpoint(value, words)
-    clause = contract.clause_of(keyword, field).id
+    clause = contract.clause_of(keyword, field)
     kind = f"{field}-null" if value is None else f"{field}-{keyword}"
     if keyword in ("minLength", "maxLength") and isinstance(value, str):
         limit = contract.PROPERTIES[field][keyword]

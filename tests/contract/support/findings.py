@@ -2,8 +2,9 @@
 
 import argparse
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -158,40 +159,33 @@ def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
     """Return the accepted findings by id; raise `NoVerdictError` if the file is invalid."""
     file = given or DEFAULT
     names = _names_of(url)
+    accepted = {}
+    hosts: Any = {}
     try:
-        hosts = _read(file)
+        hosts = yaml.load(file.read_text("utf-8"), yaml.BaseLoader) or {}  # noqa: S506
+        problem = next(_problems(hosts), "")
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise _invalid(file, " ".join(str(error).split())) from None
-    if given and not any(name in hosts for name in names):
-        raise _invalid(file, f"no entry for this backend: expected {' or '.join(names)}")
-    accepted: dict[str, Accepted] = {}
+        problem = " ".join(str(error).split())
+    if not problem and given and not any(name in hosts for name in names):
+        problem = f"no entry for this backend: expected {' or '.join(names)}"
+    if problem:
+        raise NoVerdictError(f"{file}: {problem}", "correct the deviations file")
     for name in names:
         for entry in hosts.get(name, []):
             accepted[entry["finding"]] = {reason: entry[reason] for reason in REASONS}
     return accepted
 
 
-def _invalid(file: Path, problem: str) -> NoVerdictError:
-    return NoVerdictError(f"{file}: {problem}", "correct the deviations file")
-
-
-def _read(file: Path) -> dict[str, list[dict[str, str]]]:
-    hosts: Any = yaml.load(file.read_text("utf-8"), yaml.BaseLoader) or {}  # noqa: S506
+def _problems(hosts: Any) -> Iterator[str]:
     for error in SCHEMA.iter_errors(hosts):
-        place = "/".join(map(str, error.instance_path))
-        raise ValueError(f"{place}: {error.message}")
-    for entries in hosts.values():
-        for entry in entries:
-            _check_id(entry["finding"])
-    return dict(hosts)
-
-
-def _check_id(id: str) -> None:
-    parts = ID.fullmatch(id)
-    if not parts or parts[1] not in contract.CLAUSES:
-        raise ValueError(f"{id} is not a finding id; copy the id from a verdict")
-    if id.rpartition("/")[0] in NO_AUTHENTICATION:
-        raise ValueError(f"{id}: missing authentication cannot be accepted; remove the entry")
+        yield f"{'/'.join(map(str, error.instance_path))}: {error.message}"
+    for entry in chain.from_iterable(hosts.values()):
+        id = entry["finding"]
+        parts = ID.fullmatch(id)
+        if not parts or parts[1] not in contract.CLAUSES:
+            yield f"{id} is not a finding id; copy the id from a verdict"
+        elif id.rpartition("/")[0] in NO_AUTHENTICATION:
+            yield f"{id}: missing authentication cannot be accepted; remove the entry"
 
 
 def _names_of(url: str) -> list[str]:

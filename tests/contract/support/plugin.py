@@ -4,6 +4,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from rich.console import Console
 import reports
 from reports import console as terminal
 from reports.progress import Progress
-from support import contract, values
+from support import values
 from support.exchange import NoVerdictError
 from support.findings import write_deviations
 from support.options import FINISHED
@@ -20,6 +21,7 @@ from support.promise import NOT_SELECTED, OverBudget, Promise, Run
 from support.verdict import verdict_of
 
 TEST_ERROR = "an error in the contract tests, not in the backend"
+PROMISE = pytest.StashKey[Promise]()
 REPORT_IT = "report this error with the seed and the versions from the verdict"
 
 
@@ -31,79 +33,44 @@ class Hooks:
         """Receive the verdict at the end of a run; docs/verdict.schema.json describes it."""
 
 
-def clause_of(item: pytest.Item) -> contract.Clause:
-    """Return the clause from the test's `clause` marker."""
-    marker = item.get_closest_marker("clause")
-    if marker is None or marker.args[0] not in contract.CLAUSES:
-        raise pytest.UsageError(f"{item.nodeid}: the `clause` marker must contain a clause id")
-    return contract.CLAUSES[marker.args[0]]
-
-
-def family_of(item: pytest.Item) -> str:
-    """Return the promise's family: the text before the colon in the test module's docstring."""
-    module: Any = getattr(item, "module", None)
-    return (module.__doc__ or "").partition(":")[0]
-
-
-def sentence_of(item: pytest.Item) -> str:
-    """Return the first line of the test's docstring, followed by the parameter id, if any."""
-    function: Any = getattr(item, "function", None)
-    handle = getattr(function, "hypothesis", None)  # schemathesis wraps the test
-    documented = handle.inner_test if handle else function
-    sentence = (documented.__doc__ or "").partition("\n")[0]
-    case = getattr(item, "callspec", None)
-    return f"{sentence.rstrip('.')}: {case.id}." if case else sentence
-
-
-def print_promises(items: list[pytest.Item]) -> None:
-    """Print the name, clause, source and sentence of each promise."""
-    printed = ""
-    for item in items:
-        family = family_of(item)
-        if family != printed:
-            print(f"\n{family}")  # noqa: T201
-        printed = family
-        clause = clause_of(item)
-        print(f"  {item.name}  {clause.id} ({clause.source})\n      {sentence_of(item)}")  # noqa: T201
-
-
 def _repeat(items: list[pytest.Item]) -> None:
     for item in items:
         if not item.session.shouldstop:
             item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
 
 
-class Follower:
-    """A plugin that follows a run from test collection to the verdict."""
+@dataclass(eq=False, repr=False)
+class RunPlugin(Run):
+    """A run as a pytest plugin, from test collection to the verdict."""
 
-    def __init__(self, run: Run) -> None:
-        """Follow the given run."""
-        self.run = run
+    def __post_init__(self) -> None:
+        """Prepare the output, and write the reports even if the run is stopped."""
         self._console = Console(highlight=False)
         self._progress = Progress(self._console)
         self._done = 0
+        signal.signal(signal.SIGTERM, self._interrupt)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """With `--again`, keep only tests that had findings in the earlier run."""
-        if self.run.earlier:
-            items[:] = [item for item in items if item.name in self.run.earlier]
+        if self.earlier:
+            items[:] = [item for item in items if item.name in self.earlier]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Create a promise for each collected test."""
+        """Add the promises to the run."""
         for item in session.items:
-            clause = clause_of(item).id
-            promise = Promise(item.name, family_of(item), sentence_of(item), clause, self.run)
-            self.run.promises[item.name] = promise
-            self.run.owners.setdefault(clause, item.name)
+            promise = item.stash[PROMISE]
+            promise.run = self
+            self.promises[item.name] = promise
+            self.owners.setdefault(promise.clause, item.name)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the tests, then repeat some of them if `--again` or `--max-time` is set."""
-        option = self.run.option
+        option = self.option
         started = time.monotonic()
         result = yield
         if option.again:  # repeat the tests that passed, to detect flaky promises
-            broken = self.run.findings.broken_promises()
+            broken = self.findings.broken_promises()
             _repeat([item for item in session.items if item.name not in broken])
         generated = [item for item in session.items if item.get_closest_marker("generated")]
         while generated and time.monotonic() - started < option.max_time:
@@ -115,17 +82,17 @@ class Follower:
 
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
         """Seed the random number generator, and update the progress display."""
-        values.RANDOM.seed(f"{self.run.option.seed} {item.name}")
-        promises = self.run.promises
-        requests = self.run.backend.statuses.total()
-        self._progress.update(promises[item.name].family, self._done, len(promises), requests)
+        values.RANDOM.seed(f"{self.option.seed} {item.name}")
+        requests = self.backend.statuses.total()
+        family = item.stash[PROMISE].family
+        self._progress.update(family, self._done, len(self.promises), requests)
         self._done += 1
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
         """Fail the test if one of its findings fails the run; skip it if it sent no requests."""
         result: object = True
-        promise = self.run.promises[pyfuncitem.name]
+        promise = pyfuncitem.stash[PROMISE]
         try:
             with contextlib.suppress(OverBudget):
                 result = yield
@@ -146,14 +113,14 @@ class Follower:
         report.sections.clear()
         error = call.excinfo.value if call.excinfo else None
         if report.skipped and error:
-            self.run.promises[item.name].skipped = str(error)
+            item.stash[PROMISE].skipped = str(error)
         if report.failed:
-            report.longrepr = self.run.backend.redactor.redact(str(error))
+            report.longrepr = self.backend.redactor.redact(str(error))
             self._record_error(item.name, error)
-        if self.run.crashed:
+        if self.crashed:
             item.session.shouldstop = "the backend stopped responding"
-        if self.run.no_verdict:
-            item.session.shouldstop = self.run.no_verdict.reason
+        if self.no_verdict:
+            item.session.shouldstop = self.no_verdict.reason
         return report
 
     def _record_error(self, name: str, error: BaseException | None) -> None:
@@ -164,11 +131,11 @@ class Follower:
 
     def _end(self, reason: str, cure: str = "") -> None:
         """Record why the run ends without a verdict, unless a reason has already been recorded."""
-        redact = self.run.backend.redactor.redact
-        if not self.run.no_verdict:
-            self.run.no_verdict = NoVerdictError(redact(reason), redact(cure))
+        redact = self.backend.redactor.redact
+        if not self.no_verdict:
+            self.no_verdict = NoVerdictError(redact(reason), redact(cure))
 
-    def interrupt(self, *_: object) -> None:
+    def _interrupt(self, *_: object) -> None:
         """Handle SIGTERM like Ctrl-C, but only once, so that the run can write its reports."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         # Python swallows exceptions in finalizers and callbacks, so also end the run explicitly.
@@ -194,19 +161,19 @@ class Follower:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the reports, print the findings, and set the exit status."""
         self._progress.stop()
-        self.run.backend.close()
-        option = self.run.option
+        self.backend.close()
+        option = self.option
         try:
             if option.write_deviations:
-                findings = self.run.findings.values()
-                write_deviations(option.write_deviations, self.run.backend.url, findings)
-            verdict = verdict_of(self.run)
+                findings = self.findings.values()
+                write_deviations(option.write_deviations, self.backend.url, findings)
+            verdict = verdict_of(self)
             if option.report_dir:
                 reports.write(verdict, option.report_dir)
         except OSError as error:
             self._end(f"cannot write the reports: {error}", "pass another folder or file")
             option.report_dir = None
-            verdict = verdict_of(self.run)
+            verdict = verdict_of(self)
         session.exitstatus = FINISHED + verdict["exit_status"]
         terminal.report(verdict, self._console, str(option.report_dir or ""))
         session.config.hook.pytest_contract_verdict(verdict=verdict)

@@ -29,6 +29,7 @@ from support.rule import Rule
 BUDGET_PER_PROMISE = 2.0
 TOTAL_BUDGET = 15.0
 MOST_REPEATS = 3  # of a request that failed, to find out whether it always fails
+clause = pytest.mark.clause
 NOT_SELECTED = "--source excludes all of this promise's requests"
 # Like a 5xx, these statuses can mean that the backend has stopped working; 0 means no response.
 SUSPICIOUS = (0, 401, 403, 404, 405)
@@ -38,7 +39,7 @@ class OverBudget(BaseException):
     """Raised to stop testing a broken promise when its time is up or the backend has crashed."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Run:
     """The state of a run, shared by all of its promises."""
 
@@ -64,7 +65,7 @@ class Promise:
     family: str
     sentence: str
     clause: str
-    run: Run
+    run: Run = field(init=False)
     rounds: int = 0
     requests: int = 0
     passed: int = 0  # number of exchanges that satisfied all rules
@@ -97,6 +98,10 @@ class Promise:
         since = time.monotonic() - self.broken_since
         return since > BUDGET_PER_PROMISE or self.run.spent + since > TOTAL_BUDGET
 
+    def users(self, *variables: str) -> list[str]:
+        """Return the names of the given token variables that are set in the environment."""
+        return [variable for variable in variables if variable in self.backend.given]
+
     def need(self, variable: str) -> str:
         """Return the value of an environment variable; skip the test if it is not set."""
         if variable not in self.backend.given:
@@ -120,7 +125,7 @@ class Promise:
         """Return a request; see `Backend.request`."""
         return self.backend.request(**parts)
 
-    def ask(self, rule: Rule | None = None, **parts: Any) -> Exchange | None:
+    def ask(self, rule: Rule | str | None = None, **parts: Any) -> Exchange | None:
         """Send a request and check the exchange; return None if `--source` excludes the request."""
         return self.send(self.request(**parts), rule)
 
@@ -138,11 +143,12 @@ class Promise:
             pytest.skip("an update that this promise depends on failed")
         self.prepared = exchange.request
 
-    def send(self, request: Request, rule: Rule | None = None) -> Exchange | None:
+    def send(self, request: Request, rule: Rule | str | None = None) -> Exchange | None:
         """Send the request and check the exchange against all rules."""
-        if not self.is_wanted(request, rule):
+        expected = expectation_of(request, rule).rule
+        if not self.is_wanted(expected.clause):
             return None
-        if rule and rule.depends_on_earlier:
+        if expected.depends_on_earlier:
             request = replace(request, earlier=self._earlier())
         exchange = self.exchange(request)
         self.check(exchange, rule)
@@ -159,22 +165,21 @@ class Promise:
 
     def send_renamed(self, request: Request) -> Exchange | None:
         """Send the request as `send` does; if its name might be in use, retry with a new name."""
-        if not self.is_wanted(request):
+        expected = expectation_of(request).rule
+        if not self.is_wanted(expected.clause):
             return None
         exchange = self.exchange(request)
         may_be_taken = exchange.status == 400 and "name" in request.text_fields
-        if may_be_taken and expectation_of(request).rule.must_succeed:
+        if may_be_taken and expected.must_succeed:
             exchange = self.exchange(self.request(body=values.renamed(request.fields)))
         self.check(exchange)
         return exchange
 
-    def is_wanted(self, request: Request, rule: Rule | None = None) -> bool:
-        """Return whether `--source` includes the request; raise `OverBudget` if time is up."""
+    def is_wanted(self, clause: str) -> bool:
+        """Return whether `--source` includes the clause; raise `OverBudget` if time is up."""
         if self.is_over_budget():
             raise OverBudget
-        if not self.run.option.source:
-            return True
-        return self.run.findings.is_selected(expectation_of(request, rule).rule.clause)
+        return self.run.findings.is_selected(clause)
 
     def exchange(self, request: Request) -> Exchange:
         """Send a request without checking the response."""
@@ -195,10 +200,10 @@ class Promise:
         with ThreadPoolExecutor(len(requests)) as pool:
             return list(pool.map(exchange, requests))
 
-    def check(self, exchange: Exchange, rule: Rule | None = None) -> None:
+    def check(self, exchange: Exchange, rule: Rule | str | None = None) -> None:
         """Check an exchange against all rules.
 
-        If `rule` is given, it replaces the rule that is derived from the request.
+        `rule` replaces the rule that is derived from the request; see `expectation_of`.
         """
         expectation = expectation_of(exchange.request, rule)
         self._check_safety(exchange, expectation)

@@ -4,6 +4,11 @@ import json
 import re
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+DATA = yaml.safe_load((Path(__file__).parents[1] / "rules.yaml").read_text("utf-8"))
 
 # Rules about missing authentication. Their findings always fail the run and cannot be accepted.
 NO_AUTHENTICATION = ("authentication/no-token", "authentication/unknown-token")
@@ -60,3 +65,23 @@ class Rule:
             return f"{accepted}a status from {min(refusals)} to {max(refusals)}"
         *others, last = map(str, sorted(self.statuses))
         return f"{', '.join(others)} or {last}" if others else last
+
+
+def _named_rules() -> dict[str, Rule]:
+    rules = {}
+    for section in ("requests", "open", "effects"):
+        for id, entry in DATA[section].items():
+            clause, kind = id.split("/")
+            statuses, words = entry.split(" ", 1)
+            rules[id] = Rule(
+                clause,
+                kind,
+                words,
+                frozenset(map(int, statuses.split(","))),
+                is_open=section == "open",
+                depends_on_earlier=section == "effects",
+            )
+    return rules
+
+
+RULES = _named_rules()

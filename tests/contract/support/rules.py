@@ -13,28 +13,7 @@ from support.exchange import UUID, Exchange
 from support.expectation import Expectation, read_json, rule_of_field, rule_of_valid
 from support.findings import Finding
 from support.leaks import Credentials, internals
-from support.rule import ACCEPTED, Rule, describe, id_of
-
-PLAIN = Rule("update", "plain", "a plain update", {200})
-UNKNOWN_ID = Rule("id", "unknown", "an unknown id")
-OWN_NAME = Rule(
-    "unique-names", "free", "the configuration's own name", {200}, depends_on_earlier=True
-)
-TAKEN = Rule("unique-names", "taken", "a name that is taken", {400}, depends_on_earlier=True)
-
-# A finding of one of these kinds explains all other findings for the same clause.
-BROADER_KINDS = {
-    "authentication": ("no-token", "unknown-token"),
-    "unauthorized": ("no-token", "unknown-token"),
-    "order": ("no-token", "unknown-token"),
-    "unknown-fields": ("other",),
-    "id-exact": ("near-id",),
-    "unique-names": ("taken",),
-    "partial": ("name-kept",),
-    "body-size": ("largest",),
-    "unreadable-body": ("not-json",),
-    "other-methods": ("GET", "POST"),
-}
+from support.rule import ACCEPTED, DATA, Rule, describe, id_of
 
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
 # Servers may return these statuses before routing: for example, if the URI is too long.
@@ -134,7 +113,7 @@ def _finding(rule: Rule, outcome: str, expected: str, got: str, *explained_by: s
     """Return a finding about a rule that a finding about a broader rule may explain."""
     clause = rule.clause
     broader: list[str] = []
-    for kind in (rule.kind, *BROADER_KINDS.get(clause, ())):
+    for kind in (rule.kind, *DATA["broader_kinds"].get(clause, ())):
         broader.append(id_of(clause, kind, outcome))
         if clause in ("unauthorized", "order"):  # perhaps the backend accepts invalid tokens
             broader.append(id_of("authentication", kind, "200"))
@@ -209,19 +188,20 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Finding:
 def _explanations(exchange: Exchange, expectation: Expectation) -> Iterator[str]:
     """Yield the ids of findings about a simpler or smaller request that got the same status."""
     request = exchange.request
-    rules = [PLAIN, rule_of_valid(request), *expectation.reasons]
+    rules = ["update/plain", rule_of_valid(request).id]
+    rules += [reason.id for reason in expectation.reasons]
     if 200 not in request.place.statuses:
-        rules.append(UNKNOWN_ID)
+        rules.append("id/unknown")
     if expectation.rule.depends_on_earlier:
-        rules.append(TAKEN)
+        rules.append("unique-names/taken")
     if request.user.kind == "ADMIN":
-        rules.append(Rule("access-levels", "ADMIN", ""))
+        rules.append("access-levels/ADMIN")
     for name, value in request.text_fields.items():
         if name == "name":
-            rules.append(OWN_NAME)
-        rules += [Rule("update", f"{name}-plain", ""), rule_of_field(name, value)]
+            rules.append("unique-names/free")
+        rules += [id_of("update", f"{name}-plain"), rule_of_field(name, value).id]
     for rule in rules:
-        yield id_of(rule.clause, rule.kind, exchange.got)
+        yield f"{rule}/{id_of(exchange.got)}"
 
 
 def _check_form(exchange: Exchange) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ LOCK = "\U0001f510"  # a character outside the Basic Multilingual Plane
 
 def max_length(field: str) -> int:
     """Return the maximum length of a field's value."""
-    return int(contract.PROPERTIES.get(field, {}).get("maxLength", 2048))
+    return int(contract.PROPERTIES[field].get("maxLength", 2048))
 
 
 def unique() -> str:
@@ -87,8 +87,8 @@ def unusual(field: str) -> list[Any]:
     if members:
         return list(every_pair(members))
     longest = max_length(field)
-    computed = ["a" * longest, LOCK * longest, string.punctuation]
     lengths = [length for length in (*DATA["LENGTHS"], longest - 1, longest) if length <= longest]
+    computed = ["a" * longest, LOCK * longest, string.punctuation]
     computed += [of_length(field, length) for length in lengths]
     computed += [LETTERS[start : start + longest] for start in range(0, len(LETTERS), longest)]
     if field == "endpoint":
@@ -122,11 +122,9 @@ def bodies() -> Iterator[Any]:
             yield dict(reversed(fields) if number % 2 else fields)
     same = unique()
     yield dict.fromkeys(("name", "key", "secret"), same)
-    longest = {"name": of_length("name", max_length("name"))}
-    longest["endpoint"] = URL.ljust(max_length("endpoint"), "a")
-    for field in contract.CREDENTIALS:
-        longest[field] = LOCK * max_length(field)
-    yield longest
+    endpoint = URL.ljust(max_length("endpoint"), "a")
+    longest = {"name": of_length("name", max_length("name")), "endpoint": endpoint}
+    yield longest | {field: LOCK * max_length(field) for field in contract.CREDENTIALS}
     yield json.dumps(everything, indent=8).encode()
     for text in expand("UNUSUAL_BODIES", TEXT.decode()):
         yield text.encode()
@@ -139,9 +137,9 @@ def variations() -> Iterator[dict[str, Any]]:
     everything = {**EVERYTHING, **fresh()}
     switched = {**contract.EXAMPLES["switchProvider"], **GOOD}
     escaped = b"\n " + TEXT.replace(b"key", b"\\u006bey")
-    yield from with_bodies(*single_fields(everything), {}, GOOD, everything)
-    yield from with_bodies(dict(reversed(GOOD.items())), switched, escaped, CHUNKS)
-    yield from ({"escaped": True}, {"query": "?admin=true"})
+    bodies: list[Any] = [*single_fields(everything), {}, GOOD, everything]
+    bodies += [dict(reversed(GOOD.items())), switched, escaped, CHUNKS]
+    yield from (*with_bodies(*bodies), {"escaped": True}, {"query": "?admin=true"})
     for headers in DATA["CLIENTS"]:
         words = ", ".join(f"`{name}: {value}`" for name, value in headers.items())
         yield {"headers": headers, "body": {}, "words": words}
@@ -149,14 +147,12 @@ def variations() -> Iterator[dict[str, Any]]:
 
 def all_variations() -> Iterator[dict[str, Any]]:
     """Yield variations of a request with valid and invalid bodies."""
-    yield from variations()
-    yield from with_bodies(*INVALID)
+    yield from (*variations(), *with_bodies(*INVALID))
 
 
 # Use a name that is not taken, because a backend may check the name before the user's access.
 FREE = {**EVERYTHING, "name": "contract run without access"}
 SOME_VARIATIONS = with_bodies(*single_fields(FREE), {}, FREE, CHUNKS, {"name": ""}, b"{")
-
 
 HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # maps Latin letters to Cyrillic lookalikes
 # Maps ASCII characters to their full-width forms, which NFKC normalization maps back
@@ -179,6 +175,7 @@ def invalid_values(field: str) -> Iterator[Any]:
 def similar_strings(field: str) -> Iterator[str]:
     """Yield strings that resemble valid values for the field."""
     schema = contract.PROPERTIES[field]
+    good = contract.EVERYTHING[field]
     for member in schema.get("enum", []):
         yield from (member.lower(), member.title(), member[:-1], member[0] + "\u200b" + member[1:])
         yield from expand("SIMILAR_TYPES", member)
@@ -186,9 +183,8 @@ def similar_strings(field: str) -> Iterator[str]:
     if field == "endpoint":
         yield from DATA["SIMILAR_ENDPOINTS"]
     elif "pattern" in schema:
-        good = contract.EVERYTHING[field]
         similar = [good.upper(), good.lower(), good.title()]
-        similar += [f"{good}{character}x" for character in map(chr, range(0x100))]
+        similar += [f"{good}{chr(code)}x" for code in range(0x100)]
         for character in "\x00\t\n\r\x1b\x7f\x80\x85\x9f -é":
             similar += [character, f"{good}{character}", f"{character}{good}"]
         for value in similar:
@@ -211,10 +207,8 @@ def unreadable_bodies() -> Iterator[bytes]:
     """Yield bodies that are not JSON objects, and bodies that contain unusual JSON."""
     good = json.dumps(GOOD)
     texts = expand("NOT_OBJECTS", good) + expand("ODD_VALUES", good[:-1])
-    for odd in DATA["ODD_STRINGS"]:
-        texts.append(f'{{"key": "{odd}", "secret": "{canary()}"}}')
-    texts.append("[" * 100_000 + "]" * 100_000)
-    texts.append('{"name":' * 25_000 + "1" + "}" * 25_000)
+    texts += [f'{{"key": "{odd}", "secret": "{canary()}"}}' for odd in DATA["ODD_STRINGS"]]
+    texts += ["[" * 100_000 + "]" * 100_000, '{"name":' * 25_000 + "1" + "}" * 25_000]
     for odd in ("1" + "0" * 5000, "[" * 5000 + "]" * 5000):
         texts.append(f'{good[:-1]}, "name": {odd}}}')
     for text in texts:

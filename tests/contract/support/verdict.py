@@ -2,7 +2,6 @@
 
 import platform
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -29,21 +28,19 @@ def verdict_of(run: Run) -> Document:
     """Return a finished run's verdict; also write the request bodies that curl reads from files."""
     backend = run.backend
     option = run.option
-    if not run.no_verdict and run.promises:
-        is_partial = option.keyword or option.source or option.again
-        for promise in run.promises.values():
-            is_partial = is_partial or promise.skipped
-        run.findings.add_stale(next(iter(run.promises)), is_whole=not is_partial)
+    if not run.no_verdict:
+        _add_stale(run)
     promises = [_promise(run, promise) for promise in run.promises.values()]
-    findings = sorted(run.findings.values(), key=_rank)
+    findings = [_finding(run, finding) for finding in sorted(run.findings.values(), key=_rank)]
     outcomes = Counter(promise["outcome"] for promise in promises)
-    tools = {"python": platform.python_version()}
-    for package in ("schemathesis", "hypothesis", "pytest"):
-        tools[package] = version(package)
+    packages = ("schemathesis", "hypothesis", "pytest")
     return {
         "format": 1,
         "contract": {"title": contract.TITLE, "version": contract.VERSION},
-        "tools": tools,
+        "tools": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in packages},
+        },
         "backend": {"url": backend.url, "id": backend.id},
         "seed": option.seed,
         "started": run.started.isoformat(timespec="seconds"),
@@ -61,10 +58,20 @@ def verdict_of(run: Run) -> Document:
         "counts": {outcome.replace(" ", "_"): outcomes[outcome] for outcome in OUTCOMES},
         "by_source": _by_source(findings),
         "promises": promises,
-        "findings": [_finding(run, finding) for finding in findings],
+        "findings": findings,
         "not_shown_by_http": NOT_SHOWN_BY_HTTP,
         "missing_variables": _missing_variables(promises),
     }
+
+
+def _add_stale(run: Run) -> None:
+    """Report accepted deviations that no longer occur."""
+    option = run.option
+    is_partial = option.keyword or option.source or option.again
+    for promise in run.promises.values():
+        is_partial = is_partial or promise.skipped
+    if run.promises:
+        run.findings.add_stale(next(iter(run.promises)), is_whole=not is_partial)
 
 
 def _rank(finding: Finding) -> tuple[bool, int, int]:
@@ -74,7 +81,6 @@ def _rank(finding: Finding) -> tuple[bool, int, int]:
 
 def _result(run: Run, outcomes: Counter[str]) -> Document:
     option = run.option
-    severities = [finding.severity for finding in run.findings.values()]
     untested = outcomes["not tested"]
     is_red = bool(run.findings.broken_promises())
     error = run.no_verdict
@@ -84,26 +90,28 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
     if error:
         cause = {"reason": error.reason, "cure": error.cure}
         return {"result": "no verdict", "exit_status": NO_VERDICT, **cause}
-    reasons: list[str] = []
+    severities = {finding.severity for finding in run.findings.values()}
     result = "kept except for accepted deviations" if "accepted" in severities else "kept"
     if "broken" in severities:
         result = "broken"
+    reasons = []
     if option.require_all and untested:
         reasons.append(f"--require-all: {untested} promises were not tested")
+        is_red = True
     elif result == "broken" and not is_red:
         reasons.append(f"--fail-on {','.join(option.fail_on)} excludes all findings")
     if contract.OTHER_OPERATIONS:
         others = ", ".join(contract.OTHER_OPERATIONS)
         reasons.append(f"only {contract.OPERATION_ID} is tested, not {others}")
-    status = BROKEN if is_red or (option.require_all and untested) else KEPT
+    status = BROKEN if is_red else KEPT
     return {"result": result, "exit_status": status, "reason": "; ".join(reasons), "cure": ""}
 
 
 def _promise(run: Run, promise: Promise) -> Document:
     """Return the promise's entry in the verdict."""
     name = promise.name
-    ids: list[str] = []
-    severities: set[str] = set()
+    ids = []
+    severities = set()
     for finding in run.findings.values():
         if name in (finding.promise, finding.finder):
             ids.append(finding.id)
@@ -131,23 +139,24 @@ def _promise(run: Run, promise: Promise) -> Document:
 
 def _outcome(promise: Promise, severities: set[str]) -> tuple[str, str]:
     hiding = ", ".join(sorted(promise.hiding))
+    reason = promise.skipped
     if "broken" in severities:
         return "broken", ""
-    if promise.skipped:
-        return "not tested", promise.skipped
-    if not promise.rounds:
-        return "not tested", "the run ended before the test started"
-    if not promise.passed:
-        return "not tested", f"hidden by {hiding}" if hiding else "no response was checked"
-    if promise.is_cut_short:
-        return "not tested", f"some requests were not sent because of {hiding}"
+    if not reason and not promise.rounds:
+        reason = "the run ended before the test started"
+    elif not reason and not promise.passed:
+        reason = f"hidden by {hiding}" if hiding else "no response was checked"
+    elif not reason and promise.is_cut_short:
+        reason = f"some requests were not sent because of {hiding}"
+    if reason:
+        return "not tested", reason
     return ("accepted" if "accepted" in severities else "kept"), ""
 
 
 def _finding(run: Run, finding: Finding) -> Document:
     clause = asdict(contract.CLAUSES[finding.clause])
     del clause["keywords"], clause["fields"]
-    examples: list[Document] = []
+    examples = []
     for number, (sent, exchange) in enumerate(finding.examples.items(), 1):
         name = f"{finding.id.replace('/', '-')}-{number}"
         examples.append({"sent": sent, **_example(run, exchange, name)})
@@ -173,8 +182,8 @@ def _finding(run: Run, finding: Finding) -> Document:
 def _example(run: Run, exchange: Exchange, name: str) -> Document:
     request = exchange.request
     backend = run.backend
-    commands: list[str] = []
-    body_file = ""
+    commands = []
+    body_file = None
     for number, step in enumerate((*request.earlier, request)):
         body_file = _save_body(run, step, f"bodies/{name}-{number}.bin")
         file = run.option.report_dir / body_file if body_file else None
@@ -185,17 +194,17 @@ def _example(run: Run, exchange: Exchange, name: str) -> Document:
             "method": request.method,
             "url": backend.url + request.target,
             "headers": list(map(list, request.headers)),
-            "body": None if curl.needs_file(request) else request.body.decode(errors="replace"),
-            "body_file": body_file or None,
+            "body": None if curl.needs_file(request) else request.text,
+            "body_file": body_file,
         },
         "response": _response(exchange, backend.redactor),
     }
 
 
-def _save_body(run: Run, request: Request, name: str) -> str:
+def _save_body(run: Run, request: Request, name: str) -> str | None:
     """Write the body to a file if curl cannot receive it as an argument; return the file name."""
     if not curl.needs_file(request) or not run.option.report_dir:
-        return ""
+        return None
     file = run.option.report_dir / name
     file.parent.mkdir(parents=True, exist_ok=True)
     body = run.backend.redactor.redact(request.body.decode("latin-1"))
@@ -209,25 +218,26 @@ def _response(exchange: Exchange, redactor: curl.Redactor) -> Document | None:
     body = redactor.redact(exchange.text)  # redact first: truncation could split a token
     if len(body) > LONGEST_BODY:
         body = f"{body[:LONGEST_BODY]}… ({len(body):,} characters)"
-    headers = list(map(list, exchange.headers))
-    status = exchange.status
-    return {"status": status, "reason": exchange.reason, "headers": headers, "body": body}
+    return {
+        "status": exchange.status,
+        "reason": exchange.reason,
+        "headers": list(map(list, exchange.headers)),
+        "body": body,
+    }
 
 
-def _by_source(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
-    by_source: dict[str, dict[str, int]] = {}
+def _by_source(findings: list[Document]) -> Document:
+    by_source: Document = {}
     for finding in findings:
-        empty = {"broken": 0, "accepted": 0, "notes": 0}
-        counts = by_source.setdefault(contract.CLAUSES[finding.clause].source, empty)
-        counts["notes" if finding.severity == "note" else finding.severity] += 1
+        counts = by_source.setdefault(finding["source"], {"broken": 0, "accepted": 0, "notes": 0})
+        counts["notes" if finding["severity"] == "note" else finding["severity"]] += 1
     return by_source
 
 
 def _missing_variables(promises: list[Document]) -> list[Document]:
-    missing: list[Document] = []
-    reasons = [promise["reason"].partition(":")[0] for promise in promises]
+    reasons = Counter(promise["reason"].partition(":")[0] for promise in promises)
+    missing = []
     for name, meaning in MEANINGS.items():
-        count = reasons.count(f"set {name}")
-        if count:
+        if count := reasons[f"set {name}"]:
             missing.append({"name": name, "meaning": meaning, "promises": count})
     return missing
