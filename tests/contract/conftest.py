@@ -63,14 +63,11 @@ def _run(option: argparse.Namespace) -> RunPlugin:
     given = _given_variables(option.id)
     if not option.backend_url or WRITER not in given:
         raise NoVerdictError("no backend was specified", f"pass --backend-url and set {WRITER}")
-    seed = random.SystemRandom().randrange(10**9)
-    earlier: dict[str, str] = {}
-    if option.again:
-        if option.again == LAST_RUN:
-            option.again = (option.report_dir or Path("reports")) / "verdict.json"
-        seed, earlier = _read_earlier(option.again)
+    if option.again == LAST_RUN:
+        option.again = (option.report_dir or Path("reports")) / "verdict.json"
+    earlier = _read_earlier(option) if option.again else {}
     if option.seed is None:
-        option.seed = seed
+        option.seed = random.SystemRandom().randrange(10**9)
     accepted = load_deviations(option.deviations, option.backend_url)
     return RunPlugin(Backend(option, given), Findings(accepted, option), option, earlier)
 
@@ -94,25 +91,27 @@ def _given_variables(id: str) -> dict[str, str]:
     return given
 
 
-def _read_earlier(file: Path) -> tuple[int, dict[str, str]]:
-    """Return an earlier run's seed, and the outcome of each promise that had findings.
+def _read_earlier(option: argparse.Namespace) -> dict[str, str]:
+    """Use an earlier run's seed; return the outcome of each of its promises that had findings.
 
     Raise `NoVerdictError` if the file is not a verdict or contains no findings.
     """
     outcomes = {}
     try:
-        verdict = json.loads(file.read_text("utf-8"))
+        verdict = json.loads(option.again.read_text("utf-8"))
         for promise in verdict["promises"]:
             if promise["findings"]:
                 outcomes[promise["name"]] = promise["outcome"]
         seed = int(verdict["seed"])
     except (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError):
-        reason = f"--again {file}: not a valid verdict"
+        reason = f"--again {option.again}: not a valid verdict"
         raise NoVerdictError(reason, "pass the verdict.json of an earlier run") from None
     if not outcomes:
-        reason = f"--again {file}: that run had no findings"
+        reason = f"--again {option.again}: that run had no findings"
         raise NoVerdictError(reason, "run without --again, or pass another verdict.json")
-    return seed, outcomes
+    if option.seed is None:
+        option.seed = seed
+    return outcomes
 
 
 def pytest_itemcollected(item: Any) -> None:
@@ -130,11 +129,6 @@ def pytest_itemcollected(item: Any) -> None:
         sentence = f"{sentence.rstrip('.')}: {case.id}."
     item.stash[PROMISE] = Promise(item.name, family, sentence, clause.id)
     item.extra_keyword_matches.update((clause.id, clause.source, family))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Move tests marked `last` to the end."""
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -32,13 +32,11 @@ def readable(verdict: Verdict) -> Verdict:
 
 
 def _escape_invisible(text: str) -> str:
-    if text.isprintable():
-        return text
-    characters = list(text)
-    for position, character in enumerate(text):
-        if not character.isprintable() and character not in "\n\t":
-            characters[position] = character.encode("unicode_escape").decode()
-    return "".join(characters)
+    visible = ""
+    for character in text:
+        is_visible = character.isprintable() or character in "\n\t"
+        visible += character if is_visible else character.encode("unicode_escape").decode()
+    return visible
 
 
 def plural(number: int, noun: str) -> str:
@@ -86,10 +84,11 @@ def summary(verdict: Verdict) -> str:
     parts = []
     findings = with_severity(verdict, "broken")
     if findings:
-        sources: list[str] = []
-        for source, counts in verdict["by_source"].items():
-            if counts["broken"]:
-                sources.append(f"{counts['broken']} {source}")
+        sources = [
+            f"{counts['broken']} {source}"
+            for source, counts in verdict["by_source"].items()
+            if counts["broken"]
+        ]
         parts.append(f"{plural(len(findings), 'finding')} ({', '.join(sources)})")
     if verdict["promises"]:
         counted = tally(verdict["promises"])

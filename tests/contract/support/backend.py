@@ -6,7 +6,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from threading import Lock
-from types import MappingProxyType
 from typing import Any
 
 from support import contract, values
@@ -80,7 +79,7 @@ class Backend:
         user: Rule | None = None,
         authorization: str | tuple[str, ...] | None = None,
         body: Any = values.GOOD,
-        headers: Mapping[str, str | None] = MappingProxyType({}),
+        headers: Mapping[str, str | None] | None = None,
         method: str = "PUT",
         path: str = "",
         query: str = "",
@@ -103,7 +102,7 @@ class Backend:
         if not path:
             path = contract.path_with(contract.escape(id)) if escaped else contract.path_of(id)
         content = _content(body)
-        headers = {"Content-Type": "application/json", **headers}
+        headers = {"Content-Type": "application/json", **(headers or {})}
         if isinstance(body, tuple):
             headers["Transfer-Encoding"] = "chunked"
         elif content or method == "PUT":

@@ -111,8 +111,7 @@ class Findings(dict[str, Finding]):
 
     def is_selected(self, clause: str) -> bool:
         """Return whether `--source` includes the source of the clause."""
-        sources = self._option.source
-        return not sources or contract.CLAUSES[clause].source in sources
+        return contract.CLAUSES[clause].source in (self._option.source or contract.SOURCES)
 
     def id_of(self, finding: Finding) -> str:
         """Return the id of a broader finding that explains this one, or else this one's id."""
@@ -131,9 +130,9 @@ class Findings(dict[str, Finding]):
         """Return whether the finding makes the run fail."""
         if finding.is_missing_authentication:
             return True
-        fail_on = self._option.fail_on
-        is_deciding = not fail_on or contract.CLAUSES[finding.clause].source in fail_on
-        return finding.severity == "broken" and is_deciding
+        deciding = self._option.fail_on or contract.SOURCES
+        source = contract.CLAUSES[finding.clause].source
+        return finding.severity == "broken" and source in deciding
 
     def broken_promises(self) -> set[str]:
         """Return the names of the promises whose findings make the run fail."""
