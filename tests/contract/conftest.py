@@ -163,7 +163,7 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
 
 
 def _send_refusals(run: Run) -> None:
-    """Send requests that must be refused, and record the characteristics of the refusals.
+    """Send requests that must be refused, and remember the refusals.
 
     If a request crashes the backend or succeeds without a valid token, record a finding even
     if no selected test covers that case.
@@ -181,7 +181,7 @@ def _send_refusals(run: Run) -> None:
             promise.run = run
         exchange = run.backend.exchange(promise.request(**{"body": {}, **parts}))
         if exchange.status:
-            run.backend.shape.learn(exchange)
+            run.backend.from_endpoint.append(exchange)
         is_update = exchange.succeeded and exchange.request.user.statuses == {401}
         if is_update or not exchange.status:
             promise.check(exchange)

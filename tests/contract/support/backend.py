@@ -13,7 +13,6 @@ from support.curl import Redactor
 from support.exchange import UUID, Exchange, NoVerdictError, Request
 from support.options import MEANINGS
 from support.rule import RULES, Rule
-from support.rules import Shape
 from support.wire import Wire
 
 WRITER, ADMIN, READER, STRANGER, EXPIRED, FOREIGN_ID, SIBLING_ID = MEANINGS
@@ -45,7 +44,7 @@ class Backend:
         if SIBLING_ID in given:
             self.own_ids.append(given[SIBLING_ID])
         self.statuses: Counter[int] = Counter()
-        self.shape = Shape()
+        self.from_endpoint: list[Exchange] = []  # responses of the endpoint, not of a proxy
         self.latest: deque[Exchange] = deque(maxlen=3)
         self.tokens = {name: given[name] for name in TOKENS if name in given}
         self.redactor = Redactor(self.tokens)

@@ -42,7 +42,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
             raise _unreachable(backend, exchange)
         exchanges.append(exchange)
         if exchange.succeeded:  # a proxy would not return a 2xx
-            backend.shape.learn(exchange)
+            backend.from_endpoint.append(exchange)
     if not any(map(_is_from_endpoint, exchanges)):
         raise _setup_error(backend, exchanges[-1])
     return exchanges

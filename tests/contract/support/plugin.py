@@ -62,7 +62,6 @@ class RunPlugin(Run):
             promise = item.stash[PROMISE]
             promise.run = self
             self.promises[item.name] = promise
-            self.owners.setdefault(promise.clause, item.name)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:

@@ -48,7 +48,6 @@ class Run:
     option: argparse.Namespace
     earlier: Mapping[str, str]  # each promise's outcome in the run that `--again` repeats
     promises: "dict[str, Promise]" = field(default_factory=dict)
-    owners: dict[str, str] = field(default_factory=dict)  # the first promise for each clause
     credentials: Credentials = field(default_factory=Credentials)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     controls: list[Exchange] = field(default_factory=list)
@@ -209,7 +208,7 @@ class Promise:
         self._check_safety(exchange, expectation)
         if expectation.access and exchange.succeeded:
             return
-        for finding in rules.check_response(exchange, expectation, self.backend.shape):
+        for finding in rules.check_response(exchange, expectation, self.backend.from_endpoint):
             confirmed = self._confirmed(finding, exchange, expectation)
             if self.record(confirmed, exchange, expectation.rule.words):
                 return
@@ -227,9 +226,10 @@ class Promise:
         is_selected = findings.is_selected(finding.clause) or finding.is_note
         if not is_selected and not finding.is_missing_authentication:
             return False
-        is_own = finding.clause == self.clause
+        promises = (self, *self.run.promises.values())
+        owners = (promise.name for promise in promises if promise.clause == finding.clause)
         finding.finder = self.name
-        finding.promise = self.name if is_own else self.run.owners.get(finding.clause, self.name)
+        finding.promise = next(owners, self.name)
         known = findings.add(finding)
         known.count += 1
         if known.id == finding.id:  # false if a broader finding explains this one

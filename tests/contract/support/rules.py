@@ -30,32 +30,25 @@ PROXY_PAGE = re.compile(
 )
 
 
-class Shape:
-    """The characteristics of the endpoint's responses: `Server` values and header names."""
+def is_from_elsewhere(exchange: Exchange, from_endpoint: list[Exchange]) -> bool:
+    """Return whether the response appears to come from a server in front of the endpoint.
 
-    def __init__(self) -> None:
-        """Start without any characteristics."""
-        self._known: list[tuple[str | None, set[str]]] = []
-
-    def learn(self, exchange: Exchange) -> None:
-        """Add the characteristics of a response that comes from the endpoint."""
-        self._known.append((exchange.header("Server"), _header_names(exchange)))
-
-    def differs(self, exchange: Exchange) -> bool:
-        """Return whether the response appears to come from a server in front of the endpoint."""
-        if exchange.status in BEFORE_ROUTING:
-            return True
-        if "json" in exchange.media_type or exchange.succeeded:
-            return False
-        if exchange.status in (401, 404, 500):  # must be JSON, even from a proxy
-            return False
-        if PROXY_PAGE.search(exchange.text):
-            return True
-        names = _header_names(exchange)
-        for server, known_names in self._known:
-            if server == exchange.header("Server") and known_names <= names:
-                return False
+    `from_endpoint` contains earlier responses from the endpoint itself.
+    """
+    if exchange.status in BEFORE_ROUTING:
         return True
+    if "json" in exchange.media_type or exchange.succeeded:
+        return False
+    if exchange.status in (401, 404, 500):  # must be JSON, even from a proxy
+        return False
+    if PROXY_PAGE.search(exchange.text):
+        return True
+    server = exchange.header("Server")
+    names = _header_names(exchange)
+    for known in from_endpoint:
+        if known.header("Server") == server and _header_names(known) <= names:
+            return False
+    return True
 
 
 def _header_names(exchange: Exchange) -> set[str]:
@@ -69,9 +62,11 @@ def check_safety(
     got = exchange.got
     how = credentials.encoding_of_leak(exchange)
     if how:
-        expected = "no credential in the response"
+        found = f"a credential ({how})"
         subject = f"a credential in a {got} response"
-        yield Finding("credentials", how, "returned", expected, f"a credential ({how})", subject)
+        yield Finding(
+            "credentials", how, "returned", "no credential in the response", found, subject
+        )
     internal = internals(exchange)
     if internal:
         expected = "no internal details in an error"
@@ -83,7 +78,9 @@ def check_safety(
         yield _finding(expectation.access, got, expected, got + ACCEPTED, broader)
 
 
-def check_response(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iterator[Finding]:
+def check_response(
+    exchange: Exchange, expectation: Expectation, from_endpoint: list[Exchange]
+) -> Iterator[Finding]:
     """Yield a finding for each rule that the exchange breaks, starting with the most basic one."""
     rule = expectation.rule
     status = exchange.status
@@ -94,7 +91,7 @@ def check_response(exchange: Exchange, expectation: Expectation, shape: Shape) -
     is_expected = status in rule.statuses
     if is_expected and not rule.has_documented_form:
         return
-    if shape.differs(exchange):
+    if is_from_elsewhere(exchange, from_endpoint):
         yield _before_the_endpoint(exchange, rule)
         return
     if status >= 500 and not is_expected:

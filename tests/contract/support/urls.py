@@ -1,5 +1,6 @@
 """URL validation according to RFC 3986 and the WHATWG URL Standard."""
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -32,7 +33,7 @@ def has_userinfo(value: str) -> bool:
         url = ada_url.URL(value)
         if url.username or url.password:
             return True
-    authority = value.partition("//")[2].replace("?", "/").replace("#", "/").partition("/")[0]
+    authority = re.split("[/?#]", value.partition("//")[2])[0]
     return "@" in authority
 
 
