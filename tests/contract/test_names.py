@@ -8,10 +8,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from support import values
 from support.backend import READER, SIBLING_ID, STRANGER
 from support.promise import Promise, clause
 from support.rule import RULES, Rule
+from support.values import EVERYTHING, GOOD, LOCK, expand, fresh, max_length, of_length, unique
 
 # A faulty backend might pass once by chance, so the race is repeated.
 ROUNDS = 10
@@ -22,13 +22,13 @@ AT_ONCE = RULES["unique-names/taken-at-once"]
 def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
     """An update with the name of another configuration in the workspace returns 400."""
     sibling = promise.need(SIBLING_ID)
-    body = values.fresh()
+    body = fresh()
     promise.prepare(body=body)
     promise.ask("unique-names/taken", id=sibling, body=body)
-    promise.ask("unique-names/taken", id=sibling, body={**values.EVERYTHING, **body})
+    promise.ask("unique-names/taken", id=sibling, body={**EVERYTHING, **body})
     promise.ask("order/taken-name", id=sibling, body=body, token=None)
     promise.ask("all-or-nothing/taken", body=body)
-    among_others = {**values.EVERYTHING, **values.fresh()}
+    among_others = {**EVERYTHING, **fresh()}
     promise.prepare(body=among_others)
     promise.ask("unique-names/taken", id=sibling, body={"name": among_others["name"]})
 
@@ -37,13 +37,13 @@ def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
 def test_names_that_differ_are_not_taken(promise: Promise) -> None:
     """Two names are equal if and only if all of their code points are equal."""
     sibling = promise.need_unique_names()
-    end = values.unique()
+    end = unique()
     name = f"Caf\u00e9 {end}"
     promise.prepare(body={"name": name})
-    for other in (name.upper(), name[:-1], *values.expand("SIMILAR_NAMES", end)):
+    for other in (name.upper(), name[:-1], *expand("SIMILAR_NAMES", end)):
         promise.ask("name-exact/alike", id=sibling, body={"name": other})
-    longest = values.of_length("name", values.max_length("name"))
-    for unusual in (f"Caf\u00e9 <&> {values.LOCK} {end}", longest):
+    longest = of_length("name", max_length("name"))
+    for unusual in (f"Caf\u00e9 <&> {LOCK} {end}", longest):
         promise.prepare(body={"name": unusual})
         promise.ask("name-exact/stored", id=sibling, body={"name": unusual})
     promise.ask("lengths/name-truncated", id=sibling, body={"name": f"{longest[:-1]}x"})
@@ -53,23 +53,23 @@ def test_names_that_differ_are_not_taken(promise: Promise) -> None:
 def test_name_that_was_given_up_is_free(promise: Promise) -> None:
     """After a configuration is renamed, another configuration can take its old name."""
     sibling = promise.need(SIBLING_ID)
-    body = values.fresh()
+    body = fresh()
     promise.prepare(body=body)
-    promise.prepare(body=values.fresh())
+    promise.prepare(body=fresh())
     exchange = promise.ask("unique-names/given-up", id=sibling, body=body)
     if exchange and exchange.succeeded:
         promise.ask("unique-names/taken", body=body)
     # Release the name, because another run with the same seed would use it again.
-    promise.prepare(id=sibling, body=values.fresh())
+    promise.prepare(id=sibling, body=fresh())
 
 
 @clause("idempotent")
 def test_repeated_update_takes_effect_again(promise: Promise) -> None:
     """An update that repeats an earlier one takes effect even if the name changed in between."""
     sibling = promise.need_unique_names()
-    name = values.fresh()
+    name = fresh()
     promise.prepare(body=name)
-    promise.ask(body=values.fresh())
+    promise.ask(body=fresh())
     promise.ask(body=name)
     promise.ask("idempotent/effect", id=sibling, body=name)
 
@@ -79,7 +79,7 @@ def test_concurrent_updates_cannot_share_a_name(promise: Promise) -> None:
     """If two concurrent updates request the same name, at most one of them succeeds."""
     ids = (promise.backend.id, promise.need_unique_names())
     for _ in range(ROUNDS):
-        body = values.fresh()
+        body = fresh()
         requests = [promise.request(id=id, body=body) for id in ids]
         first, second = promise.exchange_concurrently(requests)
         promise.check(first, AT_ONCE)
@@ -91,8 +91,8 @@ def test_concurrent_updates_cannot_share_a_name(promise: Promise) -> None:
 def test_refused_update_changes_nothing(promise: Promise) -> None:
     """A refused update does not change the name."""
     sibling = promise.need_unique_names()
-    kept = values.fresh()
-    other = values.fresh()
+    kept = fresh()
+    other = fresh()
     promise.prepare(body=kept)
     wrong = {"aiType": "NONE", "endpoint": "x", "unknown": "x", "key": "", "secret": ""}
     refused: list[dict[str, Any]] = [
@@ -108,7 +108,7 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
             continue
         shown = promise.ask("all-or-nothing/refused", id=sibling, body=other)
         is_kept &= shown is None or shown.succeeded
-        promise.prepare(id=sibling, body=values.fresh())
+        promise.prepare(id=sibling, body=fresh())
     if is_kept:
         promise.ask("all-or-nothing/kept", id=sibling, body=kept)
 
@@ -117,15 +117,15 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
 def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
     """Even a concurrent update without `name`, such as `{}`, does not change the name."""
     sibling = promise.need_unique_names()
-    kept = values.fresh()
+    kept = fresh()
     promise.prepare(body=kept)
     endpoint = {"endpoint": "https://example.com"}
-    for body in ({}, values.GOOD, {"aiType": "OTHER"}, endpoint):
+    for body in ({}, GOOD, {"aiType": "OTHER"}, endpoint):
         promise.ask(body=body)
         promise.ask("partial/name-kept", id=sibling, body=kept)
     for _ in range(ROUNDS):
-        name = values.fresh()
-        together = [promise.request(body=body) for body in (*[values.GOOD] * 4, name)]
+        name = fresh()
+        together = [promise.request(body=body) for body in (*[GOOD] * 4, name)]
         exchanges = promise.exchange_concurrently(together)
         for exchange in exchanges:
             promise.check(exchange, "alone/at-once")
@@ -137,12 +137,12 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
 def test_chunked_update_takes_effect(promise: Promise) -> None:
     """A chunked update that returns 200 has taken effect."""
     sibling = promise.need_unique_names()
-    name = values.fresh()
+    name = fresh()
     text = json.dumps(name).encode()
     exchange = promise.ask(body=(text[:5], text[5:20], text[20:]))
     if exchange and exchange.succeeded:
         promise.ask("chunked/effect", id=sibling, body=name)
-        promise.prepare(id=sibling, body=values.fresh())
+        promise.prepare(id=sibling, body=fresh())
 
 
 @clause("other-methods")
@@ -150,7 +150,7 @@ def test_other_method_does_not_rename(promise: Promise) -> None:
     """A request with a method other than PUT does not change the name."""
     sibling = promise.need_unique_names()
     for method in ("GET", "HEAD", "OPTIONS", "POST", "PATCH"):
-        name = values.fresh()
+        name = fresh()
         exchange = promise.exchange(promise.request(method=method, body=name))
         if exchange.succeeded and method in ("POST", "PATCH"):  # another test reports this success
             continue

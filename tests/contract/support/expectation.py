@@ -165,9 +165,9 @@ def _url_traits(value: str) -> dict[str, bool]:
 
 
 def _reasons_against(request: Request) -> tuple[list[Rule], list[Rule]]:
-    """Return the reasons to refuse the request that a backend may find before it checks the token.
+    """Return the reasons to refuse the request.
 
-    Also return the reasons that it finds later.
+    The first list contains those that a backend may find before it checks the token.
     """
     early = list(_check_head(request))
     size = len(request.body)
