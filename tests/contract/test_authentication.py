@@ -141,7 +141,7 @@ def test_no_header_replaces_a_token(promise: Promise) -> None:
     """Headers that proxies, browsers or developers set are not accepted in place of a token."""
     for name, value in DATA["TRUSTED_HEADERS"].items():
         words = f"an update without a token, with `{name}: {value}`"
-        user = Rule("authentication", "trusted-header", words, {401})
+        user = Rule("authentication/trusted-header", words, {401})
         for authorization in ((), (WRONG,)):
             promise.ask(user=user, authorization=authorization, headers={name: value}, body={})
 
@@ -151,7 +151,7 @@ def test_scheme_is_case_insensitive(promise: Promise) -> None:
     """The scheme name `Bearer` is case-insensitive."""
     token = promise.backend.given[WRITER]
     for scheme in OTHER_CASES:
-        rule = Rule("scheme-case", "other-case", f"the scheme written as `{scheme}`", {200})
+        rule = Rule("scheme-case/other-case", f"the scheme written as `{scheme}`", {200})
         promise.ask(rule, authorization=f"{scheme} {token}")
 
 

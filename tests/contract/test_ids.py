@@ -13,14 +13,13 @@ from support.rule import RULES, Rule
 
 # A router may refuse these ids with its own response because of their encoding or length.
 UNUSUAL = Rule(
-    "id-exact",
-    "strange-id",
+    "id-exact/strange-id",
     "an id with unusual characters",
     {400, 404, 414},
     has_documented_form=False,
 )
 OPEN = Rule(
-    "id-exact", "open-id", "an id that a proxy might rewrite", REFUSALS, has_documented_form=False
+    "id-exact/open-id", "an id that a proxy might rewrite", REFUSALS, has_documented_form=False
 )
 
 

@@ -34,7 +34,7 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
     if method in READING:
         statuses |= READS
     words = f"the method `{method}`"
-    rule = Rule("other-methods", method, words, statuses, has_documented_form=False)
+    rule = Rule(f"other-methods/{method}", words, statuses, has_documented_form=False)
     if method in WRITING:
         parts["body"] = {}
     else:
@@ -51,7 +51,7 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
         got = f"`{allowed}`" if allowed else "no such header"
         subject = "the `Allow` header of a 405 response"
         expected = "`Allow` with `PUT`"
-        finding = Finding("other-methods", "Allow", outcome, expected, got, subject)
+        finding = Finding("other-methods/Allow", outcome, expected, got, subject)
         promise.record(finding, exchange, words)
 
 
@@ -79,7 +79,7 @@ def test_method_override_is_ignored(promise: Promise) -> None:
         promise.ask(query=f"?{name}=GET", body={}, words=f"the query `{name}=GET`")
 
 
-OTHER_PATH = Rule("other-paths", "other-path", "a nearby path", REFUSALS, has_documented_form=False)
+OTHER_PATH = Rule("other-paths/other-path", "a nearby path", REFUSALS, has_documented_form=False)
 
 
 @clause("other-paths")
@@ -88,7 +88,7 @@ def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
     id = quote(promise.backend.id, safe="")
     for other in values.expand("NEARBY_PATHS", id):
         words = f"the path `{other.replace(id, '{id}')}`"
-        rule = Rule("other-paths", "nearby", words, REFUSALS | SUCCESSES, has_documented_form=False)
+        rule = Rule("other-paths/nearby", words, REFUSALS | SUCCESSES, has_documented_form=False)
         promise.ask(rule, path=other, place=OTHER_PATH, body={})
         for token in (None, *promise.users(READER, STRANGER)):
             promise.ask(path=other, place=OTHER_PATH, token=token, body={}, words=words)

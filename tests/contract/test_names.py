@@ -155,6 +155,5 @@ def test_other_method_does_not_rename(promise: Promise) -> None:
         if exchange.succeeded and method in ("POST", "PATCH"):  # another test reports this success
             continue
         words = f"a name that was sent with `{method}`, for another configuration"
-        kind = f"{method}-renamed"
-        rule = Rule("other-methods", kind, words, {200}, depends_on_earlier=True)
+        rule = Rule(f"other-methods/{method}-renamed", words, {200}, depends_on_earlier=True)
         promise.ask(rule, id=sibling, body=name)

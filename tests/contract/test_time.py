@@ -51,7 +51,7 @@ def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
 def rule_of_isolated(status: int, request: Request, kind: str, when: str) -> Rule:
     """Return a rule that requires this status, which the request got when it was sent alone."""
     words = f"{expectation_of(request).rule.words}, {when}"
-    return Rule("alone", kind, words, {status}, depends_on_earlier=True)
+    return Rule(f"alone/{kind}", words, {status}, depends_on_earlier=True)
 
 
 @clause("alone")
@@ -84,7 +84,7 @@ def test_valid_request_works_after_every_refused_one(promise: Promise) -> None:
         before = promise.ask(**step)
         if before:
             words = f"a valid update after {expectation_of(before.request).rule.words}"
-            rule = Rule("alone", "after-a-refused-one", words, {200}, depends_on_earlier=True)
+            rule = Rule("alone/after-a-refused-one", words, {200}, depends_on_earlier=True)
             promise.ask(rule)
 
 

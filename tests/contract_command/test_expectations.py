@@ -14,7 +14,7 @@ from support.rule import Rule
 from support.values import max_length
 
 NUMBERS = Namespace(backend_url="http://a.example", id="42", rate_limit=0, timeout=1, ca=None)
-UNKNOWN = Rule("id", "unknown", "an unknown id", {404})
+UNKNOWN = Rule("id/unknown", "an unknown id", {404})
 
 
 def request(

@@ -61,7 +61,7 @@ class Backend:
             return RULES["workspace-access/foreign"]
         # If the backend's ids are not UUIDs, no unknown id is certain to have the right form.
         statuses = {404} if UUID.fullmatch(self.id) else {400, 404}
-        return Rule("id", "unknown", "an unknown id", statuses)
+        return Rule("id/unknown", "an unknown id", statuses)
 
     def unknown_id(self) -> str:
         """Return an id that no configuration has: a large number if the ids are numbers."""

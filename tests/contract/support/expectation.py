@@ -75,7 +75,7 @@ def _forbidden(access: Rule, early: list[Rule], reasons: list[Rule]) -> Rule:
     if not access.has_documented_form:
         return access
     if access.statuses == {401}:
-        return _combined(replace(access, clause="unauthorized"), [access, *early])
+        return _combined(replace(access, id=f"unauthorized/{access.kind}"), [access, *early])
     return _combined(access, [access, *reasons])
 
 
@@ -103,17 +103,17 @@ def rule_of_valid(request: Request) -> Rule:
     segment = request.target.partition("?")[0].rpartition("/")[2]
     if media_type != "application/json":
         kind = "charset" if "charset" in media_type.lower() else "case"
-        return Rule("media-type", kind, f"`Content-Type: {media_type}`")
+        return Rule(f"media-type/{kind}", f"`Content-Type: {media_type}`")
     if segment != quote(unquote(segment), safe=""):
-        return Rule("id-encoding", "percent-encoded", "the id with percent-encoded characters")
+        return Rule("id-encoding/percent-encoded", "the id with percent-encoded characters")
     if request.chunks is not None:
-        return Rule("chunked", "in-chunks", f"a valid body in {len(request.chunks)} chunks")
+        return Rule("chunked/in-chunks", f"a valid body in {len(request.chunks)} chunks")
     if len(request.body) > LARGE_BODY:
         kind = "largest" if len(request.body) == contract.LARGEST_BODY else "large"
-        return Rule("body-size", kind, _size_of(request))
+        return Rule(f"body-size/{kind}", _size_of(request))
     if len(fields) != 1:
         kind = "fields-together" if fields else "no-fields"
-        return Rule("update", kind, f"`{'`, `'.join(fields) or '{}'}`")
+        return Rule(f"update/{kind}", f"`{'`, `'.join(fields) or '{}'}`")
     [(name, value)] = fields.items()
     return rule_of_field(name, value if isinstance(value, str) else describe(value))
 
@@ -131,7 +131,7 @@ def rule_of_field(name: str, value: str) -> Rule:
     if len(value) > 100:
         clause = "lengths"
         trait = "long"
-    return Rule(clause, f"{name}-{trait}", f"`{name}`: a valid value, {trait}")
+    return Rule(f"{clause}/{name}-{trait}", f"`{name}`: a valid value, {trait}")
 
 
 def _trait_of(name: str, value: str) -> str:
@@ -172,7 +172,7 @@ def _reasons_against(request: Request) -> tuple[list[Rule], list[Rule]]:
     early = list(_check_head(request))
     size = len(request.body)
     if size > contract.LARGEST_BODY:
-        early.append(Rule("body-size", "over", _size_of(request), {400, 413}))
+        early.append(Rule("body-size/over", _size_of(request), {400, 413}))
     elif size:
         value, problems = read_json(request.body)
         early += problems
@@ -194,7 +194,8 @@ def _check_head(request: Request) -> Iterator[Rule]:
     words = f"`Content-Type: {value}`" if value else "no `Content-Type`"
     media_type, _, parameters = (value or "").lower().partition(";")
     if media_type.strip() != "application/json":
-        yield Rule("other-media-type", "other" if value else "none", words, {400, 415})
+        kind = "other" if value else "none"
+        yield Rule(f"other-media-type/{kind}", words, {400, 415})
     elif parameters.strip(" ;") not in ("", "charset=utf-8", 'charset="utf-8"'):
         yield replace(RULES["json-open/charset"], words=words)
     coding = request.header("Content-Encoding")
@@ -203,7 +204,7 @@ def _check_head(request: Request) -> Iterator[Rule]:
         words = f"`Content-Encoding: {coding}`"
         yield replace(RULES["json-open/coding"], words=words, has_documented_form=False)
     if "?" in request.target:
-        yield Rule("query-open", "query", "a query", frozenset(range(400, 500)), is_open=True)
+        yield Rule("query-open/query", "a query", frozenset(range(400, 500)), is_open=True)
 
 
 def read_json(body: bytes) -> tuple[Any, list[Rule]]:
@@ -270,19 +271,19 @@ def _parse(text: str, ambiguities: list[Rule]) -> Any:
 
 def _check_value(value: Any) -> Iterator[Rule]:
     if not isinstance(value, dict):
-        yield Rule("body", "not-an-object", f"`{describe(value)}` instead of a JSON object")
+        yield Rule("body/not-an-object", f"`{describe(value)}` instead of a JSON object")
         return
     for field, given in value.items():
         words = f"`{field}`: {describe(given)}"
         if contract.is_left_open(field, given):
-            yield Rule("null-open", field, words, is_open=True)
+            yield Rule(f"null-open/{field}", words, is_open=True)
         elif field not in contract.PROPERTIES:
             yield _unknown_field(field)
         elif keyword := contract.broken_keyword(field, given):
             yield _wrong_value(field, given, keyword, words)
         elif field == "endpoint" and urls.may_be_refused(given):
             words = f"`endpoint`: a host that a backend may refuse, {describe(given)}"
-            yield Rule("endpoint-open", "host", words, is_open=True)
+            yield Rule("endpoint-open/host", words, is_open=True)
 
 
 def _unknown_field(field: str) -> Rule:
@@ -290,8 +291,8 @@ def _unknown_field(field: str) -> Rule:
     letters = re.sub(r"[\W\d_]", "", field.lower())
     for name in contract.PROPERTIES:
         if name.lower() == letters:
-            return Rule("unknown-fields", "resembling", f"{words}, which resembles `{name}`")
-    return Rule("unknown-fields", "other", words)
+            return Rule("unknown-fields/resembling", f"{words}, which resembles `{name}`")
+    return Rule("unknown-fields/other", words)
 
 
 def _wrong_value(field: str, value: Any, keyword: str, words: str) -> Rule:
@@ -304,17 +305,17 @@ def _wrong_value(field: str, value: Any, keyword: str, words: str) -> Rule:
         words = f"`{field}`: {len(value):,} characters (`{keyword}` is {limit:,})"
     elif clause == "name-characters":
         words += ", with a control character"
-    return Rule(clause, kind, words)
+    return Rule(f"{clause}/{kind}", words)
 
 
 def _wrong_endpoint(value: str, words: str) -> Rule:
     if CONTROL.search(value):
-        return Rule("endpoint-unsafe", "control-character", f"{words}, with a control character")
+        return Rule("endpoint-unsafe/control-character", f"{words}, with a control character")
     if urls.has_userinfo(value):
-        return Rule("endpoint-unsafe", "userinfo", f"{words}, with userinfo")
+        return Rule("endpoint-unsafe/userinfo", f"{words}, with userinfo")
     if urls.rfc3986_accepts(value) or urls.whatwg_accepts(value):
         words += ", a URL according to only one standard"
-        return Rule("endpoint-open", "one-standard", words, is_open=True)
+        return Rule("endpoint-open/one-standard", words, is_open=True)
     is_other_scheme = "://" in value[1:] and not value.lower().startswith("http")
     kind = "other-scheme" if is_other_scheme else "url"
-    return Rule("endpoint-url", kind, f"{words}, which is not an http or https URL")
+    return Rule(f"endpoint-url/{kind}", f"{words}, which is not an http or https URL")

@@ -14,7 +14,7 @@ import yaml
 
 from support import contract
 from support.exchange import Exchange, NoVerdictError
-from support.rule import ACCEPTED, NO_AUTHENTICATION, id_of
+from support.rule import ACCEPTED, NO_AUTHENTICATION, slug
 
 MOST_EXAMPLES = 3
 DEFAULT = Path(__file__).parents[1] / "deviations.yaml"
@@ -40,9 +40,8 @@ Accepted = dict[str, str]  # the reason, link and date of an accepted finding
 class Finding:
     """One way in which the backend violates a clause, with up to three examples."""
 
-    clause: str
-    kind: str
-    outcome: str  # what happened, in one word
+    rule: str  # the id of the broken rule: the clause, and the kind of request or response
+    outcome: str  # what happened, in a few words
     expected: str
     got: str
     subject: str = ""  # the start of the title; by default, the request's description
@@ -55,14 +54,14 @@ class Finding:
     examples: dict[str, Exchange] = field(default_factory=dict)  # keyed by description
 
     @property
-    def rule(self) -> str:
-        """The id of the broken rule: the finding's id without the outcome."""
-        return id_of(self.clause, self.kind)
+    def clause(self) -> str:
+        """The id of the clause in the contract."""
+        return self.rule.partition("/")[0]
 
     @property
     def id(self) -> str:
         """The id, which is the same in every run."""
-        return id_of(self.clause, self.kind, self.outcome)
+        return f"{self.rule}/{slug(self.outcome)}"
 
     @property
     def is_missing_authentication(self) -> bool:
@@ -141,11 +140,10 @@ class Findings(dict[str, Finding]):
     def add_stale(self, promise: str, *, is_whole: bool) -> None:
         """Add a finding for each accepted deviation that did not recur when its rule was tested."""
         for id in self._accepted:
-            clause, kind, outcome = id.split("/")
-            if id not in self and (is_whole or f"{clause}/{kind}" in self.checked_rules):
+            rule, _, outcome = id.rpartition("/")
+            if id not in self and (is_whole or rule in self.checked_rules):
                 self[id] = Finding(
-                    clause,
-                    kind,
+                    rule,
                     outcome,
                     expected="the response from the accepted finding",
                     got="other responses: remove the entry from the deviations file",

@@ -267,8 +267,7 @@ class Promise:
         if again.status == exchange.status or again.status not in expectation.rule.statuses:
             return finding
         intermittent = Finding(
-            "update",
-            "intermittent",
+            "update/intermittent",
             finding.outcome,
             expectation.rule.expected,
             f"{exchange.got}, and {again.got} when the request was repeated on a new connection",

@@ -17,9 +17,9 @@ ACCEPTED = ": the update was accepted"  # follows the status if a refusal was ex
 LONGEST = 60  # describe longer values only by their length
 
 
-def id_of(*parts: str) -> str:
-    """Build an id such as `lengths/name-minLength/200` from a clause, a kind and an outcome."""
-    return "/".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts)
+def slug(text: str) -> str:
+    """Return the text in a form that can be part of an id."""
+    return re.sub(r"[^\w.]+", "-", text).strip("-")
 
 
 def describe(value: object) -> str:
@@ -38,8 +38,7 @@ def describe(value: object) -> str:
 class Rule:
     """The statuses that the contract allows in response to a kind of request; by default, 400."""
 
-    clause: str
-    kind: str  # part of a finding's id, so it must not depend on generated values
+    id: str  # the clause and the kind of request; must not depend on generated values
     words: str  # a description of the request
     statuses: AbstractSet[int] = frozenset({400})
     is_open: bool = False  # whether a backend may also accept the request
@@ -47,9 +46,14 @@ class Rule:
     depends_on_earlier: bool = False  # whether earlier requests also affect the response
 
     @property
-    def id(self) -> str:
-        """The part of a finding's id that identifies the rule."""
-        return id_of(self.clause, self.kind)
+    def clause(self) -> str:
+        """The id of the clause in the contract."""
+        return self.id.partition("/")[0]
+
+    @property
+    def kind(self) -> str:
+        """The kind of request."""
+        return self.id.partition("/")[2]
 
     @property
     def must_succeed(self) -> bool:
@@ -71,11 +75,9 @@ def _named_rules() -> dict[str, Rule]:
     rules = {}
     for section in ("requests", "open", "effects"):
         for id, entry in DATA[section].items():
-            clause, kind = id.split("/")
             statuses, words = entry.split(" ", 1)
             rules[id] = Rule(
-                clause,
-                kind,
+                id,
                 words,
                 frozenset(map(int, statuses.split(","))),
                 is_open=section == "open",

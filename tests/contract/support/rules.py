@@ -13,7 +13,7 @@ from support.exchange import UUID, Exchange
 from support.expectation import Expectation, read_json, rule_of_field, rule_of_valid
 from support.findings import Finding
 from support.leaks import Credentials, internals
-from support.rule import ACCEPTED, DATA, Rule, describe, id_of
+from support.rule import ACCEPTED, DATA, Rule, describe, slug
 
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
 # Servers may return these statuses before routing: for example, if the URI is too long.
@@ -65,16 +65,15 @@ def check_safety(
         found = f"a credential ({how})"
         subject = f"a credential in a {got} response"
         yield Finding(
-            "credentials", how, "returned", "no credential in the response", found, subject
+            f"credentials/{slug(how)}", "returned", "no credential in the response", found, subject
         )
     internal = internals(exchange)
     if internal:
         expected = "no internal details in an error"
-        yield Finding("internals", "error", "returned", expected, describe(internal), f"a {got}")
+        yield Finding("internals/error", "returned", expected, describe(internal), f"a {got}")
     if expectation.access and exchange.succeeded:
         expected = f"{expectation.rule.expected}, and no update"
-        user = exchange.request.user
-        broader = id_of(user.clause, user.kind, got)
+        broader = f"{exchange.request.user.id}/{got}"
         yield _finding(expectation.access, got, expected, got + ACCEPTED, broader)
 
 
@@ -111,13 +110,12 @@ def _finding(rule: Rule, outcome: str, expected: str, got: str, *explained_by: s
     clause = rule.clause
     broader: list[str] = []
     for kind in (rule.kind, *DATA["broader_kinds"].get(clause, ())):
-        broader.append(id_of(clause, kind, outcome))
+        broader.append(f"{clause}/{kind}/{slug(outcome)}")
         if clause in ("unauthorized", "order"):  # perhaps the backend accepts invalid tokens
-            broader.append(id_of("authentication", kind, "200"))
+            broader.append(f"authentication/{kind}/200")
         if clause == "order":  # perhaps the status is the same for every id and body
-            broader.append(id_of("unauthorized", kind, outcome))
-    ids = (*broader, *explained_by)
-    return Finding(clause, rule.kind, outcome, expected, got, explained_by=ids)
+            broader.append(f"unauthorized/{kind}/{slug(outcome)}")
+    return Finding(rule.id, outcome, expected, got, explained_by=(*broader, *explained_by))
 
 
 def _before_the_endpoint(exchange: Exchange, rule: Rule) -> Finding:
@@ -126,7 +124,7 @@ def _before_the_endpoint(exchange: Exchange, rule: Rule) -> Finding:
     if rule.must_succeed:
         return _finding(rule, outcome, rule.expected, got)
     expected = "a refusal by the endpoint or by a server in front of it"
-    return Finding("before-the-application", "refused", outcome, expected, got, is_note=True)
+    return Finding("before-the-application/refused", outcome, expected, got, is_note=True)
 
 
 def _server_error(exchange: Exchange, expectation: Expectation) -> Finding:
@@ -134,8 +132,7 @@ def _server_error(exchange: Exchange, expectation: Expectation) -> Finding:
     broader = _explanations(exchange, expectation)
     finding = _finding(rule, exchange.got, f"{rule.expected}, not 5xx", exchange.got, *broader)
     cause = _cause_of_server_error(exchange, expectation)
-    finding.clause = cause.clause
-    finding.kind = cause.kind
+    finding.rule = cause.id
     if cause.words != rule.words:
         finding.subject = cause.words
     return finding
@@ -145,11 +142,11 @@ def _cause_of_server_error(exchange: Exchange, expectation: Expectation) -> Rule
     rule = expectation.rule
     text = "".join(exchange.request.text_fields.values())
     if rule.must_succeed and max(text, default="") > "\uffff":
-        return Rule("update", "astral", "a value with a character beyond U+FFFF")
+        return Rule("update/astral", "a value with a character beyond U+FFFF")
     causes = [*expectation.reasons, rule]
     for cause in causes:  # a rule about parsing the body is the likely cause
         if cause.clause in ("unreadable-body", "json-open") or cause.kind.startswith("empty"):
-            return replace(cause, clause="unreadable-body", kind="server-error")
+            return replace(cause, id="unreadable-body/server-error")
     return causes[0]
 
 
@@ -161,10 +158,10 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Finding:
     # These rules describe the configuration and the body.
     revealed = [request.place, *expectation.reasons]
     if rule.clause == "unauthorized" and any(status in cause.statuses for cause in revealed):
-        rule = replace(rule, clause="order")
+        rule = replace(rule, id=f"order/{rule.kind}")
     if rule.clause == "update" and user.kind == "ADMIN" and status in (401, 403, 404):
         # Users with WRITE access can update, so the backend must refuse ADMIN access itself.
-        rule = replace(rule, clause="access-levels", kind=user.kind)
+        rule = replace(rule, id="access-levels/ADMIN")
     got = exchange.got
     if user.statuses != {401}:
         if exchange.succeeded and expectation.reasons:
@@ -196,9 +193,9 @@ def _explanations(exchange: Exchange, expectation: Expectation) -> Iterator[str]
     for name, value in request.text_fields.items():
         if name == "name":
             rules.append("unique-names/free")
-        rules += [id_of("update", f"{name}-plain"), rule_of_field(name, value).id]
+        rules += [f"update/{name}-plain", rule_of_field(name, value).id]
     for rule in rules:
-        yield f"{rule}/{id_of(exchange.got)}"
+        yield f"{rule}/{slug(exchange.got)}"
 
 
 def _check_form(exchange: Exchange) -> Iterator[Finding]:
@@ -210,22 +207,22 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
     if not is_documented:
         expected = f"one of {', '.join(map(str, contract.RESPONSES))}"
         subject = "a status that the contract does not document"
-        yield Finding("statuses", "undocumented", str(status), expected, str(status), subject)
+        yield Finding("statuses/undocumented", str(status), expected, str(status), subject)
     if media_type != "application/json":
         got = media_type or "no Content-Type"
         subject = f"the media type of a {status} response"
         # An unusual media type could contain a token, which must not be part of the finding's id.
         outcome = got if COMMON_TYPE.fullmatch(got) or not media_type else "unusual"
-        yield Finding(clause, "media-type", outcome, "application/json", got, subject)
+        yield Finding(f"{clause}/media-type", outcome, "application/json", got, subject)
     # Skip other bodies, such as HTML, because their wrong media type has already been reported.
     if "json" in media_type or exchange.value is not None:
         subject = f"the body of a {status} response"
         value, problems = read_json(exchange.body)
         if problems:
             got = problems[0].words
-            yield Finding(clause, "json", "not-strict", "strict JSON in UTF-8", got, subject)
+            yield Finding(f"{clause}/json", "not-strict", "strict JSON in UTF-8", got, subject)
         elif not isinstance(value, dict):
-            yield Finding(clause, "json", "no-object", "a JSON object", describe(value), subject)
+            yield Finding(f"{clause}/json", "no-object", "a JSON object", describe(value), subject)
     is_object = isinstance(exchange.value, dict)
     if is_documented and is_object:
         yield from _check_schema(clause, exchange)
@@ -244,7 +241,7 @@ def _check_schema(clause: str, exchange: Exchange) -> Iterator[Finding]:
         if kind == "const":
             expected = f"`{field}`: {describe(error.kind.as_dict()['expected_value'])}"
         got = describe(error.instance)
-        yield Finding(clause, f"{field}-{kind}", "invalid", expected, got, subject)
+        yield Finding(f"{clause}/{field}-{kind}", "invalid", expected, got, subject)
 
 
 def _check_headers(exchange: Exchange) -> Iterator[Finding]:
@@ -257,9 +254,9 @@ def _check_headers(exchange: Exchange) -> Iterator[Finding]:
         subject = f"the `{name}` header of a {exchange.status} response"
         value = exchange.header(name)
         if value is None:
-            yield Finding(clause, name, "missing", expected, "no such header", subject)
+            yield Finding(f"{clause}/{name}", "missing", expected, "no such header", subject)
         elif not re.fullmatch(header["schema"].get("pattern", "(?s).*"), value):
-            yield Finding(clause, name, "other", expected, f"`{value}`", subject)
+            yield Finding(f"{clause}/{name}", "other", expected, f"`{value}`", subject)
 
 
 def _check_fields(exchange: Exchange) -> Iterator[Finding]:
@@ -274,6 +271,6 @@ def _check_fields(exchange: Exchange) -> Iterator[Finding]:
         words = f"`{name}`: {describe(expected)}"
         subject = f"`{name}` in a {exchange.status} response"
         if value is None:
-            yield Finding(clause, name, "missing", words, "no such field", subject)
+            yield Finding(f"{clause}/{name}", "missing", words, "no such field", subject)
         elif str(value) != str(expected):  # the schema's rule reports a wrong type
-            yield Finding(clause, name, "other", words, describe(value), subject)
+            yield Finding(f"{clause}/{name}", "other", words, describe(value), subject)
