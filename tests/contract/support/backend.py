@@ -4,7 +4,7 @@ import argparse
 import json
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from threading import Lock
 from typing import Any
 
@@ -87,10 +87,10 @@ class Backend:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
-        `token` names an environment variable; None means no token. `authorization` is sent in
-        place of a token and requires a `user` that describes the sender. `body` is a JSON value,
-        bytes, or a tuple of chunks. Headers set to None are not sent. `path` and `query` are sent
-        unchanged; a `path` requires an `id` or a `place`. `escaped` percent-encodes the whole id.
+        `token` names an environment variable. `authorization` replaces the token and requires a
+        `user` that describes the sender. `body` is a JSON value, bytes, or a tuple of chunks.
+        Headers set to None are not sent. `path` and `query` are sent unchanged; a `path` requires
+        an `id` or a `place`. `escaped` percent-encodes the whole id.
         """
         if authorization is None:
             authorization = f"Bearer {self.given[token]}" if token else ()
@@ -100,18 +100,12 @@ class Backend:
         place = place or self._place(id)
         if not path:
             path = contract.path_with(contract.escape(id)) if escaped else contract.path_of(id)
-        content = _content(body)
-        headers = {"Content-Type": "application/json", **(headers or {})}
-        if isinstance(body, tuple):
-            headers["Transfer-Encoding"] = "chunked"
-        elif content or method == "PUT":
-            headers["Content-Length"] = str(len(content))
-        sent = [(name, value) for name, value in headers.items() if value is not None]
+        others = _headers(method, body, headers or {})
         return Request(
             method=method,
             target=path + query,
-            headers=(*sent, *(("Authorization", value) for value in authorization)),
-            body=content,
+            headers=(*others, *(("Authorization", value) for value in authorization)),
+            body=_content(body),
             chunks=body if isinstance(body, tuple) else None,
             user=user or (USERS[token] if token else NOBODY),
             place=place,
@@ -151,6 +145,18 @@ class Backend:
     def close(self) -> None:
         """Close every connection."""
         self._wire.close()
+
+
+def _headers(method: str, body: Any, others: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
+    headers = {"Content-Type": "application/json", **others}
+    size = len(_content(body))
+    if isinstance(body, tuple):
+        headers["Transfer-Encoding"] = "chunked"
+    elif size or method == "PUT":
+        headers["Content-Length"] = str(size)
+    for name, value in headers.items():
+        if value is not None:
+            yield name, value
 
 
 def _content(body: Any) -> bytes:

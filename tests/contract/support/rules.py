@@ -18,11 +18,7 @@ from support.rule import ACCEPTED, DATA, Rule, describe, slug
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
 # Servers may return these statuses before routing: for example, if the URI is too long.
 BEFORE_ROUTING = (411, 414, 431)
-CHANGING_HEADERS = {
-    "age", "alt-svc", "cache-control", "connection", "content-encoding", "content-language",
-    "content-length", "content-type", "date", "etag", "expires", "keep-alive", "last-modified",
-    "pragma", "server", "set-cookie", "transfer-encoding", "vary",
-}  # fmt: skip
+CHANGING_HEADERS = {*DATA["changing_headers"]}
 PROXY_PAGE = re.compile(
     r"<center>(nginx|openresty)|Apache/\d|Apache Server|cloudflare|CloudFront|awselb|HAProxy"
     r"|Varnish|ModSecurity|Request forbidden by administrative rules|Reference #[\d.a-f]+",
