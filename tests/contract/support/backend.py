@@ -51,7 +51,7 @@ class Backend:
         self._pause = 1 / option.rate_limit if option.rate_limit else 0.0
         self._turn = Lock()
         self._timeouts = 0
-        self._wire = Wire(self.url, option.timeout, option.ca)
+        self.wire = Wire(self.url, option.timeout, option.ca)
 
     def _place(self, id: str) -> Rule:
         """Return the contract's rule for updates to the configuration with this id."""
@@ -135,16 +135,12 @@ class Backend:
         if self._pause:
             with self._turn:  # threads also share the rate limit
                 time.sleep(self._pause)
-        exchange = self._wire.send(request)
+        exchange = self.wire.send(request)
         self.statuses[exchange.status] += 1
         self._timeouts += exchange.timed_out
         if self._timeouts >= TIMEOUTS_IN_FULL:
-            self._wire.timeout = min(self._wire.timeout, 1.0)
+            self.wire.timeout = min(self.wire.timeout, 1.0)
         return exchange
-
-    def close(self) -> None:
-        """Close every connection."""
-        self._wire.close()
 
 
 def _headers(method: str, body: Any, others: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:

@@ -161,7 +161,7 @@ class RunPlugin(Run):
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the reports, print the findings, and set the exit status."""
         self._progress.stop()
-        self.backend.close()
+        self.backend.wire.close()
         option = self.option
         try:
             if option.write_deviations:
