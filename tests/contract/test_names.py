@@ -14,7 +14,7 @@ from support.rule import RULES, Rule
 from support.values import EVERYTHING, GOOD, LOCK, expand, fresh, max_length, of_length, unique
 
 # A faulty backend might pass once by chance, so the race is repeated.
-ROUNDS = 10
+ROUNDS = 20
 AT_ONCE = RULES["unique-names/taken-at-once"]
 
 
