@@ -42,7 +42,8 @@ LONGEST_ID: int = ID["schema"]["maxLength"]
 OTHER_OPERATIONS = []
 for _path in DOCUMENT["paths"].values():
     for _operation in _path.values():
-        if "operationId" in _operation and _operation is not OPERATION:
+        is_other = isinstance(_operation, dict) and _operation is not OPERATION
+        if is_other and "operationId" in _operation:
             OTHER_OPERATIONS.append(_operation["operationId"])
 
 SOURCES = (*options.SOURCES, "open")

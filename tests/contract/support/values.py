@@ -29,7 +29,7 @@ LOCK = "\U0001f510"  # a character outside the Basic Multilingual Plane
 
 def max_length(field: str) -> int:
     """Return the maximum length of a field's value."""
-    return int(contract.PROPERTIES[field].get("maxLength", 2048))
+    return int(contract.PROPERTIES.get(field, {}).get("maxLength", 2048))
 
 
 def unique() -> str:
