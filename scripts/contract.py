@@ -119,9 +119,16 @@ def _test_mock(options: argparse.Namespace) -> int:
 
 def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
     """Return environment variables with the tokens and IDs from the mock's fixtures."""
-    users = ("owner", "admin", "reader", "stranger", "expired")
-    given = [*(tokens[user] for user in users), ids["foreign"], ids["sibling"], ids["main"]]
-    return dict(zip((*MEANINGS, "FLASHBACK_AI_LLM_ID"), given, strict=True))
+    return {
+        "FLASHBACK_TOKEN": tokens["owner"],
+        "FLASHBACK_ADMIN_TOKEN": tokens["admin"],
+        "FLASHBACK_READER_TOKEN": tokens["reader"],
+        "FLASHBACK_STRANGER_TOKEN": tokens["stranger"],
+        "FLASHBACK_EXPIRED_TOKEN": tokens["expired"],
+        "FLASHBACK_AI_LLM_ID": ids["main"],
+        "FLASHBACK_FOREIGN_AI_LLM_ID": ids["foreign"],
+        "FLASHBACK_SIBLING_AI_LLM_ID": ids["sibling"],
+    }
 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> int:

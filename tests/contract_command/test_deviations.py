@@ -116,6 +116,7 @@ def test_open_backend_always_fails(known: Path, tmp_path: Path) -> None:
     [
         ("[", "while parsing"),
         ("- 1", 'is not of type "object"'),
+        ("HOST: []\nHOST: []", "duplicate key"),
         ("HOST: [{finding: challenge/WWW-Authenticate/missing}]", '"reason" is a required'),
         ("HOST: [{finding: no-clause/x/200, reason: x, link: x, date: 2026-11-26}]", "finding id"),
         ("HOST: [{finding: test_reader, reason: x, link: x, date: 2026-11-26}]", "finding id"),
@@ -126,6 +127,10 @@ def test_open_backend_always_fails(known: Path, tmp_path: Path) -> None:
         (
             "HOST: [{finding: alone/x/200, reason: ' ', link: x, date: 2026-11-26}]",
             '" " does not match',
+        ),
+        (
+            "HOST: [&entry {finding: alone/x/200, reason: x, link: x, date: 2026-11-26}, *entry]",
+            "alone/x/200 is listed twice",
         ),
         ("localhost: []", "no entry for this backend"),
         ("127.0.0.1: []", "no entry for this backend"),

@@ -4,7 +4,6 @@ import argparse
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -159,7 +158,7 @@ def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
     accepted = {}
     hosts: Any = {}
     try:
-        hosts = yaml.load(file.read_text("utf-8"), yaml.BaseLoader) or {}  # noqa: S506
+        hosts = yaml.load(file.read_text("utf-8"), _Loader) or {}  # noqa: S506 - a BaseLoader
         problem = next(_problems(hosts), "")
     except (OSError, ValueError, yaml.YAMLError) as error:
         problem = " ".join(str(error).split())
@@ -173,16 +172,28 @@ def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
     return accepted
 
 
+class _Loader(yaml.BaseLoader):
+    """A loader that keeps dates as text and refuses duplicate keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, *options: Any, **more: Any) -> Any:
+        mapping = super().construct_mapping(node, *options, **more)
+        if len(mapping) < len(node.value):
+            raise yaml.MarkedYAMLError(problem="duplicate key", problem_mark=node.start_mark)
+        return mapping
+
+
 def _problems(hosts: Any) -> Iterator[str]:
     for error in SCHEMA.iter_errors(hosts):
         yield f"{'/'.join(map(str, error.instance_path))}: {error.message}"
-    for entry in chain.from_iterable(hosts.values()):
-        id = entry["finding"]
+    ids = [(host, entry["finding"]) for host, entries in hosts.items() for entry in entries]
+    for host, id in ids:
         parts = ID.fullmatch(id)
         if not parts or parts[1] not in contract.CLAUSES:
             yield f"{id} is not a finding id; copy the id from a verdict"
         elif id.rpartition("/")[0] in NO_AUTHENTICATION:
             yield f"{id}: missing authentication cannot be accepted; remove the entry"
+        elif ids.count((host, id)) > 1:
+            yield f"{host}: {id} is listed twice; remove one of the entries"
 
 
 def _names_of(url: str) -> list[str]:
