@@ -159,19 +159,21 @@ def _parse(path: Path) -> Any:
             document = yaml.load(text, _Loader)  # noqa: S506 - creates only text and containers
         json.dumps(document, ensure_ascii=False).encode()  # rejects lone surrogates
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+        problem = f": cannot be read: {error.strerror}"
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = re.sub("'.*'", "…", error.problem or "")  # the message could quote a credential
-        remedy = "quote the value or fix the indentation"
-        raise ValueError(f"{path}:{mark and mark.line + 1}: {problem}; {remedy}") from None
+        found = re.sub("'.*'", "…", error.problem or "")  # the message could quote a credential
+        line = mark and mark.line + 1
+        problem = f":{line}: {found}; quote the value or fix the indentation"
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: {error.msg}; fix the JSON syntax") from None
+        problem = f":{error.lineno}: {error.msg}; fix the JSON syntax"
     except KeyError as error:
-        raise ValueError(f"{path}: {error.args[0]}") from None
+        problem = f": {error.args[0]}"
     except (TypeError, ValueError, RecursionError, yaml.YAMLError):
-        raise ValueError(f"{path}: is not valid UTF-8-encoded YAML or JSON") from None
-    return document
+        problem = ": is not valid UTF-8-encoded YAML or JSON"
+    else:
+        return document
+    raise ValueError(f"{path}{problem}")
 
 
 def _check_schema(document: Any, contract: Contract) -> None:
