@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
-from unittest.mock import MagicMock, patch
+from unittest.mock import MagicMock
 
 import httpx
 import pytest
@@ -15,17 +15,15 @@ import pytest
 import flashback_mock
 from flashback_client import FlashbackClient
 from flashback_mock import Entry, Mock, fixtures
-from flashback_mock.control import journal
-from flashback_mock.control import mock as control
-from tests.mock.wire import put
+from tests.mock.wire import MAIN, OWNER, put
 
 
 def test_running_stops_the_mock_when_its_block_ends() -> None:
     """`running()` serves requests until its block ends; after that, the mock's methods fail."""
     with flashback_mock.running() as mock:
-        with FlashbackClient(mock.tokens["owner"], base_url=mock.base_url) as client:
-            client.update_ai_llm(mock.ids["main"], name="in a block")
-        mock.assert_updated(mock.ids["main"], name="in a block")
+        with FlashbackClient(OWNER, base_url=mock.base_url) as client:
+            client.update_ai_llm(MAIN, name="in a block")
+        mock.assert_updated(MAIN, name="in a block")
     with (
         pytest.raises(OSError, match="port 99999: not a valid"),
         flashback_mock.running(port=99999),
@@ -34,7 +32,7 @@ def test_running_stops_the_mock_when_its_block_ends() -> None:
     with pytest.raises(httpx.ConnectError):
         httpx.get(mock.base_url, trust_env=False)
     with pytest.raises(RuntimeError, match="the mock has stopped"):
-        mock.configuration(mock.ids["main"])
+        mock.configuration(MAIN)
 
 
 def test_log_is_bounded(mock: Mock) -> None:
@@ -51,16 +49,15 @@ def test_log_is_bounded(mock: Mock) -> None:
 
 def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> None:
     """If `assert_updated` fails, it shows how the fields differ and lists the requests in order."""
-    main = mock.ids["main"]
     wrong = {"Authorization": "Bearer wrong"}
-    http.put(main, json={"nme": "x"})
-    http.put(main, json={"name": "new"}, headers=wrong)
+    http.put(MAIN, json={"nme": "x"})
+    http.put(MAIN, json={"name": "new"}, headers=wrong)
     http.put(mock.ids["sibling"], json={"name": "sibling's"})
     http.put("unknown", json={"name": "new"})
     with pytest.raises(AssertionError) as failed:
-        mock.assert_updated(main, name="new", secret="expected")
+        mock.assert_updated(MAIN, name="new", secret="expected")
     lines = [line.strip() for line in str(failed.value).splitlines()]
-    assert lines[0] == f"configuration {main} is not as expected:"
+    assert lines[0] == f"configuration {MAIN} is not as expected:"
     assert lines[1] == "name: expected 'new', got 'OpenAI in production'"
     assert lines[2].startswith("secret: differs; last changed at 20")
     assert lines[3] == "requests for this configuration, oldest first:"
@@ -73,30 +70,32 @@ def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> 
 
 def test_assert_updated_requires_an_update(mock: Mock) -> None:
     """`assert_updated` fails if the fixtures contain the value but no update has stored it."""
-    main = mock.ids["main"]
-    name = mock.configuration(main)["name"]
+    name = mock.configuration(MAIN)["name"]
     mock.answer_next(200)
     with FlashbackClient() as client:
-        client.update_ai_llm(main, name=name)
+        client.update_ai_llm(MAIN, name=name)
         with pytest.raises(AssertionError, match="was not updated"):
-            mock.assert_updated(main, name=name)
-        client.update_ai_llm(main, name=name)
-    mock.assert_updated(main, name=name)
+            mock.assert_updated(MAIN, name=name)
+        client.update_ai_llm(MAIN, name=name)
+    mock.assert_updated(MAIN, name=name)
     with pytest.raises(AssertionError, match="key: was not updated"):
-        mock.assert_updated(main, key="made-up-access-key")
+        mock.assert_updated(MAIN, key="made-up-access-key")
+    sibling = mock.ids["sibling"]
+    assert not mock.reveals(sibling, secret="never set")
+    with pytest.raises(AssertionError, match="secret: is not set"):
+        mock.assert_updated(sibling, secret="never set")
 
 
 def test_wait_for_returns_matching_requests(mock: Mock) -> None:
     """`wait_for` includes requests sent before the call. A timeout error lists recent requests."""
-    main = mock.ids["main"]
-    later = threading.Timer(0.3, put, (mock.base_url, main, {"name": "later"}))
-    put(mock.base_url, main, {"name": "before"})
+    later = threading.Timer(0.3, put, (mock.base_url, MAIN, {"name": "later"}))
+    put(mock.base_url, MAIN, {"name": "before"})
     later.start()
-    entries = mock.wait_for(2, timeout=10, configuration=main, status=200)
+    entries = mock.wait_for(2, timeout=10, configuration=MAIN, status=200)
     assert [entry.updated for entry in entries] == [True, True]
-    put(mock.base_url, main, {"secret": "s", "key": "k"})
+    put(mock.base_url, MAIN, {"secret": "s", "key": "k"})
     assert len(mock.wait_for(timeout=0, fields=["key", "secret"])) == 1  # in any order
-    put(mock.base_url, main, {"nme": "x"})
+    put(mock.base_url, MAIN, {"nme": "x"})
     with pytest.raises(TimeoutError) as timed_out:
         mock.wait_for(timeout=0.1, status=201, fields=["s3cret"], reason="s3cret")
     message = str(timed_out.value)
@@ -105,20 +104,6 @@ def test_wait_for_returns_matching_requests(mock: Mock) -> None:
     )
     assert "PUT 400 as owner: body: has an unknown field" in message
     assert "s3cret" not in message
-    with pytest.raises(TimeoutError, match="with milliseconds=900 within"):
-        mock.wait_for(timeout=0.01, milliseconds=900)
-
-
-def test_wait_checks_each_request_once(mock: Mock) -> None:
-    """While a test waits, a new request does not make the mock check the whole log again."""
-    for number in range(1000):
-        mock.log(Entry("PUT", str(number)))
-    later = threading.Timer(0.3, put, (mock.base_url, mock.ids["main"], {}))
-    with patch.object(control, "matches", wraps=journal.matches) as checked:
-        later.start()
-        assert len(mock.wait_for(timeout=30, status=200)) == 1
-        later.join()
-    assert checked.call_count == 1001
 
 
 def test_wait_ends_when_the_mock_stops() -> None:
@@ -140,48 +125,15 @@ def test_forked_process_cannot_control_the_mock(
         mock.reset()
 
 
-@pytest.mark.parametrize("user", ["owner", "expired"])
 def test_token_stays_expired_if_the_clock_is_set_back(
-    mock: Mock, monkeypatch: pytest.MonkeyPatch, user: str
+    mock: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A test that freezes the time in the past does not make an expired token valid again."""
-    if user == "owner":
-        mock.expire_token(mock.tokens[user])
+    mock.expire_token(OWNER)
     clock = MagicMock(wraps=datetime)
     clock.now.return_value = datetime(2001, 1, 1, tzinfo=UTC)
     monkeypatch.setattr(fixtures, "datetime", clock)
-    assert put(mock.base_url, mock.ids["main"], {}, mock.tokens[user]).status_code == 401
-
-
-def test_state_can_be_changed(mock: Mock) -> None:
-    """Changes to tokens, access levels and configurations affect later requests."""
-    main = mock.ids["main"]
-    assert mock.add_member("owner", access="READ") == mock.tokens["owner"]
-    assert put(mock.base_url, main, {}).status_code == 403
-    assert mock.add_member("owner", access="WRITE") == mock.tokens["owner"]
-    assert put(mock.base_url, main, {}, mock.add_member("dave")).status_code == 200
-    mock.revoke_token("dave-token")
-    assert put(mock.base_url, main, {}, "dave-token").status_code == 401
-    added = mock.add_configuration(name="added", ai_type="OTHER", secret="s")
-    assert put(mock.base_url, added, {"secret": "other"}).status_code == 200
-    mock.assert_updated(added, secret="other", name="added")
-    mock.delete_configuration(added)
-    assert put(mock.base_url, added, {}).status_code == 404
-    mock.expire_token(mock.tokens["owner"])
-    assert put(mock.base_url, main, {}).status_code == 401
-
-
-def test_reveals_compares_credentials(mock: Mock) -> None:
-    """`reveals` compares credentials with the stored values, and no method returns a credential."""
-    main, sibling = mock.ids["main"], mock.ids["sibling"]
-    assert mock.reveals(main, key="made-up-access-key", secret="made-up-secret-key")
-    assert not mock.reveals(main, key="made-up-access-key", secret="x")
-    assert not mock.reveals(sibling, secret="never set")
-    shown = mock.configuration(main)
-    assert shown["secret"].keys() == {"set", "changedAt"}
-    assert "made-up" not in str(shown)
-    with pytest.raises(AssertionError, match="secret: is not set"):
-        mock.assert_updated(sibling, secret="x")
+    assert put(mock.base_url, MAIN, {}).status_code == 401
 
 
 TAKEN = "another configuration already has this id, or this name"
@@ -189,26 +141,19 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: mock.answer_sequence(), "nothing planned"),
     (lambda mock: mock.answer_next(429, status=500), "status: is specified twice"),
     (lambda mock: mock.add_configuration(aiType="AWS", ai_type="AWS"), "is specified twice"),
+    (lambda mock: mock.add_configuration(name="\ud800"), "name: contains a lone surrogate"),
+    (lambda mock: mock.configuration("\ud800"), "id: contains a lone surrogate"),
+    (lambda mock: mock.add_member(""), "user: is required"),
     (lambda mock: mock.answer_sequence(500), "a step must be a dict"),
     (lambda mock: mock.answer_sequence(*[{"status": 500}] * 1001), "more than 1000 planned"),
-    (lambda mock: mock.expire_token(5), "token: must be of type str"),
     (lambda mock: setattr(mock, "delay", "1"), "delay: must be of type float"),
     (lambda mock: mock.revoke_token("owner"), "token: .* a token such as owner-token, not a role"),
-    (
-        lambda mock: mock.add_member("owner", access="ROOT"),
-        "access: must be one of READ, WRITE, ADMIN",
-    ),
-    (
-        lambda mock: mock.configuration("unknown"),
-        "id: no configuration has this id; the ids in the fixtures",
-    ),
-    (lambda mock: mock.reveals(mock.ids["main"], name="new"), "expected credentials"),
-    (lambda mock: mock.add_configuration(name="\ud800"), "name: contains a lone surrogate"),
-    (lambda mock: mock.add_member("\ud800", token="x"), "user: contains a lone surrogate"),
-    (lambda mock: mock.configuration("\ud800"), "id: contains a lone surrogate"),
+    (lambda mock: mock.add_member("a", access="ROOT"), "access: must be one of READ, WRITE, ADMIN"),
+    (lambda mock: mock.configuration("unknown"), "id: no .* has this id; the ids in the fixtures"),
+    (lambda mock: mock.reveals(MAIN, name="new"), "expected credentials"),
+    (lambda mock: mock.wait_for(0), "count: must be at least 1"),
     (lambda mock: mock.add_configuration(id="x" * 1000), "id: must have at most "),
     (lambda mock: mock.add_configuration(name="OpenAI in production"), TAKEN),
-    (lambda mock: mock.add_configuration(id=mock.ids["foreign"]), TAKEN),
     (lambda mock: mock.add_configuration(secrt="x"), "unknown field; expected one of workspace, "),
 ]
 
@@ -228,11 +173,12 @@ def test_each_test_has_a_fresh_mock(mock: Mock, turn: int) -> None:
     """State, plans and log entries from one test do not affect the next test."""
     assert turn
     assert mock.requests == []
-    assert mock.configuration(mock.ids["main"])["name"] == "OpenAI in production"
+    assert mock.configuration(MAIN)["name"] == "OpenAI in production"
     token = mock.add_member("dave", access="ADMIN")
-    assert put(mock.base_url, mock.ids["main"], {"name": "renamed"}, token).status_code == 200
-    mock.revoke_token(mock.tokens["owner"])
-    mock.add_configuration(name="added", secret="s")
+    assert put(mock.base_url, MAIN, {"name": "renamed"}, token).status_code == 200
+    mock.revoke_token(OWNER)
+    added = mock.add_configuration(name="added", ai_type="OTHER")
+    assert mock.configuration(added)["aiType"] == "OTHER"
     mock.answer_next(500, times=100)
     mock.delay = 60
 
@@ -242,18 +188,3 @@ def test_no_repr_shows_a_token_or_a_credential(mock: Mock) -> None:
     printed = repr(mock) + repr(mock.fixtures) + repr(mock.store)
     for secret in (*mock.tokens.values(), "made-up"):
         assert secret not in printed
-
-
-def test_only_the_given_field_changes(http: httpx.Client, mock: Mock) -> None:
-    """An update of one field does not change any other field."""
-    main = mock.fixtures.configurations[0]
-    expected = dict(main.fields)
-    for field, value in mock.contract.examples["everything"].items():
-        expected[field] = value
-        http.put(main.id, json={field: value})
-        stored = mock.configuration(main.id)
-        for name, current in expected.items():
-            if name in mock.contract.credentials:
-                assert mock.reveals(main.id, **{name: current})
-            else:
-                assert stored[name] == current
