@@ -105,12 +105,8 @@ class Mock:
             )
         for step in steps:
             check_step(self.contract, step)
-        durations: list[float] = []
-        for step in steps:
-            if "duration" in step:
-                durations.append(step["duration"])
-            else:
-                self.planned.append({**step})
+        self.planned += [{**step} for step in steps if "duration" not in step]
+        durations = [step["duration"] for step in steps if "duration" in step]
         if durations:
             await self.close_port(max(durations))
 
@@ -185,7 +181,7 @@ class Mock:
                 f"expected credentials ({names}); use configuration() for other fields"
             )
         stored = await self.store.find(id)
-        return all(stored.reveals(name, value) for name, value in fields.items())
+        return all(stored.has(name, value) for name, value in fields.items())
 
     @control
     async def assert_updated(self, /, id: str, **fields: str) -> None:
@@ -201,11 +197,11 @@ class Mock:
         problems: list[str] = []
         for name, value in expected.items():
             if name not in self.contract.credentials:
-                if described.get(name) != value:
+                if not stored.has(name, value):
                     problems.append(f"{name}: expected {value!r}, got {described.get(name)!r}")
             elif name not in described:
                 problems.append(f"{name}: is not set")
-            elif not stored.reveals(name, value):
+            elif not stored.has(name, value):
                 problems.append(f"{name}: differs; last changed at {described[name]['changedAt']}")
             elif not any(name in entry.fields for entry in updates):
                 problems.append(f"{name}: was not updated")

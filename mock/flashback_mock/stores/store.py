@@ -64,12 +64,12 @@ class Stored:
             described[name] = {"set": True, "changedAt": credential.changed}
         return described
 
-    def reveals(self, name: str, credential: str) -> bool:
-        """Return whether the field contains this credential."""
+    def has(self, name: str, value: str) -> bool:
+        """Return whether the field has this value."""
         if name not in self.credentials:
-            return False
+            return self.plain.get(name) == value
         sealed = self.credentials[name].sealed
-        return self.vault.open(sealed, self.workspace, self.id, name) == credential
+        return self.vault.open(sealed, self.workspace, self.id, name) == value
 
 
 class Store(Protocol):

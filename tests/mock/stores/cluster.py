@@ -39,7 +39,8 @@ class Cluster:
         self.folder = folder
         # initdb refuses to run as root, so use the `postgres` user that the Debian package creates.
         self._user = None if os.getuid() else "postgres"
-        self.change_owner(folder)
+        if self._user:
+            shutil.chown(folder, self._user, self._user)
         password = folder / "password"
         password.write_text(PASSWORD.replace("%40", "@"))
         password.chmod(0o644)
@@ -94,24 +95,13 @@ class Cluster:
         """Execute statements as the database owner, and return the rows from the last one."""
         return execute(self.url("sslmode=disable"), *statements)
 
-    def change_owner(self, path: Path) -> None:
-        """Give ownership of a file or folder to the user that runs the server."""
-        if self._user:
-            shutil.chown(path, self._user, self._user)
-
     def _control(self, verb: str, *options: object) -> None:
         self._run("pg_ctl", verb, "--wait", "-D", self.folder / "data", *options)
 
     def _run(self, program: str, *arguments: object) -> None:
         command = [str(self._programs / program), *map(str, arguments)]
-        # Write the output to a file, because the server would keep a pipe open.
-        with (self.folder / "output").open("w+") as output:
-            done = subprocess.run(
-                command, stdout=output, stderr=output, cwd="/", user=self._user, check=False
-            )
-            output.seek(0)
-            if done.returncode:
-                raise RuntimeError(f"{program} failed:\n{output.read()}")
+        # Do not capture the output: the server would keep a pipe open.
+        subprocess.run(command, stdout=subprocess.DEVNULL, cwd="/", user=self._user, check=True)
 
 
 @contextmanager

@@ -1,15 +1,14 @@
 """Fixtures for the store tests: a store of each kind, and a PostgreSQL server."""
 
-import asyncio
+from asyncio import Runner
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
-from flashback_mock.stores.store import Store
 from tests.conftest import skip_without
 from tests.mock.stores.cluster import Cluster, find_programs, running
-from tests.mock.stores.locations import Run, StoreLocation
+from tests.mock.stores.locations import BlockingStore, StoreLocation
 
 
 @pytest.fixture(scope="session")
@@ -20,11 +19,10 @@ def cluster() -> Generator[Cluster]:
 
 
 @pytest.fixture
-def run() -> Generator[Run]:
-    """A function that runs a coroutine; all coroutines of a test share one event loop."""
-    # Use asyncio's event loop: uvloop hangs if a TLS connection is left open.
-    with asyncio.Runner() as runner:
-        yield runner.run
+def runner() -> Generator[Runner]:
+    """An event loop that all stores in a test share."""
+    with Runner() as runner:
+        yield runner
 
 
 @pytest.fixture(autouse=True)
@@ -35,18 +33,21 @@ def key_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(params=["memory", "file", "postgresql"])
-def location(request: pytest.FixtureRequest, tmp_path: Path, key_folder: Path) -> StoreLocation:
+def location(
+    request: pytest.FixtureRequest, tmp_path: Path, key_folder: Path, runner: Runner
+) -> StoreLocation:
     """A location for a new store; each test runs once for every kind of store."""
-    if request.param == "memory":
-        return StoreLocation("", key_folder)
+    address = ""
     if request.param == "file":
-        return StoreLocation(str(tmp_path / "store.db"), key_folder)
-    cluster: Cluster = request.getfixturevalue("cluster")
-    return StoreLocation(cluster.schema(), key_folder)
+        address = str(tmp_path / "store.db")
+    elif request.param == "postgresql":
+        cluster: Cluster = request.getfixturevalue("cluster")
+        address = cluster.schema()
+    return StoreLocation(address, key_folder, runner)
 
 
 @pytest.fixture
-def store(location: StoreLocation, run: Run) -> Generator[Store]:
+def store(location: StoreLocation) -> Generator[BlockingStore]:
     """A new, open store that contains the default fixtures."""
-    with location.opened(run, is_new=True) as store:
+    with location.opened(is_new=True) as store:
         yield store

@@ -1,7 +1,9 @@
 """Store locations, with methods to open and inspect the stores."""
 
+import asyncio
 import base64
 import sqlite3
+from asyncio import Runner
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -10,11 +12,9 @@ from typing import Any
 
 from flashback_mock import Contract, Fixtures
 from flashback_mock.stores import store_at
-from flashback_mock.stores.store import Store
 from flashback_mock.stores.vault import Vault
 from tests.mock.stores.cluster import execute
 
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
 CONTRACT = Contract()
 FIXTURES = Fixtures.read(CONTRACT)
 MAIN, SIBLING, FOREIGN = (configuration.id for configuration in FIXTURES.configurations)
@@ -22,19 +22,29 @@ OWNER = "owner-token"
 
 
 @dataclass
+class BlockingStore:
+    """A store whose methods block. `store` is the store itself, for tests with coroutines."""
+
+    store: Any
+    runner: Runner
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return the method with this name as a blocking function."""
+        method = getattr(self.store, name)
+        return lambda *arguments: self.runner.run(method(*arguments))
+
+
+@dataclass
 class StoreLocation:
     """A store's file name or PostgreSQL URL, and the directory for its key file.
 
-    `address` is the file name or the URL. For an in-memory store, it is an empty string.
+    `address` is the file name or the URL. For an in-memory store, it is an empty string. The stores
+    run in the event loop of `runner`.
     """
 
     address: str
     key_folder: Path
-
-    @property
-    def log(self) -> Path:
-        """The log file for mocks in other processes."""
-        return self.key_folder / "log"
+    runner: Runner
 
     @property
     def key_file(self) -> Path:
@@ -46,26 +56,35 @@ class StoreLocation:
         """Return a vault for each of the store's master keys."""
         return [Vault(base64.b64decode(line)) for line in self.key_file.read_text().split()]
 
-    def store(self, key_file: Path | None = None) -> Store:
+    def store(self, key_file: Path | None = None) -> BlockingStore:
         """Return the store without opening it."""
-        return store_at(self.address or None, CONTRACT.credentials, key_file)
+        store = store_at(self.address or None, CONTRACT.credentials, key_file)
+        return BlockingStore(store, self.runner)
 
     @contextmanager
-    def opened(self, run: Run, *, is_new: bool = False) -> Generator[Store]:
+    def opened(self, *, is_new: bool = False) -> Generator[BlockingStore]:
         """Keep the store open until the block ends.
 
         Assert that the store is new if `is_new` is true, and that it already exists otherwise.
         """
         store = self.store()
-        assert run(store.open(FIXTURES)) == is_new
+        assert store.open(FIXTURES) == is_new
         try:
             yield store
         finally:
-            run(store.close())
+            store.close()
 
-    def sql(self, statement: str) -> list[Any]:
-        """Execute an SQL statement directly in the store's database."""
+    def concurrently(self, *operations: Coroutine[Any, Any, Any]) -> list[Any]:
+        """Run the coroutines concurrently, and return their results."""
+
+        async def gather() -> list[Any]:
+            return await asyncio.gather(*operations)
+
+        return self.runner.run(gather())
+
+    def sql(self, *statements: str) -> list[Any]:
+        """Execute SQL statements directly in the store's database; return the last one's rows."""
         if self.address.startswith("postgresql:"):
-            return execute(self.address, statement)
+            return execute(self.address, *statements)
         with closing(sqlite3.connect(self.address)) as database, database:
-            return database.execute(statement).fetchall()
+            return [database.execute(statement).fetchall() for statement in statements][-1]

@@ -1,6 +1,8 @@
 """Tests for master keys, key files and encrypted credentials."""
 
 import os
+from asyncio import Runner
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -10,7 +12,7 @@ from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.stores.errors import NameTakenError, StoreError
 from flashback_mock.stores.keys import KEYS_FILE, key_file, read_vault, write_keys
 from flashback_mock.stores.vault import HEADER_BYTES, Vault
-from tests.mock.stores.locations import FIXTURES, Run, StoreLocation
+from tests.mock.stores.locations import FIXTURES, StoreLocation
 from tests.mock.stores.processes import full_disk
 
 PLACE = ("acme", "id", "secret")
@@ -41,21 +43,21 @@ def test_every_byte_is_authenticated() -> None:
 
 
 @pytest.fixture
-def location(tmp_path: Path, key_folder: Path) -> StoreLocation:
+def location(tmp_path: Path, key_folder: Path, runner: Runner) -> StoreLocation:
     """A location for a new file store."""
-    return StoreLocation(str(tmp_path / "store.db"), key_folder)
+    return StoreLocation(str(tmp_path / "store.db"), key_folder, runner)
 
 
 def test_new_store_needs_a_new_key_file(
-    location: StoreLocation, tmp_path: Path, key_folder: Path, run: Run
+    location: StoreLocation, tmp_path: Path, key_folder: Path
 ) -> None:
     """Two stores cannot share a key file: rotating one store's keys would destroy the other's.
 
     A key file must not be in its store's folder. The error contains the key file's name.
     """
-    with location.opened(run, is_new=True):
+    with location.opened(is_new=True):
         used = location.key_file
-    other = StoreLocation(f"{location.address}2", key_folder)
+    other = replace(location, address=f"{location.address}2")
     for file, reason in (
         (used, "keys: already exists and may contain the keys of another store"),
         (used.parent, "flashback-mock: is not a file; use --keys to specify a file"),
@@ -63,16 +65,14 @@ def test_new_store_needs_a_new_key_file(
         (tmp_path / "file", "the key file is in the store's folder"),
     ):
         with pytest.raises(StoreError, match=reason):
-            run(other.store(file).open(FIXTURES))
+            other.store(file).open(FIXTURES)
 
 
-def test_failed_start_leaves_no_key_file(
-    location: StoreLocation, key_folder: Path, run: Run
-) -> None:
+def test_failed_start_leaves_no_key_file(location: StoreLocation, key_folder: Path) -> None:
     """A failed attempt to create a store leaves no key file that would block the next attempt."""
     same_name = (Configuration("", "w", id, {"name": "new"}) for id in ("one", "two"))
     with pytest.raises(NameTakenError):
-        run(location.store().open(Fixtures(configurations=tuple(same_name))))
+        location.store().open(Fixtures(configurations=tuple(same_name)))
     assert not key_folder.exists()
 
 

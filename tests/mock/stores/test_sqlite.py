@@ -1,8 +1,10 @@
 """Tests for SQLite stores: unusable files, locking and durability."""
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
+from asyncio import Runner
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,7 @@ from sqlalchemy import Connection
 from flashback_mock import Fixtures
 from flashback_mock.stores import store_at
 from flashback_mock.stores.errors import StoreError
-from flashback_mock.stores.sqlite import SqliteStore
-from tests.mock.stores.locations import CONTRACT, FIXTURES, MAIN, Run, StoreLocation
+from tests.mock.stores.locations import CONTRACT, FIXTURES, MAIN, OWNER, StoreLocation
 
 READ = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('SELECT 1 FROM sqlite_master')"
 
@@ -27,20 +28,18 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def location(path: Path, key_folder: Path) -> StoreLocation:
+def location(path: Path, key_folder: Path, runner: Runner) -> StoreLocation:
     """A location for a new store at this path."""
-    return StoreLocation(str(path), key_folder)
+    return StoreLocation(str(path), key_folder, runner)
 
 
-def assert_rejected(
-    path: Path, run: Run, reason: str, fixtures: Fixtures | None = FIXTURES
-) -> None:
+def assert_rejected(path: Path, reason: str, fixtures: Fixtures | None = FIXTURES) -> None:
     """Assert that opening the store fails and that the error matches `reason`."""
     with pytest.raises(StoreError, match=reason):
-        run(store_at(str(path), CONTRACT.credentials).open(fixtures))
+        asyncio.run(store_at(str(path), CONTRACT.credentials).open(fixtures))
 
 
-def test_file_from_another_program_is_not_changed(tmp_path: Path, run: Run) -> None:
+def test_file_from_another_program_is_not_changed(tmp_path: Path) -> None:
     """A file that is not a store is rejected, and its content and mode do not change."""
     with closing(sqlite3.connect(tmp_path / "database")) as database:
         database.execute("CREATE TABLE other (content)")
@@ -49,26 +48,26 @@ def test_file_from_another_program_is_not_changed(tmp_path: Path, run: Run) -> N
     for file in sorted(tmp_path.iterdir()):
         content = file.read_bytes()
         file.chmod(0o644)
-        assert_rejected(file, run, f"{file}: is not a mock store")
+        assert_rejected(file, f"{file}: is not a mock store")
         assert file.read_bytes() == content
         assert file.stat().st_mode & 0o777 == 0o644
     assert {file.name for file in tmp_path.iterdir()} == {"database", "header", "text"}
 
 
-def test_damaged_file_is_not_changed(location: StoreLocation, path: Path, run: Run) -> None:
+def test_damaged_file_is_not_changed(location: StoreLocation, path: Path) -> None:
     """A store with an overwritten page is rejected, and its file does not change."""
-    with location.opened(run, is_new=True):
+    with location.opened(is_new=True):
         pass
     content = bytearray(path.read_bytes())
     content[8192:8300] = b"x" * 108
     path.write_bytes(content)
-    assert_rejected(path, run, "or is damaged; choose a new file, or restore")
+    assert_rejected(path, "or is damaged; choose a new file, or restore")
     assert path.read_bytes() == content
 
 
-def test_read_only_file_is_rejected(location: StoreLocation, path: Path, run: Run) -> None:
+def test_read_only_file_is_rejected(location: StoreLocation, path: Path) -> None:
     """A store that cannot be written to is rejected when it is opened, not at the first update."""
-    with location.opened(run, is_new=True):
+    with location.opened(is_new=True):
         pass
     connect = sqlite3.connect
 
@@ -77,57 +76,52 @@ def test_read_only_file_is_rejected(location: StoreLocation, path: Path, run: Ru
         return connect(path.replace("mode=rw", "mode=ro"), **options)
 
     with patch.object(sqlite3, "connect", connect_read_only):
-        assert_rejected(path, run, "store.db: is read-only")
+        assert_rejected(path, "store.db: is read-only")
 
 
-def test_rotation_creates_no_store(path: Path, key_folder: Path, run: Run) -> None:
+def test_rotation_creates_no_store(path: Path, key_folder: Path) -> None:
     """A key rotation for a missing store or an empty file does not create a store."""
-    assert_rejected(path, run, "cannot be opened", None)
+    assert_rejected(path, "cannot be opened", None)
     assert not path.exists()
     path.touch()
-    assert_rejected(path, run, "contains no store; run the mock", None)
+    assert_rejected(path, "contains no store; run the mock", None)
     assert path.read_bytes() == b""
     assert not key_folder.exists()
 
 
-def test_store_is_open_in_one_process_at_a_time(
-    location: StoreLocation, path: Path, run: Run
-) -> None:
+def test_store_is_open_in_one_process_at_a_time(location: StoreLocation, path: Path) -> None:
     """While a store is open, no other process can read or open it."""
     read = [sys.executable, "-c", READ, str(path)]
-    with location.opened(run, is_new=True):
-        assert_rejected(path, run, "store.db: is already open; stop the other mock")
+    with location.opened(is_new=True):
+        assert_rejected(path, "store.db: is already open; stop the other mock")
         # The failed attempt must not release the lock.
         done = subprocess.run(read, capture_output=True, text=True, check=False)
         assert "database is locked" in done.stderr
-    with location.opened(run):
+    with location.opened():
         pass
 
 
-def test_deleted_or_replaced_file_fails_updates(
-    location: StoreLocation, path: Path, run: Run
-) -> None:
+def test_deleted_or_replaced_file_fails_updates(location: StoreLocation, path: Path) -> None:
     """If a store's file was deleted or replaced, updates fail, because they would be lost."""
-    with location.opened(run, is_new=True) as store:
+    with location.opened(is_new=True) as store:
         path.unlink()
         for content in (None, b"", b"another file"):
             if content is not None:
                 path.write_bytes(content)
             with pytest.raises(StoreError, match="was deleted, moved or replaced while it was"):
-                run(store.update("owner-token", MAIN, {"name": "lost"}))
+                store.update(OWNER, MAIN, {"name": "lost"})
     assert path.read_bytes() == b"another file"
 
 
-def test_sqlite_pragmas_are_set(location: StoreLocation, run: Run) -> None:
+def test_sqlite_pragmas_are_set(location: StoreLocation) -> None:
     """SQLite syncs each commit, overwrites deleted data, truncates its journal and holds a lock."""
     names = ("synchronous", "secure_delete", "journal_mode", "locking_mode")
 
     def read_pragmas(db: Connection) -> list[Any]:
         return [db.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
 
-    with location.opened(run, is_new=True) as store:
-        assert isinstance(store, SqliteStore)
-        assert run(store.run(read_pragmas)) == [2, 1, "truncate", "exclusive"]
+    with location.opened(is_new=True) as store:
+        assert store.run(read_pragmas) == [2, 1, "truncate", "exclusive"]
 
 
 @pytest.mark.parametrize(
