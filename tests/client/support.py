@@ -89,6 +89,15 @@ def sent_headers(requests: Sequence[Any], name: str) -> list[str | None]:
     return [request.headers.get(name) for request in requests]
 
 
+def format_traceback(error: BaseException) -> str:
+    """Return the tracebacks of the error and its context, with each frame's local variables."""
+    text = ""
+    for member in filter(None, (error, error.__context__)):
+        captured = traceback.TracebackException.from_exception(member, capture_locals=True)
+        text += "".join(captured.format())
+    return text
+
+
 def check_no_frames(error: BaseException, package: str) -> None:
     """Check that no frame in the error's traceback belongs to the package with this name."""
     for frame in traceback.extract_tb(error.__traceback__):

@@ -76,11 +76,10 @@ def test_aborted_calls_release_their_connections(limited_call: LimitedCall) -> N
 
 def check_connections_are_idle() -> None:
     """Check that every async connection pool holds at most 20 connections, all of them idle."""
-    for item in gc.get_objects():
-        if type(item) is httpcore.AsyncConnectionPool:
-            assert len(item.connections) <= 20
-            for connection in item.connections:
-                assert connection.is_idle()
+    for pool in gc.get_objects():
+        if type(pool) is httpcore.AsyncConnectionPool:
+            assert len(pool.connections) <= 20
+            assert all(connection.is_idle() for connection in pool.connections)
 
 
 def test_cancelled_call_closes_its_connection() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,16 +27,16 @@ def test_example_runs(number: int, mock: Mock) -> None:
         check_rotate(names["rotate"], mock)
 
 
-def check_rotate(rotate: object, mock: Mock) -> None:
+def check_rotate(rotate: Any, mock: Mock) -> None:
     """Check what the example's `rotate` function returns on success and for each failure."""
-    assert callable(rotate)
+    config = mock.ids["main"]
     with FlashbackClient(max_retries=0) as client:
-        assert rotate(client, mock.ids["main"], "s") == "rotated"
-        assert rotate(client, mock.ids["main"], "") == "secret is wrong"
+        assert rotate(client, config, "s") == "rotated"
+        assert rotate(client, config, "") == "secret is wrong"
         mock.answer_next(status=403)
-        assert rotate(client, mock.ids["main"], "s") == "not rotated"
+        assert rotate(client, config, "s") == "not rotated"
         mock.answer_next(fault="reset", after_update=True)
-        assert rotate(client, mock.ids["main"], "s").startswith("keep the old secret")
+        assert rotate(client, config, "s").startswith("keep the old secret")
 
 
 def test_table_lists_every_error() -> None:

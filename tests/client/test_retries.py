@@ -29,7 +29,6 @@ from tests.client.wire import Request, disconnect, http_response, never_respond,
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Generator
 
 
 def rate_limited(*values: str) -> Service:
@@ -54,35 +53,21 @@ def test_transient_failures_are_retried(update: Any, waits: list[float], status:
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 415, 301, 418])
 def test_permanent_failures_are_not_retried(status: int) -> None:
     """Permanent failures, such as 400, 401 and 404 responses, are not retried."""
-    service = Service(httpx.Response(status))
-    with pytest.raises(errors.ApiStatusError, match="1 attempt"):
-        blocking(service, max_retries=2).update_ai_llm(ID)
-    assert len(service.requests) == 1
+    with pytest.raises(errors.ApiStatusError, match=r"\(1 attempt"):
+        blocking(Service(httpx.Response(status)), max_retries=2).update_ai_llm(ID)
 
 
 def test_retry_after_is_the_minimum_wait(waits: list[float]) -> None:
-    """Retry-After sets the minimum wait and can be an integer, a decimal fraction or a date."""
-    date = email.utils.formatdate(time.time() + 20, usegmt=True)
-    blocking(rate_limited("3", "1.5", date), max_retries=3).update_ai_llm(ID)
+    """Retry-After sets the minimum wait: an integer, a decimal fraction or a date in UTC."""
+    now = time.time()
+    dates = email.utils.formatdate(now + 20, usegmt=True), time.asctime(time.gmtime(now + 20))
+    with mock.patch.dict("os.environ", TZ="JST-9"):
+        time.tzset()  # an asctime date is in UTC, not in the local time zone (RFC 9110)
+        blocking(rate_limited("3", "1.5", *dates), max_retries=4).update_ai_llm(ID)
+    time.tzset()
     assert waits[0] == 3
     assert 1.5 <= waits[1] <= 2
-    assert 15 < waits[2] <= 20
-
-
-@pytest.fixture
-def _tokyo() -> Generator[None]:
-    with mock.patch.dict("os.environ", TZ="JST-9"):
-        time.tzset()
-        yield
-    time.tzset()
-
-
-@pytest.mark.usefixtures("_tokyo")
-def test_retry_after_date_without_a_zone_is_in_utc(waits: list[float]) -> None:
-    """An asctime date in Retry-After is in UTC, not in the local time zone (RFC 9110)."""
-    date = time.asctime(time.gmtime(time.time() + 20))
-    blocking(rate_limited(date), max_retries=1).update_ai_llm(ID)
-    assert 15 < waits[0] <= 20
+    assert [15 < wait <= 20 for wait in waits[2:]] == [True, True]
 
 
 def test_backoff_doubles_up_to_eight_seconds(
@@ -100,36 +85,29 @@ def test_retry_after_beyond_the_deadline_raises(waits: list[float], after: str) 
     """If waiting for Retry-After would exceed the deadline, the call raises an error at once."""
     with pytest.raises(errors.RateLimitError) as caught:
         blocking(rate_limited(after), max_retries=2).update_ai_llm(ID)
-    assert caught.value.retry_after is not None
-    assert caught.value.retry_after >= 31
+    assert (caught.value.retry_after or 0) >= 31
     assert waits == []
 
 
 @pytest.mark.parametrize("last", [httpx.Response(404), httpx.ConnectError("refused")], ids=str)
-def test_lost_attempt_may_have_been_applied(
-    waits: list[float], last: httpx.Response | Exception
-) -> None:
+@pytest.mark.usefixtures("waits")
+def test_lost_attempt_may_have_been_applied(last: httpx.Response | Exception) -> None:
     """After a lost response, `maybe_applied` stays true even if a later attempt fails."""
     service = Service(httpx.ReadError("lost"), last)
-    with pytest.raises(errors.FlashbackError, match="may have been applied") as caught:
+    with pytest.raises(errors.FlashbackError, match="2 attempts, may have been applied"):
         blocking(service, max_retries=1).update_ai_llm(ID)
-    assert caught.value.maybe_applied is True
-    assert (caught.value.attempts, len(waits)) == (2, 1)
 
 
 UNSENT = [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError]
 LOST = [httpx.ReadTimeout, httpx.WriteError, httpx.RemoteProtocolError]
-REJECTED = [404, 418, 302, 500]
-UNCLEAR = [200, 204, 502, 504]  # a 200 without a body is invalid
 
 
-@pytest.mark.parametrize("outcome", [*UNSENT, *LOST, *REJECTED, *UNCLEAR], ids=str)
-def test_error_states_whether_the_update_may_have_been_applied(outcome: Any) -> None:
-    """`maybe_applied` is false if the request was not sent, or if a server or proxy rejected it."""
-    first = httpx.Response(outcome) if isinstance(outcome, int) else outcome("lost")
-    with pytest.raises(errors.FlashbackError) as caught:
-        blocking(Service(first)).update_ai_llm(ID)
-    assert caught.value.maybe_applied is (outcome in [*LOST, *UNCLEAR])
+@pytest.mark.parametrize("kind", UNSENT + LOST)
+def test_lost_connection_may_have_been_applied(kind: type[httpx.RequestError]) -> None:
+    """`maybe_applied` is false if the request was not sent."""
+    with pytest.raises(errors.ApiConnectionError) as caught:
+        blocking(Service(kind("lost"))).update_ai_llm(ID)
+    assert caught.value.maybe_applied is (kind in LOST)
 
 
 def test_token_is_renewed_once_after_a_401() -> None:
@@ -139,36 +117,34 @@ def test_token_is_renewed_once_after_a_401() -> None:
     client = blocking(service, token=lambda: next(tokens))
     assert client.update_ai_llm(ID).success is True
     assert sent_headers(service.requests, "authorization") == ["Bearer old", "Bearer new"]
-    service.outcomes = [httpx.Response(401), httpx.Response(401)]
+    service.outcomes = [httpx.Response(401)] * 2
     with pytest.raises(errors.AuthenticationError, match="2 attempts"):
-        client.with_options(max_retries=2).update_ai_llm(ID)
+        client.update_ai_llm(ID)
 
 
-def test_invalid_renewed_token_keeps_maybe_applied(waits: list[float]) -> None:
+@pytest.mark.usefixtures("waits")
+def test_invalid_renewed_token_keeps_maybe_applied() -> None:
     """The error for an invalid renewed token says that the update may have been applied."""
     tokens = iter([TOKEN, "padded-token "])
     service = Service(httpx.ReadError("lost"), httpx.Response(401))
     with pytest.raises(errors.ArgumentError, match=r"visible ASCII.*2 attempts, may") as caught:
         blocking(service, token=lambda: next(tokens), max_retries=2).update_ai_llm(ID)
-    assert (caught.value.field, caught.value.maybe_applied, len(waits)) == ("token", True, 1)
+    assert (caught.value.field, caught.value.maybe_applied) == ("token", True)
     assert "padded-token" not in str(caught.value)
 
 
-def test_token_function_is_called_for_every_call() -> None:
-    """Each call gets its token from the token function, which can be async in the async client."""
-    tokens = iter(["one", "two", "three"])
+def test_token_function_can_be_async() -> None:
+    """The async client awaits the token function in each call."""
+    tokens = iter(["one", "two"])
 
     async def token() -> str:
         await asyncio.sleep(0)
         return next(tokens)
 
     service = Service()
-    client = blocking(service, token=lambda: next(tokens))
-    client.update_ai_llm(ID)
-    client.update_ai_llm(ID)
     update_async(service, token=token)
-    sent = sent_headers(service.requests, "authorization")
-    assert sent == ["Bearer one", "Bearer two", "Bearer three"]
+    update_async(service, token=token)
+    assert sent_headers(service.requests, "authorization") == ["Bearer one", "Bearer two"]
 
 
 @pytest.mark.parametrize("timeout", [30, 0])
@@ -182,43 +158,27 @@ def test_error_from_the_token_function_propagates(update: Any, timeout: float) -
         update(Service(), token=token, timeout=timeout)
 
 
-def raise_for_status(response: httpx.Response) -> None:
-    """Raise an error for an unsuccessful status, but do not read the body."""
-    response.raise_for_status()
-
-
-def read_and_raise_for_status(response: httpx.Response) -> None:
-    """Read the body, and raise an error for an unsuccessful status."""
-    response.read()
-    response.raise_for_status()
-
-
-@pytest.mark.parametrize(
-    ("hook", "message"), [(raise_for_status, "404"), (read_and_raise_for_status, "404 gone")]
-)
-def test_raise_for_status_hook_does_not_change_the_error(
-    hook: Callable[..., None], message: str
-) -> None:
+@pytest.mark.parametrize("message", ["404", "404 gone"])
+def test_raise_for_status_hook_does_not_change_the_error(message: str) -> None:
     """If a hook calls `raise_for_status`, the client raises its own error and does not retry."""
+    hooks: list[Any] = [httpx.Response.raise_for_status]
+    if "gone" in message:
+        hooks.insert(0, httpx.Response.read)
     with (
         serving(http_response(404, {"message": "gone"})) as server,
-        httpx.Client(event_hooks={"response": [hook]}) as http_client,
+        httpx.Client(event_hooks={"response": hooks}) as http_client,
         pytest.raises(errors.NotFoundError, match=f"{message} .1 attempt"),
     ):
         FlashbackClient(TOKEN, base_url=server.url, http_client=http_client).update_ai_llm(ID)
 
 
-def audit_not_found(_: httpx.Response) -> None:
-    """Simulate a hook whose own request receives a 404."""
-    httpx.Response(404, request=httpx.Request("POST", "https://audit.test")).raise_for_status()
-
-
 def test_error_from_a_request_in_a_hook_propagates() -> None:
     """If a hook's own request fails, the error propagates unchanged and the call is not retried."""
+    failed = httpx.Response(404, request=httpx.Request("POST", "https://audit.test"))
+    hooks = {"response": [lambda _: failed.raise_for_status()]}
     service = Service()
-    http_client = httpx.Client(transport=service, event_hooks={"response": [audit_not_found]})
-    with http_client, pytest.raises(httpx.HTTPStatusError):
-        FlashbackClient(TOKEN, http_client=http_client).update_ai_llm(ID)
+    with pytest.raises(httpx.HTTPStatusError):
+        blocking(http_client=httpx.Client(transport=service, event_hooks=hooks)).update_ai_llm(ID)
     assert len(service.requests) == 1
 
 
@@ -270,15 +230,12 @@ def test_error_that_httpx_does_not_wrap_is_a_connection_error() -> None:
 
 def test_error_does_not_mention_a_handled_exception(update: Any) -> None:
     """If a call in an `except` block fails, its error does not mention the handled exception."""
-
-    def read_or_update() -> None:
-        try:
-            Path("/nonexistent/cache").read_text("utf-8")
-        except OSError:
+    lost = pytest.raises(errors.ApiConnectionError, match=r": ReadError: lost \(1 att")
+    try:
+        Path("/nonexistent/cache").read_text("utf-8")
+    except OSError:
+        with lost as caught:
             update(Service(httpx.ReadError("lost")), max_retries=0)
-
-    with pytest.raises(errors.ApiConnectionError, match=r": ReadError: lost \(1 att") as caught:
-        read_or_update()
     handled = caught.value.__context__
     assert isinstance(handled, FileNotFoundError)
     assert "pathlib" in traceback.extract_tb(handled.__traceback__)[-1].filename
@@ -287,48 +244,47 @@ def test_error_does_not_mention_a_handled_exception(update: Any) -> None:
 @pytest.mark.parametrize("kind", [TimeoutError, InterruptedError])
 def test_signal_handler_exception_propagates(kind: type[OSError]) -> None:
     """An OSError from the caller's SIGALRM handler propagates and is not retried."""
-    with serving(never_respond) as server, interrupting(kind("the caller's alarm")):
-        with pytest.raises(kind, match="the caller's alarm"):
-            blocking(server.url, max_retries=2).update_ai_llm(ID, name="new")
+    with serving(never_respond) as server, blocking(server.url, max_retries=2) as client:
+        with interrupting(kind("the alarm")), pytest.raises(kind, match="the alarm"):
+            client.update_ai_llm(ID)
         assert len(server.requests) == 1
 
 
 def test_closing_during_a_call_raises_connection_error() -> None:
-    """If another thread or task closes the client, a running call fails without another retry."""
-
-    async def call_and_close(url: str) -> None:
-        client = AsyncFlashbackClient(TOKEN, base_url=url)
-        task = asyncio.create_task(client.update_ai_llm(ID))
-        await asyncio.to_thread(server.wait_for_request)
-        await client.aclose()
-        await task
+    """If another thread closes the client, a running call fails without another retry."""
 
     def close() -> None:
         server.wait_for_request()
         time.sleep(0.2)  # wait until the main thread is reading the response
         client.close()
 
-    closed_during_call = pytest.raises(errors.ApiConnectionError, match="closed during the call")
-    with serving(never_respond) as server:
-        client = blocking(server.url, max_retries=2)
-        closer = threading.Thread(target=close)
-        closer.start()
-        with closed_during_call as caught:
+    with serving(never_respond) as server, blocking(server.url, max_retries=2) as client:
+        threading.Thread(target=close).start()
+        with pytest.raises(errors.ApiConnectionError, match=r"closed during the call.*may have"):
             client.update_ai_llm(ID)
-        closer.join()
-        with pytest.raises(errors.FlashbackError, match="this client is closed") as later:
+        with pytest.raises(errors.FlashbackError, match=r"^this client is closed"):
             client.update_ai_llm(ID)
         assert len(server.requests) == 1
-    assert (caught.value.maybe_applied, later.value.maybe_applied) == (True, False)
-    with serving(never_respond) as server, closed_during_call as caught:
-        asyncio.run(call_and_close(server.url))
-    assert caught.value.maybe_applied is True
+
+
+def test_closing_during_an_async_call_raises_connection_error() -> None:
+    """If another task closes the async client, a running call fails."""
+
+    async def call_and_close() -> None:
+        client = AsyncFlashbackClient(TOKEN, base_url=server.url)
+        task = asyncio.create_task(client.update_ai_llm(ID))
+        await asyncio.to_thread(server.wait_for_request)
+        await client.aclose()
+        await task
+
+    closed = pytest.raises(errors.ApiConnectionError, match=r"closed during the call.*may have")
+    with serving(never_respond) as server, closed:
+        asyncio.run(call_and_close())
 
 
 def test_closing_between_attempts_raises_connection_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the client is closed while a call waits to retry, the call raises ApiConnectionError."""
     client = blocking(Service(httpx.ReadError("lost")), max_retries=2)
     monkeypatch.setattr(time, "sleep", lambda _: client.close())
-    with pytest.raises(errors.ApiConnectionError, match="closed during the call") as caught:
-        client.update_ai_llm(ID, name="new")
-    assert caught.value.maybe_applied is True
+    with pytest.raises(errors.ApiConnectionError, match=r"closed during the call.*may have been"):
+        client.update_ai_llm(ID)

@@ -8,7 +8,6 @@ import json
 import logging
 import pickle
 import re
-import traceback
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,19 @@ import attrs
 import httpx
 import pytest
 
-from flashback_client import FlashbackClient, FlashbackError, Secret, errors
+from flashback_client import FlashbackClient, Secret, errors
 from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import UpdateAiLlmRequest
-from tests.client.support import ID, SECRET, TOKEN, URL, Service, blocking, pickled
+from tests.client.support import (
+    ID,
+    SECRET,
+    TOKEN,
+    URL,
+    Service,
+    blocking,
+    format_traceback,
+    pickled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,23 +52,11 @@ def test_copied_body_is_equal(copy_body: Any) -> None:
     """A copied or unpickled body equals the original and can be sent."""
     body = UpdateAiLlmRequest(secret=SECRET)
     assert copy_body(body) == body
-    assert json.loads(json.dumps(copy_body(body).to_dict())) == {"secret": SECRET}
-
-
-def runtime_locals(error: BaseException) -> str:
-    """Return the locals of all frames outside this file, including those of chained exceptions."""
-    shown = ""
-    for member in (error, error.__cause__, error.__context__):
-        frames = traceback.walk_tb(member.__traceback__ if member else None)
-        for frame in traceback.StackSummary.extract(frames, capture_locals=True):
-            if frame.filename != __file__:
-                shown += str(frame.locals)
-    assert shown
-    return shown
+    assert copy_body(body).to_dict() == {"secret": SECRET}
 
 
 UPDATE = update_ai_llm.prepare(ID, body=UpdateAiLlmRequest())
-INVALID: dict[str, Any] = {"text": SECRET + "\ud800", "type": [SECRET], "tuple": (("X", SECRET),)}
+INVALID: dict[str, Any] = {"text": "s3cret\ud800", "type": ["s3cret"], "tuple": (("X", "s3cret"),)}
 
 
 @pytest.mark.parametrize(
@@ -72,16 +68,17 @@ INVALID: dict[str, Any] = {"text": SECRET + "\ud800", "type": [SECRET], "tuple":
         lambda: FlashbackClient(TOKEN, headers=INVALID["tuple"]),
         lambda: blocking(Service()).update_ai_llm(ID, key=INVALID["text"]),
         lambda: blocking(Service()).update_ai_llm(ID, secret=INVALID["type"]),
+        lambda: FlashbackClient(INVALID["text"]),
         lambda: blocking(Service(), token=lambda: INVALID["text"]).update_ai_llm(ID),
         lambda: blocking(Service()).send(UPDATE._replace(body=[object()])),
     ],
-    ids=["body", "from_dict", "tuple", "headers", "key", "secret", "token function", "nested"],
+    ids=["body", "from_dict", "tuple", "headers", "key", "secret", "token", "function", "nested"],
 )
 def test_traceback_of_an_invalid_argument_shows_no_credential(make: Any) -> None:
     """Credentials are wrapped in `Secret` before validation, so no traceback shows them."""
     with pytest.raises((errors.ArgumentError, TypeError)) as caught:
         make()
-    shown = runtime_locals(caught.value)
+    shown = format_traceback(caught.value)
     assert "s3cret" not in shown
     assert TOKEN not in shown
 
@@ -91,12 +88,11 @@ def test_traceback_of_an_invalid_argument_shows_no_credential(make: Any) -> None
 )
 def test_error_for_an_invalid_token_does_not_show_it(token: Any) -> None:
     """An invalid token raises an ArgumentError that does not contain the token."""
-    with pytest.raises(errors.ArgumentError, match="token") as caught:
-        FlashbackClient(token, base_url="http://127.0.0.1")
+    with pytest.raises(errors.ArgumentError, match=r"^token ") as caught:
+        FlashbackClient(token)
     assert caught.value.field == "token"
     if isinstance(token, str) and token.strip():
         assert token not in str(caught.value).replace("Bearer", "")
-        assert repr(token) not in runtime_locals(caught.value)
 
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -130,10 +126,9 @@ def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str
     secret = "s/cr&t 'ü\" <+\n\\b\\x41\U0001f600z"
     echo = f"{encode(secret)} and {TOKEN}".encode()
     service = Service(httpx.Response(status, content=echo, headers=[(b"X-Echo", echo)]))
-    with pytest.raises(FlashbackError) as caught:
+    with pytest.raises(errors.ResponseError) as caught:
         update(service, key=secret, max_retries=0)
-    shown = f"{caught.value} {caught.value!r} {vars(caught.value)} {caught.value.args}"
-    shown += getattr(caught.value, "body", b"").decode("utf-8", "replace")
+    shown = f"{caught.value} {vars(caught.value)} {caught.value.args} {caught.value.body.decode()}"
     assert encode(secret).strip("\"'") not in shown
     assert secret not in shown
     assert TOKEN not in shown
@@ -156,52 +151,38 @@ def test_echoed_credentials_are_redacted_in_any_charset(charset: str) -> None:
 def test_response_can_be_pickled_without_credentials() -> None:
     """A pickled response contains no credentials and can still raise the error for its status."""
     body = UpdateAiLlmRequest(secret=SECRET)
-    with blocking(Service(httpx.Response(404))) as client:
-        response = update_ai_llm.sync_detailed(ID, client=client, body=body)
+    client = blocking(Service(httpx.Response(404)))
+    response = update_ai_llm.sync_detailed(ID, client=client, body=body)
     assert SECRET.encode() not in pickle.dumps(response)
     assert TOKEN.encode() not in pickle.dumps(response)
     with pytest.raises(errors.NotFoundError, match=r"404 .1 attempt"):
         pickled(response).raise_for_status()
 
 
-def test_connection_error_is_redacted(update: Any) -> None:
-    """A credential in a connection error's message is redacted in the error and in its cause."""
-    service = Service(httpx.ConnectError(f"{TOKEN} {SECRET}"))
-    with pytest.raises(errors.ApiConnectionError) as caught:
-        update(service, secret=SECRET, max_retries=0)
-    assert str(caught.value) == f"PUT {URL}: ConnectError: *** *** (1 attempt)"
-    cause = caught.value.__cause__
-    assert isinstance(cause, httpx.ConnectError)
-    assert str(cause) == "*** ***"
-    assert "authorization" not in cause.request.headers
-
-
-def test_log_shows_each_attempt_and_no_credential(
+def test_connection_error_and_log_are_redacted(
     update: Any, waits: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log contains a warning per retry and a DEBUG message per call, but no credentials."""
+    """A connection error, its cause and the log lines for each attempt contain no credential."""
     caplog.set_level(logging.DEBUG, "flashback_client")
-    service = Service(httpx.ConnectError(f"{TOKEN} {SECRET}"))
-    update(service, secret=SECRET)
+    request = httpx.Request("PUT", URL, headers={"Authorization": TOKEN})
+    lost = httpx.ConnectError(f"{TOKEN} {SECRET}", request=request)
+    lost.__cause__ = ValueError(TOKEN)
+    with pytest.raises(errors.ApiConnectionError) as caught:
+        update(Service(lost, lost), secret=SECRET, max_retries=1)
+    assert str(caught.value) == f"PUT {URL}: ConnectError: *** *** (2 attempts)"
+    cause: Any = caught.value.__cause__
+    assert repr(cause) == "ConnectError('*** ***')"
+    assert repr(cause.__cause__) == "ValueError('***')"
+    assert "authorization" not in cause.request.headers
     retried, ended = caplog.records
     assert (retried.levelno, ended.levelno) == (logging.WARNING, logging.DEBUG)
-    assert retried.getMessage().startswith(f"PUT {URL}: ConnectError: *** ***, retrying in ")
-    assert ended.getMessage().startswith(f"PUT {URL}: 200, ")
+    assert retried.getMessage() == f"PUT {URL}: ConnectError: *** ***, retrying in {waits[0]:.2f} s"
     assert ended.getMessage().endswith("attempts: 2")
     assert TOKEN not in caplog.text
     assert SECRET not in caplog.text
-    assert len(waits) == 1
-
-
-def test_service_message_cannot_forge_a_log_line(update: Any) -> None:
-    """The client replaces line breaks and control characters in service messages with spaces."""
-    service = Service(httpx.Response(400, json={"message": "no\n2026 ERROR \x1b[31m"}))
-    with pytest.raises(errors.BadRequestError) as caught:
-        update(service, name="new")
-    assert str(caught.value).isprintable()
 
 
 def test_client_cannot_be_pickled() -> None:
     """Pickling a client raises a TypeError that explains what to do instead."""
-    with blocking(Service()) as client, pytest.raises(TypeError, match="process that uses it"):
-        pickle.dumps(client)
+    with pytest.raises(TypeError, match="process that uses it"):
+        pickle.dumps(blocking(Service()))

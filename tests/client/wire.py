@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
-import socketserver
 import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from io import BufferedIOBase
+    from email.message import Message
 
 Responder = Callable[[socket.socket, "Request"], None]
 
@@ -24,7 +24,7 @@ class Request:
 
     method: str
     target: str
-    headers: dict[str, str]
+    headers: Message
     body: bytes
     connection: int
 
@@ -75,11 +75,6 @@ def never_respond(connection: socket.socket, _: Request) -> None:
     connection.recv(1)
 
 
-class _ThreadingServer(socketserver.ThreadingTCPServer):
-    # A long queue, because some tests open dozens of connections at once.
-    request_queue_size = 128
-
-
 @contextmanager
 def serving(*responses: Responder | bytes) -> Generator[Server]:
     """Run a loopback server that uses the responses in order and then repeats the last one."""
@@ -87,24 +82,33 @@ def serving(*responses: Responder | bytes) -> Generator[Server]:
     lock = threading.Lock()
     connections: list[socket.socket] = []
 
-    class Handler(socketserver.StreamRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def handle(self) -> None:
             with lock:
                 connections.append(self.connection)
-                server.connections = connection_number = len(connections)
+                server.connections = self.number = len(connections)
             with suppress(OSError, ValueError):
-                while (request := _read(self.rfile, connection_number)) is not None:
-                    with lock:
-                        response = responses[min(len(server.requests), len(responses) - 1)]
-                        server.requests.append(request)
-                    if isinstance(response, bytes):
-                        self.connection.sendall(response)
-                    else:
-                        response(self.connection, request)
+                super().handle()
             with lock:
                 server.closed += 1
 
-    with _ThreadingServer(("127.0.0.1", 0), Handler) as tcp_server:
+        def respond(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            request = Request(self.command, self.path, self.headers, body, self.number)
+            with lock:
+                response = responses[min(len(server.requests), len(responses) - 1)]
+                server.requests.append(request)
+            if isinstance(response, bytes):
+                self.connection.sendall(response)
+            else:
+                response(self.connection, request)
+
+        do_CONNECT = do_POST = do_PUT = respond  # noqa: N815
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as tcp_server:
+        tcp_server.socket.listen(128)  # some tests open dozens of connections at once
         server.url = f"http://127.0.0.1:{tcp_server.server_address[1]}"
         threading.Thread(target=tcp_server.serve_forever, args=(0.01,)).start()
         try:
@@ -114,20 +118,3 @@ def serving(*responses: Responder | bytes) -> Generator[Server]:
             for connection in connections:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-
-
-def _read(stream: BufferedIOBase, connection_number: int) -> Request | None:
-    line = stream.readline().decode("latin-1").split()
-    if len(line) != 3:
-        return None
-    headers: dict[str, str] = {}
-    while (header := stream.readline().decode("latin-1").strip()) != "":
-        key, _, value = header.partition(":")
-        headers[key.lower()] = value.strip()
-    body = stream.read(int(headers.get("content-length", "0")))
-    if headers.get("transfer-encoding") == "chunked":
-        while size := int(stream.readline(), 16):
-            body += stream.read(size)
-            stream.readline()
-        stream.readline()
-    return Request(line[0], line[1], headers, body, connection_number)
