@@ -54,7 +54,13 @@ def _request(
     running: RunningCall, http: object, token: Secret | None, ends_at: float
 ) -> httpx.Request:
     call = running.call
-    headers = {name: value.reveal() for name, value in running.settings.headers.items()}
+    settings = running.settings
+    headers = {
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "user-agent": settings.service.user_agent,
+    }
+    headers |= {name: value.reveal() for name, value in settings.headers.items()}
     headers |= {name.lower(): text for name, text in as_texts(call.headers).items()}
     if token is not None:
         headers["authorization"] = "Bearer " + token.reveal()
@@ -74,7 +80,7 @@ def _request(
     options["extensions"] = {"timeout": _timeouts({"connect": _CONNECT_TIMEOUT}, ends_at)}
     # Without an explicit stream, httpx builds the headers twice, which takes 10% of a call's time.
     options["stream"] = httpx.ByteStream(content or b"")
-    headers["host"] = running.settings.host
+    headers["host"] = settings.host
     if content is not None:
         headers["content-length"] = str(len(content))
     request = httpx.Request(call.method, running.url, **options)
@@ -141,13 +147,13 @@ def _outcome(
         member.args = tuple(redacted)
         if isinstance(member, httpx.RequestError):
             member.request = httpx.Request(running.call.method, "/")
-    text = "the client was closed during the call" if is_closed else _describe(error, root)
-    return Failure(
-        printable(running.redacted(text)),
-        error,
-        timed_out=isinstance(error, httpx.TimeoutException),
-        sent=not isinstance(error, (*_UNSENT, FlashbackError)),
-    )
+    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    if isinstance(root, Exception) and str(root) not in text:  # a CancelledError has no message
+        text += f" ({root})"
+    if is_closed:
+        text = "the client was closed during the call"
+    sent = not isinstance(error, (*_UNSENT, FlashbackError))
+    return Failure(printable(running.redacted(text)), error, sent)
 
 
 def _is_from_hook(error: httpx.HTTPError, request: httpx.Request | None) -> bool:
@@ -156,9 +162,3 @@ def _is_from_hook(error: httpx.HTTPError, request: httpx.Request | None) -> bool
         return error.request is not request
     except RuntimeError:  # the error has no request
         return False
-
-
-def _describe(error: BaseException, root: BaseException) -> str:
-    text = f"{type(error).__name__}: {error}".removesuffix(": ")
-    reason = str(root) if isinstance(root, Exception) else ""  # a CancelledError has no message
-    return text if reason in text else f"{text} ({reason})"

@@ -108,7 +108,6 @@ class Failure(NamedTuple):
 
     text: str
     cause: Exception
-    timed_out: bool
     sent: bool
     """Whether the service may have received the request."""
     retry_after: None = None

@@ -61,22 +61,21 @@ class BaseClient(Generic[C, T]):
         transport: T | None = None,
     ) -> None:
         """Raise ArgumentError if a setting is invalid, or FlashbackError if an OS error occurs."""
+        service = self._service
         if token is None:
-            token = self._service.variable("TOKEN")
+            token = service.variable("TOKEN")
         if not callable(token):
             token = as_secret(token)
-        headers = {} if headers is None else as_secrets(headers)
+        headers = as_secrets({} if headers is None else headers)
         self._check_given(http_client, transport)
         given = http_client or transport
-        if base_url is None and http_client is not None:
-            base_url = str(http_client.base_url) or None
         if base_url is None:
-            base_url = self._service.variable("BASE_URL") or self._service.base_url
+            base_url = str(getattr(http_client, "base_url", "")) or service.variable("BASE_URL")
+            base_url = base_url or service.base_url
         if allow_http is None:
-            allow_http = self._service.variable("ALLOW_HTTP").lower() in {"1", "true"}
+            allow_http = service.variable("ALLOW_HTTP").lower() in {"1", "true"}
         Rule(bool).check("allow_http", allow_http)
-        base = Settings.base(self._service, allow_http=allow_http, trust_env=given is None)
-        self._settings = base.changed(
+        self._settings = Settings(service, allow_http, trust_env=given is None).changed(
             token=token,
             base_url=base_url,
             timeout=timeout,

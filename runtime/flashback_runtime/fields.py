@@ -95,8 +95,11 @@ class Rule:
         """Return the error instead of raising it, because this frame can hold a credential."""
         if self.kind is not str and isinstance(value, Secret):
             value = value.reveal()
-        if problem := self._wrong_type(value):
-            return ArgumentTypeError.about(name, problem)
+        if not self._has_right_type(value):
+            expected = _TYPE_NAMES.get(self.kind, self.kind.__name__)
+            hint = NULL_HINT if value is None else ""
+            got = type(value).__name__
+            return ArgumentTypeError.about(name, f"must be of type {expected}, not {got}{hint}")
         if problem := self._broken_rule(value):
             return ArgumentError.about(name, problem)
         if self.items and isinstance(value, list):
@@ -105,19 +108,14 @@ class Rule:
                     return error
         return None
 
-    def _wrong_type(self, value: object) -> str | None:
-        accepted: tuple[type[object], ...] = (self.kind,)
+    def _has_right_type(self, value: object) -> bool:
+        if self.kind is Secret or issubclass(self.kind, Enum):
+            return isinstance(value, str)  # _broken_text checks whether it is one of the values
+        if isinstance(value, (bool, datetime)):  # a bool is also an int, a datetime is also a date
+            return isinstance(value, self.kind) and self.kind not in {int, date}
         if self.kind is float:
-            accepted = (int, float)
-        elif self.kind is Secret or issubclass(self.kind, Enum):
-            accepted = (str,)  # _broken_text checks whether the text is one of the enum's values
-        # In Python, a bool is also an int, and a datetime is also a date.
-        is_other_type = isinstance(value, (bool, datetime)) and self.kind in {int, float, date}
-        if isinstance(value, accepted) and not is_other_type:
-            return None
-        kind = _TYPE_NAMES.get(self.kind, self.kind.__name__)
-        hint = NULL_HINT if value is None else ""
-        return f"must be of type {kind}, not {type(value).__name__}{hint}"
+            return isinstance(value, (int, float))
+        return isinstance(value, self.kind)
 
     def _broken_rule(self, value: object) -> str | None:
         if self.const is not UNSET and (type(value), value) != (type(self.const), self.const):

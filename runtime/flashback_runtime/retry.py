@@ -121,14 +121,12 @@ def _may_have_been_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
 
 def _delay(running: RunningCall, outcome: Outcome) -> float | None:
     """Return the seconds to wait before the next retry, or None to stop retrying."""
-    sent = True
-    if isinstance(outcome, Failure):
-        sent = outcome.sent
-    elif outcome.status_code not in RETRIED_STATUSES:
+    if isinstance(outcome, Response) and outcome.status_code not in RETRIED_STATUSES:
         return None
     if running.connections.closed or running.retries >= running.settings.max_retries:
         return None
-    if sent and not running.call.is_idempotent:
+    is_unsent = isinstance(outcome, Failure) and not outcome.sent
+    if not is_unsent and not running.call.is_idempotent:
         return None
     backoff = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(running.retries, 10))
     jitter = random.uniform(0, backoff)  # noqa: S311 - not used for cryptography
@@ -139,7 +137,8 @@ def _delay(running: RunningCall, outcome: Outcome) -> float | None:
 def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
     """Return the parsed response; raise an error for a failure or an invalid body."""
     if isinstance(outcome, Failure):
-        kind = ApiTimeoutError if outcome.timed_out else ApiConnectionError
+        timed_out = isinstance(outcome.cause, httpx.TimeoutException)
+        kind = ApiTimeoutError if timed_out else ApiConnectionError
         raise running.error(kind, outcome.text) from outcome.cause
     outcome.maybe_applied = running.maybe_applied
     is_success = outcome.status_code in running.call.successes

@@ -113,13 +113,13 @@ def cut_frames(chain: Iterable[BaseException]) -> None:
         entries: list[TracebackType] = []
         entry = error.__traceback__
         while entry is not None:
-            entries.append(entry)
+            if not _may_hold_request(entry):
+                entries.append(entry)
             entry = entry.tb_next
         following = None
         for entry in reversed(entries):
-            if not _may_hold_request(entry):
-                entry.tb_next = following
-                following = entry
+            entry.tb_next = following
+            following = entry
         error.__traceback__ = following
 
 

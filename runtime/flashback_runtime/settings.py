@@ -65,7 +65,7 @@ class Settings(NamedTuple):
     allow_http: bool
     trust_env: bool
     """Whether to use the proxies from the environment variables."""
-    headers: Mapping[str, Secret]
+    headers: Mapping[str, Secret] = {}
     token: Secret | Callable[[], Any] = Secret("")
     base_url: str = ""
     host: str = ""
@@ -75,16 +75,6 @@ class Settings(NamedTuple):
     timeout: float = inf
     attempt_timeout: float = inf
     max_retries: int = 0
-
-    @classmethod
-    def base(cls, service: Service, *, allow_http: bool, trust_env: bool) -> Self:
-        """Return settings that contain only the headers to send with every request."""
-        headers = {
-            "accept": Secret("application/json"),
-            "accept-encoding": Secret("identity"),
-            "user-agent": Secret(service.user_agent),
-        }
-        return cls(service, allow_http, trust_env, headers)
 
     def changed(self, **changes: Any) -> Self:
         """Return the updated settings; raise ArgumentError if a change is invalid."""

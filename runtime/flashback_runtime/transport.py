@@ -138,11 +138,9 @@ class Connections:
         """Reject further calls, and return the transports that the caller must close."""
         owner = self.owner()
         self._closed = True
-        if self.given is None:
-            return [self._pools.pop(key) for key in list(self._pools) if key[0] == owner]
         if isinstance(self.given, (httpx.BaseTransport, httpx.AsyncBaseTransport)):
             return [self.given]
-        return []
+        return [self._pools.pop(key) for key in list(self._pools) if key[0] == owner]
 
     def owner(self) -> Any:
         """Return the process ID and, for an async client, the running event loop.
