@@ -53,9 +53,12 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
     """Return the template functions, keyed by name. `escape` makes text safe for docstrings."""
 
     def prose(text: Any, width: int, indent: int = 0) -> str:
-        paragraphs = escape(text).split("\n\n")
-        separator = "\n\n" + " " * indent
-        joined = separator.join(wrapped(paragraph, width, indent) for paragraph in paragraphs)
+        margin = " " * indent
+        wrapper = textwrap.TextWrapper(
+            width + indent, margin, margin, break_long_words=False, break_on_hyphens=False
+        )
+        paragraphs = [" ".join(paragraph.split()) for paragraph in escape(text).split("\n\n")]
+        joined = "\n\n".join(map(wrapper.fill, paragraphs)).removeprefix(margin)
         # Add a space so that a final quote does not touch the docstring's closing quotes.
         return f"{joined} " if joined.endswith('"') else joined
 
@@ -109,13 +112,6 @@ def error_name(status: str | int) -> str:
     except ValueError:
         phrase = f"Status{number}"
     return re.sub("[^0-9A-Za-z]", "", phrase.title()).removesuffix("Error") + "Error"
-
-
-def wrapped(paragraph: str, width: int, indent: int) -> str:
-    """Return the paragraph wrapped at this width, with every line but the first indented."""
-    text = " ".join(paragraph.split())
-    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
-    return f"\n{' ' * indent}".join(lines)
 
 
 def rule(contract: dict[str, Any], prop: Any, schema: dict[str, Any]) -> str:
