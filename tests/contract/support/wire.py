@@ -24,6 +24,9 @@ class Wire:
         self._url = urlsplit(url)
         self._tls = ssl.create_default_context(cafile=ca) if self._url.scheme == "https" else None
         self._connections: dict[int, Connection] = {}  # by thread id
+        self._deadlines: dict[Connection, float] = {}
+        self._closed = threading.Event()
+        threading.Thread(target=self._disconnect_late, daemon=True).start()
 
     def send(self, request: Request) -> Exchange:
         """Send the request once, or twice if the server has closed the idle connection."""
@@ -40,6 +43,7 @@ class Wire:
 
     def close(self) -> None:
         """Close every connection."""
+        self._closed.set()
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()
@@ -55,15 +59,12 @@ class Wire:
         # Store the connection before opening it so that an interrupted run also closes it.
         self._connections[threading.get_ident()] = connection
         was_sent = False
-        # The socket's own timeout does not limit a response that arrives byte by byte.
-        timer = threading.Timer(self.timeout, _interrupt, [connection])
-        timer.daemon = True
         try:
             if connection.sock is None:
                 connection.connect()
             was_sent = True
             deadline = time.monotonic() + self.timeout
-            timer.start()
+            self._deadlines[connection] = deadline
             self._write(connection, request)
             _acknowledge_at_once(connection)
             return _read(connection, request)
@@ -75,7 +76,18 @@ class Wire:
             failure = _words(cause)
             return Exchange(request, failure=failure, never_sent=not was_sent, timed_out=timed_out)
         finally:
-            timer.cancel()
+            self._deadlines.pop(connection, None)
+
+    def _disconnect_late(self) -> None:
+        """Disconnect servers that exceed the timeout.
+
+        The sockets' own timeouts do not limit responses that arrive byte by byte.
+        """
+        while not self._closed.wait(0.05):
+            for connection, deadline in list(self._deadlines.items()):
+                if time.monotonic() >= deadline:
+                    with suppress(OSError, AttributeError):  # the connection may already be closed
+                        connection.sock.shutdown(socket.SHUT_RDWR)
 
     def _write(self, connection: Connection, request: Request) -> None:
         target = self._url.path + request.target
@@ -89,11 +101,6 @@ class Wire:
                 connection.endheaders(request.body)
             else:
                 connection.endheaders(iter(request.chunks), encode_chunked=True)
-
-
-def _interrupt(connection: Connection) -> None:
-    with suppress(OSError, AttributeError):  # the connection may already be closed
-        connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _acknowledge_at_once(connection: Connection) -> None:
