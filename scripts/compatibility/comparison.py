@@ -164,9 +164,13 @@ def _compare_body(pair: Pair) -> None:
 
 
 def _size(body: Part) -> Part:
-    """Return a schema for the number of bytes in a request body, undecided without an integer."""
-    most = body.get(LIMIT)
-    return {"maximum" if isinstance(most, int) else f"${LIMIT}": most} if LIMIT in body else {}
+    """Return a schema for the size of a request body in bytes."""
+    if LIMIT not in body:
+        return {}
+    limit = body[LIMIT]
+    if isinstance(limit, int):
+        return {"maximum": limit}
+    return {f"${LIMIT}": limit}  # schemas with unknown `$` keywords are undecided
 
 
 def _compare_responses(pair: Pair) -> None:
