@@ -15,7 +15,7 @@ from typing import cast, final
 from urllib.parse import unquote
 
 MASK = "**********"  # the repr and str of every Secret
-REDACTED = "***"  # replaces a credential in text
+REDACTED = "***"  # shown in place of credentials
 # Stack frames of these packages and modules can contain requests or credentials in plain text.
 # The packages send or trace requests.
 _HIDDEN = sys.stdlib_module_names | {

@@ -64,7 +64,7 @@ class Settings(NamedTuple):
     service: Service
     allow_http: bool
     trust_env: bool
-    """Whether to use the proxies from the environment variables."""
+    """Whether to use the proxy settings in environment variables."""
     headers: Mapping[str, Secret] = {}
     token: Secret | Callable[[], Any] = Secret("")
     base_url: str = ""

@@ -129,7 +129,7 @@ faults(
 
 
 async def concurrent_update_restores_the_name(request: Request) -> Answer | None:
-    """Read the configuration, and 20 ms later store all of it, including the changes."""
+    """Read the configuration, apply the changes, and write all of it back 20 ms later."""
     if not (request.role == "owner" and request.is_for("main") and request.key):
         return None
     name = await request.name_of(request.id)

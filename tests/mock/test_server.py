@@ -189,7 +189,7 @@ def test_pipelined_requests_are_answered_in_order(mock: Mock) -> None:
     assert content.rsplit(b"HTTP/1.1 ", 1)[1].startswith(b"400 ")
 
 
-def test_planned_delay_can_exceed_every_limit(mock: Mock) -> None:
+def test_planned_delay_can_be_longer_than_any_timeout(mock: Mock) -> None:
     """A planned delay can exceed the time limits, even if the next request is already arriving."""
     mock.answer_next(delay=2.5 * TIME_LIMIT)
     with connected(mock) as connection:

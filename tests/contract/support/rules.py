@@ -102,7 +102,7 @@ def check_response(
 
 
 def _finding(rule: Rule, outcome: str, expected: str, got: str, *explained_by: str) -> Finding:
-    """Return a finding about a rule that a finding about a broader rule may explain."""
+    """Return a finding that may be a consequence of a finding about a broader rule."""
     clause = rule.clause
     broader: list[str] = []
     for kind in (rule.kind, *DATA["broader_kinds"].get(clause, ())):
