@@ -28,6 +28,7 @@ from tests.mock.wire import (
 
 TIME_LIMIT = 0.5  # in seconds; shorter than the real limit to keep the tests fast
 CHUNKED = b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+PAGE = b"GET /__admin/docs/swagger_bundle.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"  # a large page
 
 
 @pytest.fixture(autouse=True)
@@ -86,9 +87,20 @@ def test_half_closed_client_receives_all_responses(
     monkeypatch.setattr(server, "IDLE_SECONDS", 60)
     mock.delay = TIME_LIMIT / 10
     with connected(mock) as connection:
-        connection.sendall(empty_update(mock) * 3)
+        connection.sendall(empty_update(mock) * 3 + PAGE * 8)
         connection.shutdown(socket.SHUT_WR)
-        assert receive_all(connection).count(b"HTTP/1.1 200 ") == 3
+        time.sleep(TIME_LIMIT)
+        assert receive_all(connection).count(b"HTTP/1.1 200 ") == 11
+
+
+def test_half_closed_client_that_never_reads_is_disconnected(mock: Mock) -> None:
+    """The server discards a response that a half-closed client does not read in time."""
+    with connected(mock) as connection:
+        connection.sendall(PAGE * 8)
+        connection.shutdown(socket.SHUT_WR)
+        time.sleep(3 * TIME_LIMIT)
+        responses = receive_all(connection).split(b"HTTP/1.1 200 ")
+        assert len(responses[-1]) < len(responses[1])
 
 
 def test_half_closed_client_is_disconnected(mock: Mock) -> None:
@@ -266,11 +278,10 @@ def test_expect_100_continue_is_supported(mock: Mock) -> None:
 
 def test_client_that_never_reads_is_disconnected(mock: Mock, http: httpx.Client) -> None:
     """A client that never reads its responses is disconnected, and memory use stays bounded."""
-    request = b"GET /__admin/docs/swagger_bundle.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with connected(mock) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
-        assert send_until_closed(connection, request, request * 100) < 15
+        assert send_until_closed(connection, PAGE, PAGE * 100) < 15
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
     assert_responsive(http, mock)
 

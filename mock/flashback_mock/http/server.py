@@ -53,11 +53,12 @@ class Connection(web.RequestHandler):
 
     def _close_if_idle(self, deadline: float, received: int) -> None:
         loop = asyncio.get_running_loop()
-        is_idle = not self.is_answering and self.received == received
-        if is_idle or loop.time() > deadline:
+        is_busy = self.is_answering or self.writing_paused
+        if loop.time() > deadline or (received == self.received and not is_busy):
             self.force_close()
         else:
-            loop.call_later(HALF_CLOSED_SECONDS, self._close_if_idle, deadline, self.received)
+            received = -1 if is_busy else self.received
+            loop.call_later(HALF_CLOSED_SECONDS, self._close_if_idle, deadline, received)
 
     def close_after_response(self) -> None:
         """Close the connection, but first respond to a request that was received completely."""
@@ -69,17 +70,13 @@ class Connection(web.RequestHandler):
     def pause_writing(self) -> None:
         """Disconnect the client unless it reads the response in time."""
         super().pause_writing()
-        loop = asyncio.get_running_loop()
-        self._unread = loop.call_later(SECONDS, self._disconnect)
+        transport = cast("asyncio.Transport", self.transport)  # `force_close` sets it to None
+        self._unread = asyncio.get_running_loop().call_later(SECONDS, transport.abort)
 
     def resume_writing(self) -> None:
         """Stop the time limit."""
         super().resume_writing()
         self._unread.cancel()
-
-    def _disconnect(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()
 
     def handle_error(
         self,
