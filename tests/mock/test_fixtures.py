@@ -31,6 +31,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("admin-token", f"'{CANARY} x'", "users.admin.token: must be a bearer token: letters"),
     ("reader-token", f"a, tokn: {CANARY}", "users.reader.tokn: unknown field; expected one"),
     ("2000-01-01T00:00:00Z", "tomorrow", "users.expired.expires: must be a time, such as 2026"),
+    ("00:00:00Z", "23:59:60Z", "users.expired.expires: must be a time, such as 2026"),
     ("owner: WRITE, ", "ownr: WRITE, ", "workspaces.acme.members.ownr: is not a user; add it"),
     (f"        id: {FOREIGN}\n", "", "configurations.foreign: missing required field id"),
     (FOREIGN, MAIN, "configurations.foreign.id: is used twice"),
