@@ -194,6 +194,11 @@ def test_cors_allows_pages_from_the_origin(http: httpx.Client) -> None:
         refused = http.options(url, headers={**preflight, "Origin": "http://localhost:3001"})
         assert refused.status_code == 405
         assert "Access-Control-Allow-Origin" not in refused.headers
+    with (
+        pytest.raises(ValueError, match="list of origins"),
+        flashback_mock.running(cors_origins=ORIGIN),
+    ):
+        pass
 
 
 def test_request_id_is_not_taken_from_the_request(http: httpx.Client, mock: Mock) -> None:
