@@ -168,7 +168,7 @@ def _size(body: Part) -> Part:
     if LIMIT not in body:
         return {}
     limit = body[LIMIT]
-    if isinstance(limit, int):
+    if type(limit) is int:
         return {"maximum": limit}
     return {f"${LIMIT}": limit}  # schemas with unknown `$` keywords are undecided
 

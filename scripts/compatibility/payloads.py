@@ -237,8 +237,8 @@ def _contents(holder: Part) -> dict[str, Part]:
     result: dict[str, Part] = {}
     for name, content in mapping_at(holder, "content").items():
         kind, *parameters = re.sub(r'["\s]', "", name.lower()).split(";")
-        charset = {"charset=utf-8"} if JSON.fullmatch(kind) else set()
-        key = ";".join([kind, *sorted({*parameters} - charset)])
+        ignored = {"", "charset=utf-8"} if JSON.fullmatch(kind) else {""}
+        key = ";".join([kind, *sorted({*parameters} - ignored)])
         first = result.setdefault(key, content)
         if first != content:  # a second, different schema makes changes undecided
             result[key] = {**first, name: content}
