@@ -92,17 +92,23 @@ def serving_tcp(handler: type[socketserver.BaseRequestHandler]) -> Generator[str
 class _SlowHandler(socketserver.StreamRequestHandler):
     """A handler that sends an endless response, one byte every 0.1 s."""
 
+    length = b""
+
     def handle(self) -> None:
         self.rfile.readline()
         with suppress(OSError):  # the client disconnects
-            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n" + self.length + b"\r\n")
             for _ in range(100):
                 self.wfile.write(b" ")
                 time.sleep(0.1)
 
 
-def test_timeout_limits_a_response_that_arrives_byte_by_byte() -> None:
+@pytest.mark.parametrize("length", [b"Content-Length: 1000\r\n", b""])
+def test_timeout_limits_a_response_that_arrives_byte_by_byte(
+    monkeypatch: pytest.MonkeyPatch, length: bytes
+) -> None:
     """A response times out after `--timeout` seconds even if bytes keep arriving."""
+    monkeypatch.setattr(_SlowHandler, "length", length)
     with serving_tcp(_SlowHandler) as url:
         started = time.monotonic()
         result = run_with_url(url, VARIABLES, "--timeout", "0.5", promises="test_member")

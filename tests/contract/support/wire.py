@@ -24,7 +24,7 @@ class Wire:
         self._url = urlsplit(url)
         self._tls = ssl.create_default_context(cafile=ca) if self._url.scheme == "https" else None
         self._connections: dict[int, Connection] = {}  # by thread id
-        self._deadlines: dict[Connection, float] = {}
+        self._deadlines: dict[Connection, tuple[float, socket.socket]] = {}
         self._closed = threading.Event()
         threading.Thread(target=self._disconnect_late, daemon=True).start()
 
@@ -64,10 +64,14 @@ class Wire:
                 connection.connect()
             was_sent = True
             deadline = time.monotonic() + self.timeout
-            self._deadlines[connection] = deadline
+            self._deadlines[connection] = (deadline, connection.sock)
             self._write(connection, request)
             _acknowledge_at_once(connection)
-            return _read(connection, request)
+            exchange = _read(connection, request)
+            if time.monotonic() < deadline:
+                return exchange
+            # A response without Content-Length seems complete when its connection is shut down.
+            raise TimeoutError
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
             del self._connections[threading.get_ident()]
@@ -84,10 +88,10 @@ class Wire:
         The sockets' own timeouts do not limit responses that arrive byte by byte.
         """
         while not self._closed.wait(0.05):
-            for connection, deadline in list(self._deadlines.items()):
+            for deadline, server in self._deadlines.copy().values():
                 if time.monotonic() >= deadline:
-                    with suppress(OSError, AttributeError):  # the connection may already be closed
-                        connection.sock.shutdown(socket.SHUT_RDWR)
+                    with suppress(OSError):  # the socket may already be closed
+                        server.shutdown(socket.SHUT_RDWR)
 
     def _write(self, connection: Connection, request: Request) -> None:
         target = self._url.path + request.target
