@@ -214,6 +214,7 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
     if "json" in media_type or exchange.value is not None:
         subject = f"the body of a {status} response"
         value, problems = read_json(exchange.body)
+        problems = [problem for problem in problems if problem.kind != "number"]
         if problems:
             got = problems[0].words
             yield Finding(f"{clause}/json", "not-strict", "strict JSON in UTF-8", got, subject)
