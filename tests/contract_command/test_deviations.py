@@ -115,6 +115,7 @@ def test_open_backend_always_fails(known: Path, tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[", "while parsing"),
+        ("[" * 10_000, "maximum recursion depth"),
         ("- 1", 'is not of type "object"'),
         ("HOST: []\nHOST: []", "duplicate key"),
         ("HOST: [{finding: challenge/WWW-Authenticate/missing}]", '"reason" is a required'),

@@ -160,7 +160,7 @@ def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
     try:
         hosts = yaml.load(file.read_text("utf-8"), _Loader) or {}  # noqa: S506 - a BaseLoader
         problem = next(_problems(hosts), "")
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, RecursionError, ValueError, yaml.YAMLError) as error:
         problem = " ".join(str(error).split())
     if not problem and given and not any(name in hosts for name in names):
         problem = f"no entry for this backend: expected {' or '.join(names)}"
