@@ -123,7 +123,7 @@ def pytest_itemcollected(item: Any) -> None:
     family = item.module.__doc__.partition(":")[0]
     schemathesis = getattr(item.function, "hypothesis", None)  # it wraps the test
     test = schemathesis.inner_test if schemathesis else item.function
-    sentence = test.__doc__.partition("\n")[0]
+    sentence = (test.__doc__ or "").partition("\n")[0]
     case = getattr(item, "callspec", None)
     if case:
         sentence = f"{sentence.rstrip('.')}: {case.id}."
