@@ -122,6 +122,6 @@ async def _run_in_task(coroutine: Awaitable[R], ends_at: float) -> R:
         group.start_soon(run)
     if results:
         return results[0]
-    if limit.cancel_called:
+    if limit.cancel_called and isinstance(failures[0], asyncio.CancelledError):
         raise httpx.ReadTimeout(LATE)
     raise failures[0]

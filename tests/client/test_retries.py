@@ -158,6 +158,21 @@ def test_error_from_the_token_function_propagates(update: Any, timeout: float) -
         update(Service(), token=token, timeout=timeout)
 
 
+def test_error_from_a_late_token_function_propagates() -> None:
+    """The token function's error propagates even if the time limit has already expired."""
+
+    def token() -> str:
+        raise httpx.ReadTimeout("token service")
+
+    async def call() -> None:
+        async with AsyncFlashbackClient(token, base_url="https://a.test", timeout=0) as client:
+            asyncio.get_running_loop().call_soon(time.sleep, 0.01)
+            await client.update_ai_llm(ID)
+
+    with pytest.raises(httpx.ReadTimeout, match="token service"):
+        asyncio.run(call())
+
+
 @pytest.mark.parametrize("message", ["404", "404 gone"])
 def test_raise_for_status_hook_does_not_change_the_error(message: str) -> None:
     """If a hook calls `raise_for_status`, the client raises its own error and does not retry."""
