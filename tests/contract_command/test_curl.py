@@ -1,5 +1,6 @@
 """Tests for the curl commands that users copy from a verdict into a shell."""
 
+import base64
 import os
 import re
 import subprocess
@@ -87,6 +88,14 @@ def test_curl_commands_include_only_the_latest_request() -> None:
     [finding] = result.findings
     commands = finding["examples"][0]["curl"].splitlines()
     assert ["Authorization" in command for command in commands] == [False, True]
+
+
+@pytest.mark.parametrize("prefix", [b"", b"u:", b"Bearer "], ids=repr)
+def test_token_in_base64_is_redacted_completely(prefix: bytes) -> None:
+    """Only those Base64 characters remain that do not depend on the token."""
+    text = base64.b64encode(prefix + b"canary/Token+x9.Y").decode()
+    redacted = Redactor({"FLASHBACK_TOKEN": "canary/Token+x9.Y"}).redact(text)
+    assert redacted == text[: len(prefix) * 8 // 6] + "${FLASHBACK_TOKEN}"
 
 
 def test_expressions_for_tokens_are_not_redacted() -> None:

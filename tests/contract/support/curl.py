@@ -38,8 +38,11 @@ def _pattern_for(text: str) -> str:
 def _patterns_for(token: str) -> Iterator[str]:
     """Yield patterns for the token: as it is, reversed, in Base64, in hex, and all escaped."""
     octets = token.encode()
-    for text in (token, token[::-1], *base64_parts(octets)):
-        yield _pattern_for(text)
+    yield _pattern_for(token)
+    yield _pattern_for(token[::-1])
+    for part in base64_parts(octets):
+        # The characters next to the part also contain bits of the token.
+        yield f"[\\w+/-]?{_pattern_for(part)}[\\w+/-]?=*"
     yield octets.hex("-").replace("-", "[ :]?")
     for start in (r"\\{1,4}u00", "%(?:25)?"):
         yield "".join(f"{start}{octet:02x}" for octet in octets)
