@@ -73,15 +73,14 @@ class Rule:
 
 def _named_rules() -> dict[str, Rule]:
     rules = {}
-    for section in ("requests", "open", "effects"):
-        for id, entry in DATA[section].items():
-            statuses, words = entry.split(" ", 1)
+    for group in DATA["rules"]:
+        for id, words in group["requests"].items():
             rules[id] = Rule(
                 id,
                 words,
-                frozenset(map(int, statuses.split(","))),
-                is_open=section == "open",
-                depends_on_earlier=section == "effects",
+                frozenset(group["statuses"]),
+                is_open=group.get("is_open", False),
+                depends_on_earlier=group.get("depends_on_earlier", False),
             )
     return rules
 
