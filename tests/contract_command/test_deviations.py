@@ -116,7 +116,7 @@ def test_open_backend_always_fails(known: Path, tmp_path: Path) -> None:
     [
         ("[", "while parsing"),
         ("[" * 10_000, "maximum recursion depth"),
-        ("- 1", 'is not of type "object"'),
+        ("- 1", 'the document: ["1"] is not of type "object"'),
         ("HOST: []\nHOST: []", "duplicate key"),
         ("HOST: [{finding: challenge/WWW-Authenticate/missing}]", '"reason" is a required'),
         ("HOST: [{finding: no-clause/x/200, reason: x, link: x, date: 2026-11-26}]", "finding id"),

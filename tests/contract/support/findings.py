@@ -184,7 +184,8 @@ class _Loader(yaml.BaseLoader):
 
 def _problems(hosts: Any) -> Iterator[str]:
     for error in SCHEMA.iter_errors(hosts):
-        yield f"{'/'.join(map(str, error.instance_path))}: {error.message}"
+        place = "/".join(map(str, error.instance_path)) or "the document"
+        yield f"{place}: {error.message}"
     ids = [(host, entry["finding"]) for host, entries in hosts.items() for entry in entries]
     for host, id in ids:
         parts = ID.fullmatch(id)
