@@ -47,7 +47,7 @@ def test_foreign_configuration_may_not_be_updated(promise: Promise) -> None:
     """No member, not even an ADMIN, can update a configuration in another workspace."""
     id = promise.need(FOREIGN_ID)
     promise.ask_each(values.all_variations(), id=id)
-    for token in promise.users(ADMIN, READER):
+    for token in promise.available(ADMIN, READER):
         promise.ask_each(values.SOME_VARIATIONS, id=id, token=token)
 
 
@@ -55,7 +55,7 @@ def test_foreign_configuration_may_not_be_updated(promise: Promise) -> None:
 def test_unknown_id_answers_404(promise: Promise) -> None:
     """A request for an unknown id returns 404, no matter which user sends it."""
     promise.ask_each(values.all_variations(), id=promise.backend.unknown_id())
-    for token in promise.users(ADMIN, READER, STRANGER):
+    for token in promise.available(ADMIN, READER, STRANGER):
         promise.ask_each(values.SOME_VARIATIONS, id=promise.backend.unknown_id(), token=token)
 
 

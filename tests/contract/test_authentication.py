@@ -170,7 +170,7 @@ def test_two_tokens_give_no_more_than_one(promise: Promise) -> None:
     ask({200, 400, 401}, WRONG, good)
     refused = {400, 401, 403}
     weak: list[str] = []
-    for variable in promise.users(READER, STRANGER):
+    for variable in promise.available(READER, STRANGER):
         alone = promise.ask(token=variable, body={})
         if alone:
             refused.add(alone.status)

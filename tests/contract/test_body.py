@@ -22,7 +22,7 @@ def test_unreadable_body_is_refused(promise: Promise) -> None:
         promise.ask(body=octets)
     promise.ask(body=(b"{",))
     promise.ask(body=(b'{"key": "\xff', b'"}'))
-    for token in promise.users(ADMIN):
+    for token in promise.available(ADMIN):
         promise.ask_each(values.with_bodies(*values.INVALID), token=token)
 
 

@@ -78,7 +78,7 @@ def test_unusual_id_is_refused(promise: Promise) -> None:
 @clause("id-exact")
 def test_rewritten_id_updates_nothing(promise: Promise) -> None:
     """A request for an id with dot segments, slashes or NUL characters updates no configuration."""
-    for token in promise.users(WRITER, ADMIN):
+    for token in promise.available(WRITER, ADMIN):
         for wrong in values.expand("REWRITTEN_IDS", promise.backend.id):
             promise.ask(id=wrong, place=OPEN, token=token, body={})
 

@@ -58,7 +58,7 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
 def test_other_method_updates_nothing(promise: Promise) -> None:
     """No common method except PUT updates the configuration, and a 405 lists PUT in `Allow`."""
     for method in (*READING, *WRITING):
-        for token in (None, *promise.users(WRITER, ADMIN, READER, STRANGER)):
+        for token in (None, *promise.available(WRITER, ADMIN, READER, STRANGER)):
             ask(promise, method, token=token)
 
 
@@ -90,5 +90,5 @@ def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
         words = f"the path `{other.replace(id, '{id}')}`"
         rule = Rule("other-paths/nearby", words, REFUSALS | SUCCESSES, has_documented_form=False)
         promise.ask(rule, path=other, place=OTHER_PATH, body={})
-        for token in (None, *promise.users(READER, STRANGER)):
+        for token in (None, *promise.available(READER, STRANGER)):
             promise.ask(path=other, place=OTHER_PATH, token=token, body={}, words=words)

@@ -98,7 +98,7 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
     refused: list[dict[str, Any]] = [
         *({"body": {**other, field: value}} for field, value in wrong.items()),
         {"headers": {"Content-Type": "text/plain"}},
-        *({"token": token} for token in (None, *promise.users(READER, STRANGER))),
+        *({"token": token} for token in (None, *promise.available(READER, STRANGER))),
     ]
     is_kept = True
     for parts in refused:

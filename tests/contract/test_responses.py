@@ -47,5 +47,5 @@ def test_every_response(promise: Promise, rule: str) -> None:
     promise.ask(body=fresh, headers={"Content-Type": "text/plain"})
     for id in (promise.backend.unknown_id(), promise.backend.given.get(FOREIGN_ID)):
         promise.ask(body=fresh, id=id)
-    for token in (None, *promise.users(ADMIN, READER, STRANGER)):
+    for token in (None, *promise.available(ADMIN, READER, STRANGER)):
         promise.ask(body=fresh, token=token)

@@ -18,8 +18,8 @@ LONGEST_SEQUENCE = 8
 def steps_of(promise: Promise) -> list[Step]:
     """Return a step for each kind of request that is possible with the available tokens and ids."""
     backend = promise.backend
-    tokens = [None, *promise.users(WRITER, ADMIN, READER, STRANGER)]
-    ids = [backend.given[variable] for variable in promise.users(FOREIGN_ID, SIBLING_ID)]
+    tokens = [None, *promise.available(WRITER, ADMIN, READER, STRANGER)]
+    ids = [backend.given[variable] for variable in promise.available(FOREIGN_ID, SIBLING_ID)]
     return [
         *({"token": token} for token in tokens),
         *({"id": id} for id in (*ids, backend.unknown_id())),

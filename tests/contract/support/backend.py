@@ -87,10 +87,10 @@ class Backend:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
-        `token` names an environment variable. `authorization` replaces the token and requires a
-        `user` that describes the sender. `body` is a JSON value, bytes, or a tuple of chunks.
-        Headers set to None are not sent. `path` and `query` are sent unchanged; a `path` requires
-        an `id` or a `place`. `escaped` percent-encodes the whole id.
+        `token` names an environment variable. `authorization` replaces it and requires a `user`
+        that describes the sender. `body` is a JSON value, bytes, or a tuple of chunks. Headers set
+        to None are not sent. `path` and `query` are sent unchanged; a `path` requires an `id` or a
+        `place`.
         """
         if authorization is None:
             authorization = f"Bearer {self.given[token]}" if token else ()
@@ -98,13 +98,10 @@ class Backend:
             authorization = (authorization,)
         id = id or self.id
         place = place or self._place(id)
-        if not path:
-            path = contract.path_with(contract.escape(id)) if escaped else contract.path_of(id)
-        others = _headers(method, body, headers or {})
         return Request(
             method=method,
-            target=path + query,
-            headers=(*others, *(("Authorization", value) for value in authorization)),
+            target=(path or contract.path_of(id, escaped=escaped)) + query,
+            headers=tuple(_headers(method, body, headers or {}, authorization)),
             body=_content(body),
             chunks=body if isinstance(body, tuple) else None,
             user=user or (USERS[token] if token else NOBODY),
@@ -143,7 +140,12 @@ class Backend:
         return exchange
 
 
-def _headers(method: str, body: Any, others: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
+def _headers(
+    method: str,
+    body: Any,
+    others: Mapping[str, str | None],
+    authorization: tuple[str, ...],
+) -> Iterator[tuple[str, str]]:
     headers = {"Content-Type": "application/json", **others}
     size = len(_content(body))
     if isinstance(body, tuple):
@@ -153,6 +155,8 @@ def _headers(method: str, body: Any, others: Mapping[str, str | None]) -> Iterat
     for name, value in headers.items():
         if value is not None:
             yield name, value
+    for value in authorization:
+        yield "Authorization", value
 
 
 def _content(body: Any) -> bytes:

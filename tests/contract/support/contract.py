@@ -139,9 +139,9 @@ def path_with(segment: str) -> str:
     return PATH.replace("{id}", segment)
 
 
-def path_of(id: str) -> str:
-    """Return the operation's path with the id percent-encoded."""
-    return path_with(quote(id, safe=""))
+def path_of(id: str, *, escaped: bool = False) -> str:
+    """Return the operation's path for the id; `escaped` percent-encodes every octet of the id."""
+    return path_with(escape(id) if escaped else quote(id, safe=""))
 
 
 def check_values(unusual: Mapping[str, object]) -> None:

@@ -97,8 +97,8 @@ class Promise:
         since = time.monotonic() - self.broken_since
         return since > BUDGET_PER_PROMISE or self.run.spent + since > TOTAL_BUDGET
 
-    def users(self, *variables: str) -> list[str]:
-        """Return the names of the given token variables that are set in the environment."""
+    def available(self, *variables: str) -> list[str]:
+        """Return the given environment variables that are set."""
         return [variable for variable in variables if variable in self.backend.given]
 
     def need(self, variable: str) -> str:
