@@ -52,28 +52,6 @@ _RULES = {
 def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[str, Any]:
     """Return the template functions, keyed by name. `escape` makes text safe for docstrings."""
 
-    def prose(text: Any, width: int, indent: int = 0) -> str:
-        margin = " " * indent
-        wrapper = textwrap.TextWrapper(
-            width + indent, margin, margin, break_long_words=False, break_on_hyphens=False
-        )
-        paragraphs = [" ".join(paragraph.split()) for paragraph in escape(text).split("\n\n")]
-        joined = "\n\n".join(map(wrapper.fill, paragraphs)).removeprefix(margin)
-        # Add a space so that a final quote does not touch the docstring's closing quotes.
-        return f"{joined} " if joined.endswith('"') else joined
-
-    def parameter_rule(endpoint: Any, prop: Any) -> str:
-        found = parameter(contract, endpoint, prop)
-        schema = resolved(contract, found.get("schema", {}))
-        if found["in"] in _ALLOWED:
-            characters, message = _ALLOWED[found["in"]]
-            pattern = schema.get("pattern", "")
-            if pattern:
-                message = f"{message}, and match {pattern}"
-            # Both patterns must match; the second one can match anywhere.
-            schema = {"x-rule": message, **schema, "pattern": f"^(?={characters}$).*?(?:{pattern})"}
-        return rule(contract, prop, schema)
-
     def field_schemas(model: Any) -> dict[str, Any]:
         schema = model.data.model_dump(mode="json", by_alias=True, exclude_none=True)
         return schemas_of_fields(contract, schema)
@@ -94,14 +72,26 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
         "errors_of": errors_of,
         "field_schemas": field_schemas,
         "error_name": error_name,
-        "parameter_rule": parameter_rule,
+        "parameter_rule": functools.partial(parameter_rule, contract),
         "parameter": functools.partial(parameter, contract),
-        "prose": prose,
+        "prose": functools.partial(prose, escape),
         "rule": functools.partial(rule, contract),
         "secret_names": secret_names,
         "secured": secured,
         "success_type": success_type,
     }
+
+
+def prose(escape: Callable[[Any], str], text: Any, width: int, indent: int = 0) -> str:
+    """Return the text for a docstring, with wrapped and indented paragraphs."""
+    margin = " " * indent
+    wrapper = textwrap.TextWrapper(
+        width + indent, margin, margin, break_long_words=False, break_on_hyphens=False
+    )
+    paragraphs = [" ".join(paragraph.split()) for paragraph in escape(text).split("\n\n")]
+    joined = "\n\n".join(map(wrapper.fill, paragraphs)).removeprefix(margin)
+    # Add a space so that a final quote does not touch the docstring's closing quotes.
+    return f"{joined} " if joined.endswith('"') else joined
 
 
 def error_name(status: str | int) -> str:
@@ -112,6 +102,20 @@ def error_name(status: str | int) -> str:
     except ValueError:
         phrase = f"Status{number}"
     return re.sub("[^0-9A-Za-z]", "", phrase.title()).removesuffix("Error") + "Error"
+
+
+def parameter_rule(contract: dict[str, Any], endpoint: Any, prop: Any) -> str:
+    """Return the source code of a `fields.Rule` for the parameter."""
+    found = parameter(contract, endpoint, prop)
+    schema = resolved(contract, found.get("schema", {}))
+    if found["in"] in _ALLOWED:
+        characters, message = _ALLOWED[found["in"]]
+        pattern = schema.get("pattern", "")
+        if pattern:
+            message = f"{message}, and match {pattern}"
+        # Both patterns must match; the second one can match anywhere.
+        schema = {"x-rule": message, **schema, "pattern": f"^(?={characters}$).*?(?:{pattern})"}
+    return rule(contract, prop, schema)
 
 
 def rule(contract: dict[str, Any], prop: Any, schema: dict[str, Any]) -> str:

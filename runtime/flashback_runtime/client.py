@@ -83,14 +83,18 @@ class BaseClient(Generic[C, T]):
             max_retries=max_retries,
             headers=headers,
         )
+        self._connections = self._prepare_connections(given)
+
+    def _prepare_connections(self, given: C | T | None) -> Connections:
         try:
-            self._connections = self._new_connections(given)
+            connections = self._new_connections(given)
             if given is None:
                 # Import httpcore and read the certificates now, because doing so during the first
                 # call would block the event loop.
-                self._connections.new_pool(self._settings.proxy)
+                connections.new_pool(self._settings.proxy)
         except (ImportError, OSError) as error:
             raise FlashbackError(f"cannot create the client: {error}") from error
+        return connections
 
     def _check_given(self, client: C | None, transport: T | None) -> None:
         problem = None
