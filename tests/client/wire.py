@@ -35,8 +35,13 @@ class Server:
 
     url: str = ""
     requests: list[Request] = field(default_factory=list[Request])
-    connections: int = 0
+    sockets: list[socket.socket] = field(default_factory=list[socket.socket])
     closed: int = 0
+
+    @property
+    def connections(self) -> int:
+        """Return the number of connections that the server has accepted."""
+        return len(self.sockets)
 
     def wait_for_request(self) -> None:
         """Wait until the server has received a request."""
@@ -75,39 +80,44 @@ def never_respond(connection: socket.socket, _: Request) -> None:
     connection.recv(1)
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """Handles the requests on one connection."""
+
+    protocol_version = "HTTP/1.1"
+    log: Server
+    responses: tuple[Responder | bytes, ...]
+    lock: threading.Lock
+
+    def handle(self) -> None:
+        with self.lock:
+            self.log.sockets.append(self.connection)
+            self.number = self.log.connections
+        with suppress(OSError, ValueError):
+            super().handle()
+        with self.lock:
+            self.log.closed += 1
+
+    def respond(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", "0")))
+        request = Request(self.command, self.path, self.headers, body, self.number)
+        with self.lock:
+            response = self.responses[min(len(self.log.requests), len(self.responses) - 1)]
+            self.log.requests.append(request)
+        if isinstance(response, bytes):
+            self.connection.sendall(response)
+        else:
+            response(self.connection, request)
+
+    do_CONNECT = do_POST = do_PUT = respond  # noqa: N815
+
+
 @contextmanager
 def serving(*responses: Responder | bytes) -> Generator[Server]:
     """Run a loopback server that uses the responses in order and then repeats the last one."""
     server = Server()
-    lock = threading.Lock()
-    connections: list[socket.socket] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def handle(self) -> None:
-            with lock:
-                connections.append(self.connection)
-                server.connections = self.number = len(connections)
-            with suppress(OSError, ValueError):
-                super().handle()
-            with lock:
-                server.closed += 1
-
-        def respond(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", "0")))
-            request = Request(self.command, self.path, self.headers, body, self.number)
-            with lock:
-                response = responses[min(len(server.requests), len(responses) - 1)]
-                server.requests.append(request)
-            if isinstance(response, bytes):
-                self.connection.sendall(response)
-            else:
-                response(self.connection, request)
-
-        do_CONNECT = do_POST = do_PUT = respond  # noqa: N815
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as tcp_server:
+    attributes = {"log": server, "responses": responses, "lock": threading.Lock()}
+    handler = type("Handler", (_Handler,), attributes)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as tcp_server:
         tcp_server.socket.listen(128)  # some tests open dozens of connections at once
         server.url = f"http://127.0.0.1:{tcp_server.server_address[1]}"
         threading.Thread(target=tcp_server.serve_forever, args=(0.01,)).start()
@@ -115,6 +125,6 @@ def serving(*responses: Responder | bytes) -> Generator[Server]:
             yield server
         finally:
             tcp_server.shutdown()
-            for connection in connections:
+            for connection in server.sockets:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
