@@ -170,7 +170,9 @@ class BoundaryValues:
         for values, size in product(mixes, sizes):
             if size * len(canonical_json(values)) < LARGEST:
                 yield [*start, *islice(cycle(values), size)][:size]
-        for size in sizes if schema.get("uniqueItems") else ():
+        if not schema.get("uniqueItems"):
+            return
+        for size in sizes:
             numbers = range(1, size + 1)
             yield [*start, *found, *numbers][:size]
             yield [*start, *found, *(f"{number:06}" for number in numbers)][:size]

@@ -104,7 +104,9 @@ def own_annotations(schema: Any) -> dict[str, str]:
     A `default` is included even if its value is false.
     """
     result: dict[str, str] = {}
-    for keyword, value in schema.items() if is_mapping(schema) else ():
+    if not is_mapping(schema):
+        return result
+    for keyword, value in schema.items():
         is_present = value is not False or keyword == "default"
         if is_present and not (keyword in COMPARED or keyword == "xml" or keyword[:1] == "$"):
             result[keyword] = canonical_json(value)
@@ -146,11 +148,14 @@ def _mapped(schema: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, A
 def parts(schema: Any) -> dict[tuple[str, Any], Any]:
     """Return the schema's direct subschemas, keyed by keyword and by name or index."""
     result: dict[tuple[str, Any], Any] = {}
-    for keyword, value in schema.items() if is_mapping(schema) else ():
+    if not is_mapping(schema):
+        return result
+    for keyword, value in schema.items():
         if keyword in SCHEMA_KEYWORDS:
             result[keyword, ""] = value
         elif keyword in SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS:
-            for name, part in value.items() if is_mapping(value) else enumerate(value):
+            named = value.items() if is_mapping(value) else enumerate(value)
+            for name, part in named:
                 result[keyword, name] = part
     return result
 

@@ -82,7 +82,8 @@ def test_mock_can_be_controlled_over_http(admin: httpx.Client, mock: Mock) -> No
     fixtures = admin.get("fixtures").json()
     assert (fixtures["tokens"], fixtures["ids"]) == (mock.tokens, mock.ids)
     assert fixtures["access"]["owner"] == "WRITE in acme"
-    sibling, foreign = mock.ids["sibling"], mock.ids["foreign"]
+    sibling = mock.ids["sibling"]
+    foreign = mock.ids["foreign"]
     listed = admin.get("configurations").json()["configurations"]
     assert listed == {sibling: "acme", foreign: "globex"}
     for token in (OWNER, mock.tokens["reader"]):

@@ -39,7 +39,8 @@ def test_compose_uses_existing_options(
     """The Dockerfile and the Compose file refer only to existing options and files."""
     folder = root / "examples" / "compose"
     compose: dict[str, Any] = yaml.safe_load((folder / "compose.yaml").read_text("utf-8"))
-    mock, rotation = compose["services"]["mock"], compose["services"]["rotation"]
+    mock = compose["services"]["mock"]
+    rotation = compose["services"]["rotation"]
     entrypoint = re.search(r"ENTRYPOINT (\[.*\])", (root / "Dockerfile").read_text("utf-8"))
     assert entrypoint
     options = [*json.loads(entrypoint[1])[3:], *mock["command"], "--print-fixtures"]
