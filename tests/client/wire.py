@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     log: Server
-    responses: tuple[Responder | bytes, ...]
+    planned: tuple[Responder | bytes, ...]
     lock: threading.Lock
 
     def handle(self) -> None:
@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
         request = Request(self.command, self.path, self.headers, body, self.number)
         with self.lock:
-            response = self.responses[min(len(self.log.requests), len(self.responses) - 1)]
+            response = self.planned[min(len(self.log.requests), len(self.planned) - 1)]
             self.log.requests.append(request)
         if isinstance(response, bytes):
             self.connection.sendall(response)
@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
 def serving(*responses: Responder | bytes) -> Generator[Server]:
     """Run a loopback server that uses the responses in order and then repeats the last one."""
     server = Server()
-    attributes = {"log": server, "responses": responses, "lock": threading.Lock()}
+    attributes = {"log": server, "planned": responses, "lock": threading.Lock()}
     handler = type("Handler", (_Handler,), attributes)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as tcp_server:
         tcp_server.socket.listen(128)  # some tests open dozens of connections at once
