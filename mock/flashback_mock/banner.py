@@ -31,7 +31,8 @@ def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> st
         )
     listed = fixtures.tokens[:LISTED]
     lines += ["", f"Tokens ({len(listed)} of {len(fixtures.tokens)})"]
-    lines += [f"  {token.value:<16}{fixtures.describe(token)}" for token in listed]
+    width = max((len(token.value) for token in listed), default=0)
+    lines += [f"  {token.value:<{width}}  {fixtures.describe(token)}" for token in listed]
     configurations = fixtures.configurations[:LISTED]
     count = f"{len(configurations)} of {len(fixtures.configurations)}"
     lines += ["", f"Configurations ({count})"]

@@ -189,10 +189,10 @@ def test_another_contract_is_served(document: dict[str, Any], tmp_path: Path) ->
 
 def test_long_banner_is_shortened() -> None:
     """The banner lists at most 20 items of each kind, so it fits into a pipe's buffer."""
-    tokens = tuple(Token(f"token-{number}", f"user {number}") for number in range(25))
+    tokens = tuple(Token(f"long-test-token-{number}", f"user {number}") for number in range(25))
     mock = Mock(Contract(), Fixtures(tokens), MemoryStore(()))
     shown = banner.text(mock, None, is_new=True, is_local=True)
-    assert "token-19" in shown
+    assert "token-19  no workspace\n" in shown
     assert "token-20" not in shown
     assert "Tokens (20 of 25)" in shown
 
