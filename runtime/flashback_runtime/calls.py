@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import sys
@@ -24,6 +25,8 @@ P = TypeVar("P")
 E = TypeVar("E", bound=FlashbackError)
 
 _MAX_ERROR_BODY = 1 << 16  # bytes
+# Only Python knows these charsets. Decoding a large body as Punycode takes minutes.
+_PYTHON_CODECS = {"idna", "punycode", "raw-unicode-escape", "unicode-escape"}
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
 
@@ -157,9 +160,12 @@ class Response(Generic[P]):
         """The body as text, decoded with the charset in Content-Type, or UTF-8 if there is none."""
         headers = {"content-type": self.headers.get("content-type", "")}
         try:
-            return httpx.Response(200, headers=headers, content=self.content).text
-        except (AssertionError, TypeError, ValueError):  # codecs such as `hex` do not return text
-            return self.content.decode("utf-8", "replace")
+            charset = str(httpx.Response(200, headers=headers).encoding)
+            if codecs.lookup(charset).name not in _PYTHON_CODECS:
+                return self.content.decode(charset, "replace")
+        except (LookupError, ValueError):  # codecs such as `hex` do not return text
+            pass
+        return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
         """Parse the body as JSON. Raise ValueError if it is not valid JSON."""
@@ -205,11 +211,13 @@ class Response(Generic[P]):
 
     def redact(self) -> None:
         redacted = self._running.redacted
+        checked: set[str] = set()
         for charset in ("utf-8", "latin-1", json.detect_encoding(self.content), None):
             text = self.content.decode(charset, "replace") if charset else self.text
-            if redacted(text) != text:
-                self.content = redacted(text).encode()
-        fields = {name: redacted(value) for name, value in self.headers.items()}
+            if text not in checked and redacted(text) != text:
+                self.content = redacted(text).encode("utf-8", "replace")
+            checked.add(text)
+        fields = {redacted(name): redacted(value) for name, value in self.headers.items()}
         self.headers = httpx.Headers(fields, "utf-8")
 
 

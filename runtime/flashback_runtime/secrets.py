@@ -26,6 +26,8 @@ _HIDDEN = sys.stdlib_module_names | {
     *("flashback_runtime.secrets", "flashback_runtime.transport"),
 }
 _JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(.))")
+# `html.unescape` raises ValueError for a character reference with thousands of digits.
+_LONG_REFERENCE = re.compile("&#[0-9]{1000,}")
 _CONTROL_CHARACTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -85,6 +87,7 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
 
 
 def _decoded(text: str) -> Iterator[str]:
+    text = _LONG_REFERENCE.sub("", text)
     yield html.unescape(text)  # a secret can contain backslashes that are not escapes
     for decode in (_unescape_json, html.unescape, unquote) * 2:
         text = decode(text)

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import gzip
 import json
+import time
 import tracemalloc
 from typing import Any
 
@@ -95,13 +96,27 @@ def test_invalid_success_body_raises_decode_error(update: Any, content: bytes) -
     assert "leave it out" not in str(caught.value)
 
 
-@pytest.mark.parametrize("charset", ["latin-1", "zz", "hex", "rot13", "undefined"])
+UNUSABLE_CHARSETS = ["zz", "hex", "rot13", "undefined", "idna", "punycode", "unicode_escape"]
+
+
+@pytest.mark.parametrize("charset", ["latin-1", *UNUSABLE_CHARSETS])
 def test_text_uses_the_response_charset(charset: str) -> None:
     """`Response.text` uses the response's charset, or UTF-8 if the charset is unusable."""
     headers = {"content-type": f"text/html; charset={charset}"}
-    client = blocking(Service(httpx.Response(418, content=b"\xe9", headers=headers)))
+    client = blocking(Service(httpx.Response(418, content=b"\xe9 \\n", headers=headers)))
     response = update_ai_llm.sync_detailed(ID, client=client, body=UpdateAiLlmRequest())
-    assert response.text == ("é" if charset == "latin-1" else "\ufffd")
+    assert response.text == ("é \\n" if charset == "latin-1" else "\ufffd \\n")
+
+
+@pytest.mark.parametrize("charset", ["punycode", "utf-8"])
+def test_decoding_a_large_response_takes_little_time(charset: str) -> None:
+    """A large response is decoded quickly, whatever its charset and character references are."""
+    content = b"&#" + b"9" * 5000 + b"a-" + b"z9" * 50_000
+    headers = {"content-type": f"text/html; charset={charset}"}
+    started = time.process_time()
+    with pytest.raises(errors.BadRequestError):
+        blocking(Service(httpx.Response(400, content=content, headers=headers))).update_ai_llm(ID)
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("compressed", [True, False], ids=["gzip", "plain"])

@@ -125,7 +125,9 @@ def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str
     encode = ENCODINGS[encoding]
     secret = "s/cr&t 'ü\" <+\n\\b\\x41\U0001f600z"
     echo = f"{encode(secret)} and {TOKEN}".encode()
-    service = Service(httpx.Response(status, content=echo, headers=[(b"X-Echo", echo)]))
+    service = Service(
+        httpx.Response(status, content=echo, headers=[(b"X-Echo", echo), (TOKEN.encode(), b"")])
+    )
     with pytest.raises(errors.ResponseError) as caught:
         update(service, key=secret, max_retries=0)
     shown = f"{caught.value} {vars(caught.value)} {caught.value.args} {caught.value.body.decode()}"
