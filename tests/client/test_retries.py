@@ -133,6 +133,14 @@ def test_invalid_renewed_token_keeps_maybe_applied() -> None:
     assert "padded-token" not in str(caught.value)
 
 
+def test_token_function_must_return_text() -> None:
+    """The error for a token function that returns None gives the type that it must return."""
+    token: Any = lambda: None  # noqa: E731
+    problem = r"token must be of type str, not NoneType \(0 attempts"
+    with pytest.raises(errors.ArgumentError, match=problem):
+        blocking(Service(), token=token).update_ai_llm(ID)
+
+
 def test_token_function_can_be_async() -> None:
     """The async client awaits the token function in each call."""
     tokens = iter(["one", "two"])
