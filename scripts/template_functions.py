@@ -30,6 +30,7 @@ _KINDS = {
     "DateProperty": "datetime.date",
     "DateTimeProperty": "datetime.datetime",
     "UuidProperty": "UUID",
+    "NoneProperty": "type(None)",
 }
 # The values that can be sent in a cookie (RFC 6265) or a header (RFC 9110), with descriptions.
 _ALLOWED = {
@@ -68,6 +69,7 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
 
     return {
         "argument": argument,
+        "body_rule": functools.partial(body_rule, contract),
         "contract": contract,
         "errors_of": errors_of,
         "field_schemas": field_schemas,
@@ -118,17 +120,42 @@ def parameter_rule(contract: dict[str, Any], endpoint: Any, prop: Any) -> str:
     return rule(contract, prop, schema)
 
 
+def body_rule(contract: dict[str, Any], endpoint: Any) -> str:
+    """Return the source code of a `fields.Rule` for the request body."""
+    _, operation = declaration(contract, endpoint)
+    (media_type,) = resolved(contract, operation["requestBody"])["content"].values()
+    return rule(contract, endpoint.bodies[0].prop, resolved(contract, media_type["schema"]))
+
+
 def rule(contract: dict[str, Any], prop: Any, schema: dict[str, Any]) -> str:
     """Return the source code of a `fields.Rule` for the property."""
-    kind = prop.class_info.name if hasattr(prop, "values") else _KINDS.get(type(prop).__name__)
+    if hasattr(prop, "inner_properties"):
+        options = ""
+        for inner, inner_schema in union_members(prop, schema):
+            options += rule(contract, inner, resolved(contract, inner_schema)) + ", "
+        return f"Rule(options=({options}))"
+    kind = _KINDS.get(type(prop).__name__)
+    if hasattr(prop, "values"):
+        kind = prop.class_info.name
     if schema.get("writeOnly"):
         kind = "Secret"
     arguments = [kind] if kind else []
     if kind == "list":
         items = rule(contract, prop.inner_property, resolved(contract, schema.get("items", {})))
         arguments.append(f"items={items}")
-    arguments += [f"{name}={schema[key]!r}" for key, name in _RULES.items() if key in schema]
+    for key, name in _RULES.items():
+        if key in schema:
+            arguments.append(f"{name}={schema[key]!r}")
     return f"Rule({', '.join(arguments)})"
+
+
+def union_members(prop: Any, schema: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
+    """Return the members of a union with their schemas."""
+    schemas = [*schema.get("anyOf", []), *schema.get("oneOf", [])]
+    if len(schemas) != len(prop.inner_properties):
+        # The union is a list of types, or the generator has merged members of the same type.
+        schemas = [schema] * len(prop.inner_properties)
+    return list(zip(prop.inner_properties, schemas, strict=True))
 
 
 def argument(prop: Any, secrets: list[str]) -> str:
@@ -190,16 +217,18 @@ def parameter(contract: dict[str, Any], endpoint: Any, prop: Any) -> dict[str, A
 def schemas_of_fields(contract: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schemas of an object's fields, keyed by name, including fields from `allOf`."""
     schemas: dict[str, Any] = {}
-    for part in schema.get("allOf", []):
-        schemas |= schemas_of_fields(contract, resolved(contract, part))
-    for name, field in schema.get("properties", {}).items():
-        schemas[name] = resolved(contract, field)
+    parts = [resolved(contract, part) for part in schema.get("allOf", [])]
+    fields = [schemas_of_fields(contract, part) for part in parts]
+    for properties in (*fields, schema.get("properties", {})):
+        for name, field in properties.items():
+            schemas[name] = schemas.get(name, {}) | resolved(contract, field)
     return schemas
 
 
 def resolved(contract: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
-    """Return the component that a `$ref` points to. Return other values unchanged."""
+    """Replace a `$ref` with its component. Keywords next to the `$ref` override the component's."""
     while "$ref" in value:
         *_, kind, name = value["$ref"].split("/")
-        value = contract["components"][kind][name]
+        siblings = {key: keyword for key, keyword in value.items() if key != "$ref"}
+        value = contract["components"][kind][name] | siblings
     return value

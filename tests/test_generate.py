@@ -37,12 +37,13 @@ created = {"kind": "api-key", "scopes": ["read"], "owner": {"name": "o"}}
 responses.append(httpx.Response(201, json=created))
 others = dict(x_key=uuid.UUID(int=1), beta=True, day=None, dry_run=True, days=3)
 others |= dict(region="read", theme="dark/1", x_trace="tt")
-key = client.create_api_key("w/1", **arguments, tags=["a"], ratio=1, **others)
+fields = dict(tags=["a"], ratio=1, alias=None, limit=2)
+key = client.create_api_key("w/1", **arguments, **fields, **others)
 assert (key.kind, key.scopes, key.owner.name) == ("api-key", [Scope.READ], "o")
 sent = requests[-1]
 path = b"/workspaces/w%2F1/keys?dryRun=true&region=read&days=3"
 assert (sent.method, sent.url.raw_path) == ("POST", path)
-assert json.loads(sent.content) == {**arguments, "tags": ["a"], "ratio": 1}
+assert json.loads(sent.content) == {**arguments, **fields}
 assert NewKey.from_dict(json.loads(sent.content)).to_dict() == json.loads(sent.content)
 assert sent.headers["authorization"] == "Bearer tok"
 assert sent.headers["x-key"] == str(uuid.UUID(int=1))
@@ -76,11 +77,17 @@ for invalid in ({"days": 0}, {"days": 1.5}, {"dry_run": "yes"}, {"label": "too l
               {"passphrase": 1}, {"label": "Upper"}, {"since": "2020"}, {"x_trace": "é"},
               {"x_trace": "a\\r\\nX-Y: 1"}, {"x_trace": "A"}, {"theme": "a; b=c"},
               {"region": "none"}, {"scopes": ["none"]}, {"tags": [1]}, {"ratio": float("nan")},
+              {"label": "a"}, {"label": "eightyyy"}, {"alias": 1}, {"alias": "long"}, {"day": "1"},
+              {"limit": 0}, {"limit": "some"}, {"limit": 1.5},
               {"on": datetime.datetime(2020, 1, 2)}, {"x_key": "1"}):
     with pytest.raises(errors.ArgumentError):
         client.create_api_key("w", **{**arguments, **invalid})
 with pytest.raises(errors.ArgumentError, match="workspace_id must be lower case"):
     client.create_api_key("W", **arguments)
+with pytest.raises(errors.ArgumentError, match="^limit must .* int or ScopedLimitType1 or list,"):
+    client.create_api_key("w", **arguments, limit=None)
+with pytest.raises(errors.ArgumentError, match=r"^scopes\\[0\\] must be Scope.'read'.,"):
+    client.create_api_key("w", **arguments, scopes=["read"])
 responses.append(httpx.Response(201, json={"kind": "api-key", "scopes": []}))
 assert create_api_key.sync("w", client=client, body=NewKey(**arguments), days=3).kind == "api-key"
 assert "hush" not in repr(NewKey(**arguments))
@@ -94,6 +101,12 @@ assert json.loads(requests[-1].content) == {"team": "a"}
 responses.append(httpx.Response(200, json=[1]))
 assert client.import_owners(body=[Owner(name="o")]) == [1]
 assert json.loads(requests[-1].content) == [{"name": "o"}]
+responses.append(httpx.Response(204))
+client.remove_owners(body=[uuid.UUID(int=1)])
+assert json.loads(requests[-1].content) == [str(uuid.UUID(int=1))]
+for invalid in ([uuid.UUID(int=1)] * 3, ["1"], uuid.UUID(int=1)):
+    with pytest.raises(errors.ArgumentError, match="^body"):
+        client.remove_owners(body=invalid)
 responses += [httpx.Response(502)] * 2
 with pytest.raises(errors.BadGatewayError, match="1 attempt[)]"):
     client.create_api_key("w", **arguments)

@@ -10,12 +10,13 @@ import json
 import time
 import zlib
 from contextlib import suppress
-from operator import methodcaller
+from datetime import date
 from typing import Any
+from uuid import UUID
 
 from .calls import Failure, Response, RunningCall, printable
 from .errors import ArgumentTypeError, FlashbackError
-from .fields import UNSET, as_texts
+from .fields import UNSET, as_text, as_texts
 from .secrets import Secret, cut_frames, exception_chain
 from .transport import MAX_BODY, httpx, timeout_until
 
@@ -26,8 +27,17 @@ _CONNECT_SHARE = 0.9
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _CLIENTS = (httpx.Client, httpx.AsyncClient)
 _UNWRAPPED = ("h2.", "socksio.")  # httpx does not wrap all exceptions from these packages
+
+
+def _jsonable(value: Any) -> Any:
+    """Return a model, or an item of an array of dates or UUIDs, as a JSON value."""
+    if isinstance(value, (date, UUID)):
+        return as_text(value)
+    return value.to_dict()
+
+
 _encode = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=methodcaller("to_dict")
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_jsonable
 ).encode
 
 

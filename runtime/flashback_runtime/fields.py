@@ -38,7 +38,7 @@ _ASCII = int(re.ASCII)  # faster than `re.ASCII`, which `re` converts to an int 
 # A hint for callers that pass None. `Response.parse` removes it from errors about responses.
 NULL_HINT = "; leave it out instead"
 # Error messages use these names for the types.
-_TYPE_NAMES: dict[type[object], str] = {float: "number", Secret: "str"}
+_TYPE_NAMES: dict[type[object], str] = {float: "number", Secret: "str", type(None): "None"}
 
 
 @overload
@@ -80,6 +80,8 @@ class Rule:
     maximum: float = inf
     const: object = UNSET
     items: Rule | None = None
+    options: tuple[Rule, ...] = ()
+    """The rules of a union. A value must satisfy one of them."""
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Validate a model field. attrs calls this method as a validator."""
@@ -95,11 +97,23 @@ class Rule:
         """Return the error instead of raising it, because this frame can hold a credential."""
         if self.kind is not str and isinstance(value, Secret):
             value = value.reveal()
-        if not self._has_right_type(value):
-            expected = _TYPE_NAMES.get(self.kind, self.kind.__name__)
-            hint = NULL_HINT if value is None else ""
-            got = type(value).__name__
-            return ArgumentTypeError.about(name, f"must be of type {expected}, not {got}{hint}")
+        rules = self.options or (self,)
+        error = None
+        for rule in rules:
+            if rule.accepts_type(value):
+                error = rule.broken(name, value)
+                if error is None:
+                    return None
+        if error is None:
+            names = [_TYPE_NAMES.get(rule.kind, rule.kind.__name__) for rule in rules]
+            problem = f"must be of type {' or '.join(names)}, not {type(value).__name__}"
+            if value is None:
+                problem += NULL_HINT
+            error = ArgumentTypeError.about(name, problem)
+        return error
+
+    def broken(self, name: str, value: object) -> ArgumentError | None:
+        """Return the error for a value of the right type, or None if the value is valid."""
         if problem := self._broken_rule(value):
             return ArgumentError.about(name, problem)
         if self.items and isinstance(value, list):
@@ -108,7 +122,8 @@ class Rule:
                     return error
         return None
 
-    def _has_right_type(self, value: object) -> bool:
+    def accepts_type(self, value: object) -> bool:
+        """Return whether the value has the right type."""
         if self.kind is Secret or issubclass(self.kind, Enum):
             return isinstance(value, str)  # _broken_text checks whether it is one of the values
         if isinstance(value, (bool, datetime)):  # a bool is also an int, a datetime is also a date
@@ -139,7 +154,10 @@ class Rule:
 
     def _broken_text(self, text: str) -> str | None:
         if issubclass(self.kind, Enum) and not isinstance(text, self.kind):
-            return f"must be one of {', '.join(str(member.value) for member in self.kind)}"
+            values = [str(member.value) for member in self.kind]
+            if text in values:  # an item of a list, or the value of a nullable field
+                return f"must be {self.kind.__name__}({text!r}), not {text!r}"
+            return f"must be one of {', '.join(values)}"
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
         # `$` also matches before a final line break. Append one so that the pattern applies to all
