@@ -41,6 +41,7 @@ HEADER = re.compile(
     r"(?i)(?!(accept(-encoding)?|authorization|connection|content-(length|type)|cookie|host"
     r"|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+"
 )
+SERVER = re.compile(r"(?i)https?://[^\s{}?#@\\]+")
 # Pass all formatter settings here so that no configuration file can change the output.
 RUFF = ("--isolated", "--no-cache", "--line-length=100", "--target-version=py311")
 # In its errors, openapi_python_client shows this instead of text from the contract.
@@ -173,10 +174,14 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
 def _operation_problems(part: dict[str, Any], place: str) -> Iterator[str]:
     if part.get("in") == "header" and not HEADER.fullmatch(str(part.get("name"))):
         yield ": the client sets this header, or the name is invalid; remove it or rename it"
-    if "{" in str(part.get("url")) and re.search(r"\bservers\[\d+\]$", place):
-        yield ".url: variables are not supported; write the URL in full"
-    if part.get("in") == "query" and part.keys() & {"content", "explode", "style"}:
-        yield ": only the default style is supported in a query; remove style, explode and content"
+    if place == "servers[0]" and not SERVER.fullmatch(str(part.get("url"))):
+        yield ".url: must be an absolute URL without variables, user, query or fragment"
+    if str(part.get("$ref")).startswith("#/components/pathItems/"):
+        yield ": a $ref to a path item is not supported; write the path item here"
+    if "servers" in part and place:
+        yield ".servers: only the contract's top-level servers are supported; move this one there"
+    if "in" in part and part.keys() & {"content", "explode", "style"}:
+        yield ": only the default style is supported; remove style, explode and content"
     is_security_scheme = re.fullmatch(r"components\.securitySchemes\.[^.]+", place)
     if is_security_scheme and str(part.get("scheme")).lower() != "bearer":
         yield ": only bearer tokens are supported; use `type: http` and `scheme: bearer`"
@@ -200,13 +205,24 @@ def render(contract: Path, output: Path) -> None:
         data = GeneratorData.from_dict(document, config=config)
         if isinstance(data, GeneratorError):
             raise GenerationError(f"{contract.name}: {data.header}\n{data.detail}")
-        adapt(data)
-        project = Project(openapi=data, config=config, custom_template_path=TEMPLATES)
-        escape = project.env.filters["safe_for_docstring"]
-        project.env.globals.update(functions(document, escape))
-        with contextlib.redirect_stdout(io.StringIO()):
-            warnings = project.build()
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        warnings: list[Any] = list(data.errors)
+        for collection in data.endpoint_collections_by_tag.values():
+            warnings += collection.parse_errors
+        if not warnings:
+            adapt(data)
+            project = Project(openapi=data, config=config, custom_template_path=TEMPLATES)
+            escape = project.env.filters["safe_for_docstring"]
+            project.env.globals.update(functions(document, escape))
+            with contextlib.redirect_stdout(io.StringIO()):
+                warnings += project.build()
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        NameError,
+        TypeError,
+        ValueError,
+    ) as error:
         reason = f"{type(error).__name__}: {error}"
         raise GenerationError(f"{contract.name}: the generator cannot read it ({reason})") from None
     if warnings:

@@ -274,7 +274,15 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
         for name in ("content-length", "X Y")
     ),
     ((*PUT, "responses"), {"404": {"description": "x"}}, "no successful response is documented"),
-    (("servers",), [{"url": "https://{env}.example"}], "servers[0].url: variables are not"),
+    (("servers",), [{"url": "https://{env}.example"}], "servers[0].url: must be an absolute URL"),
+    (("servers",), [{"url": "/api"}], "servers[0].url: must be an absolute URL"),
+    (("paths", "/x"), {"$ref": "#/components/pathItems/X"}, "paths./x: a $ref to a path item is"),
+    ((*PUT, "servers"), [{"url": "https://a.test"}], "put.servers: only the contract's top-level"),
+    (
+        (*PUT, "responses"),
+        {"200": {"description": "x", "content": {"*/*": {}}}},
+        "Unsupported content_type",
+    ),
     ((*PUT, "parameters"), [{"name": "ids", "in": "query", "explode": False}], "default style"),
     ((*PUT[:2], "parameters"), [{"name": "ids", "in": "cookie", "schema": ARRAY}], "ids: arrays"),
     (("components", "schemas", "AIType"), {"enum": ["a"]}, "share the module ai_type; rename"),
