@@ -139,7 +139,9 @@ def rule(contract: dict[str, Any], prop: Any, schema: dict[str, Any]) -> str:
         kind = prop.class_info.name
     if schema.get("writeOnly"):
         kind = "Secret"
-    arguments = [kind] if kind else []
+    arguments: list[str] = []
+    if kind:
+        arguments.append(kind)
     if kind == "list":
         items = rule(contract, prop.inner_property, resolved(contract, schema.get("items", {})))
         arguments.append(f"items={items}")
@@ -218,9 +220,9 @@ def schemas_of_fields(contract: dict[str, Any], schema: dict[str, Any]) -> dict[
     """Return the schemas of an object's fields, keyed by name, including fields from `allOf`."""
     schemas: dict[str, Any] = {}
     parts = [resolved(contract, part) for part in schema.get("allOf", [])]
-    fields = [schemas_of_fields(contract, part) for part in parts]
-    for properties in (*fields, schema.get("properties", {})):
-        for name, field in properties.items():
+    fields_of_parts = [schemas_of_fields(contract, part) for part in parts]
+    for fields in (*fields_of_parts, schema.get("properties", {})):
+        for name, field in fields.items():
             schemas[name] = schemas.get(name, {}) | resolved(contract, field)
     return schemas
 
@@ -229,6 +231,7 @@ def resolved(contract: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
     """Replace a `$ref` with its component. Keywords next to the `$ref` override the component's."""
     while "$ref" in value:
         *_, kind, name = value["$ref"].split("/")
-        siblings = {key: keyword for key, keyword in value.items() if key != "$ref"}
+        siblings = dict(value)
+        del siblings["$ref"]
         value = contract["components"][kind][name] | siblings
     return value

@@ -153,10 +153,7 @@ def _outcome(
     elif error.__traceback__ or not (is_lost or is_closed):
         raise error
     for member in chain:
-        redacted = (running.redacted(arg) if isinstance(arg, str) else arg for arg in member.args)
-        member.args = tuple(redacted)
-        if isinstance(member, httpx.RequestError):
-            member.request = httpx.Request(running.call.method, "/")
+        _redact(running, member)
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
     if isinstance(root, Exception) and str(root) not in text:  # a CancelledError has no message
         text += f" ({root})"
@@ -164,6 +161,16 @@ def _outcome(
         text = "the client was closed during the call"
     sent = not isinstance(error, (*_UNSENT, FlashbackError))
     return Failure(printable(running.redacted(text)), error, sent)
+
+
+def _redact(running: RunningCall, error: BaseException) -> None:
+    arguments = list(error.args)
+    for index, argument in enumerate(arguments):
+        if isinstance(argument, str):
+            arguments[index] = running.redacted(argument)
+    error.args = tuple(arguments)
+    if isinstance(error, httpx.RequestError):
+        error.request = httpx.Request(running.call.method, "/")
 
 
 def _is_from_hook(error: httpx.HTTPError, request: httpx.Request | None) -> bool:

@@ -76,7 +76,9 @@ class RunningCall:
 
     def error(self, kind: type[E], text: str, **attributes: Any) -> E:
         """Return an error whose text includes the method, URL, attempt count and request ID."""
-        details = f"{self.attempts} attempt{'' if self.attempts == 1 else 's'}"
+        details = f"{self.attempts} attempts"
+        if self.attempts == 1:
+            details = "1 attempt"
         if self.maybe_applied:
             details += ", may have been applied"
         if attributes.get("request_id"):
@@ -187,7 +189,9 @@ class Response(Generic[P]):
         raise self.error(call.errors.get(self.status_code, undocumented), self._message())
 
     def error(self, kind: type[E], message: str | None) -> E:
-        text = f"{self.status_code} {message}" if message else f"{self.status_code}"
+        text = str(self.status_code)
+        if message:
+            text += f" {message}"
         if 300 <= self.status_code < 400:
             location = printable(self.headers.get("location", ""))
             text = f"{text}; redirects are not followed (Location: {location})"
@@ -223,4 +227,7 @@ class Response(Generic[P]):
 
 def printable(text: str) -> str:
     """Return the first 500 characters, with each unprintable character replaced by a space."""
-    return "".join(char if char.isprintable() else " " for char in text[:500])
+    shown = ""
+    for char in text[:500]:
+        shown += char if char.isprintable() else " "
+    return shown

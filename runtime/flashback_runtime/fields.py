@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from enum import Enum
 from math import inf
@@ -53,7 +53,7 @@ def as_secret(value: str | Secret | Unset) -> Secret | Unset:
     return value if isinstance(value, (Secret, Unset)) else Secret(value)
 
 
-def as_secrets(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, Any]:
+def as_secrets(mapping: U, names: Collection[str] | None = None) -> U | dict[str, Any]:
     """Return a copy of the mapping with its values wrapped in Secret objects.
 
     If `names` is given, wrap only the values for these keys. If the argument is UNSET,
@@ -62,8 +62,9 @@ def as_secrets(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, 
     if not isinstance(mapping, Mapping):
         return cast("U", as_secret(cast("str", mapping)))
     wrapped = dict(cast("Mapping[str, Any]", mapping))
-    for name in wrapped if names is None else wrapped.keys() & set(names):
-        wrapped[name] = as_secret(wrapped[name])
+    for name, value in wrapped.items():
+        if names is None or name in names:
+            wrapped[name] = as_secret(value)
     return wrapped
 
 
@@ -138,19 +139,25 @@ class Rule:
         if isinstance(value, (str, list)):
             length = len(cast("str | list[object]", value))
             if not self.min_length <= length <= self.max_length:
-                upper = "or more" if self.max_length == inf else f"to {self.max_length}"
+                limits = f"{self.min_length} to {self.max_length}"
+                if self.max_length == inf:
+                    limits = f"{self.min_length} or more"
                 unit = "characters" if isinstance(value, str) else "items"
-                return f"must contain {self.min_length} {upper} {unit}, not {length}"
+                return f"must contain {limits} {unit}, not {length}"
         if isinstance(value, str):
             return self._broken_text(value)
-        return self._broken_number(value) if isinstance(value, (int, float)) else None
+        if isinstance(value, (int, float)):
+            return self._broken_number(value)
+        return None
 
     def _broken_number(self, number: float) -> str | None:
         if not -inf < number < inf:
             return "must be a finite number"
         if number < self.minimum:
             return f"must be at least {self.minimum}"
-        return f"must be at most {self.maximum}" if number > self.maximum else None
+        if number > self.maximum:
+            return f"must be at most {self.maximum}"
+        return None
 
     def _broken_text(self, text: str) -> str | None:
         if issubclass(self.kind, Enum) and not isinstance(text, self.kind):

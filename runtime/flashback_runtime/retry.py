@@ -132,7 +132,8 @@ def _delay(running: RunningCall, outcome: Outcome) -> float | None:
     backoff = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(running.retries, 10))
     jitter = random.uniform(0, backoff)  # noqa: S311 - not used for cryptography
     delay = max(outcome.retry_after or 0.0, jitter)
-    return delay if delay < min(_MAX_WAIT, running.deadline - time.monotonic()) else None
+    seconds_left = running.deadline - time.monotonic()
+    return delay if delay < min(_MAX_WAIT, seconds_left) else None
 
 
 def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:

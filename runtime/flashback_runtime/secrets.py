@@ -81,8 +81,10 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
     for secret in sorted(known, key=len, reverse=True):
         text = text.replace(secret, REDACTED)
     for decoded in _decoded(text):
-        if any(secret.replace("+", " ") in decoded.replace("+", " ") for secret in known):
-            return REDACTED
+        spaced = decoded.replace("+", " ")  # in a form, `+` is a space
+        for secret in known:
+            if secret.replace("+", " ") in spaced:
+                return REDACTED
     return text
 
 
@@ -103,7 +105,9 @@ def _unescape(escape: re.Match[str]) -> str:
     code, byte, character = escape.groups()
     if byte:  # Convert \x2f, from the repr of a bytes object, to %2f, which unquote() decodes.
         return f"%{byte}"
-    return chr(int(code, 16)) if code else _CONTROL_CHARACTERS.get(character, character)
+    if code:
+        return chr(int(code, 16))
+    return _CONTROL_CHARACTERS.get(character, character)
 
 
 def cut_frames(chain: Iterable[BaseException]) -> None:

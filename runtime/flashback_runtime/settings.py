@@ -157,7 +157,9 @@ def proxy_for(url: httpx.URL) -> Secret | None:
 
 def _proxy_variable(name: str) -> Secret:
     text = getproxies().get(name, "").strip()
-    return Secret(f"http://{text}" if text and "://" not in text else text)
+    if text and "://" not in text:
+        text = f"http://{text}"
+    return Secret(text)
 
 
 def proxy_credentials(proxy: Secret) -> list[Secret]:

@@ -96,8 +96,9 @@ class DeadlineStream:
 def timeout_until(until: float, limit: float | None = None) -> float | None:
     """Return the lower of the two limits in seconds, or None if there is no limit."""
     seconds_left = max(0.001, until - time.monotonic())  # a socket timeout of 0 means non-blocking
-    shorter = min(seconds_left, inf if limit is None else limit)
-    return None if shorter == inf else shorter
+    if limit is not None:
+        return min(seconds_left, limit)
+    return None if seconds_left == inf else seconds_left
 
 
 class Connections:
