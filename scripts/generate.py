@@ -205,9 +205,7 @@ def render(contract: Path, output: Path) -> None:
         data = GeneratorData.from_dict(document, config=config)
         if isinstance(data, GeneratorError):
             raise GenerationError(f"{contract.name}: {data.header}\n{data.detail}")
-        warnings: list[Any] = list(data.errors)
-        for collection in data.endpoint_collections_by_tag.values():
-            warnings += collection.parse_errors
+        warnings = parse_warnings(data)
         if not warnings:
             adapt(data)
             project = Project(openapi=data, config=config, custom_template_path=TEMPLATES)
@@ -228,6 +226,14 @@ def render(contract: Path, output: Path) -> None:
     if warnings:
         listed = "\n".join(f"{warning.header}: {warning.detail}" for warning in warnings)
         raise GenerationError(f"{contract.name} contains unsupported parts; fix:\n{listed}")
+
+
+def parse_warnings(data: Any) -> list[Any]:
+    """Return the generator's warnings about parts that it cannot read."""
+    warnings = list(data.errors)
+    for collection in data.endpoint_collections_by_tag.values():
+        warnings += collection.parse_errors
+    return warnings
 
 
 def adapt(data: Any) -> None:
