@@ -181,11 +181,10 @@ class BoundaryValues:
         """Yield the smallest object, and then objects with other fields and values."""
         required = schema.get("required", ())
         names = [*required, *mapping_at(schema, "properties"), *sorted(self.names)]
-        names += [
-            "a" * size for size in self.sizes["Length"] | self.sizes["Properties"] if size < MANY
-        ]
+        names += ["a" * size for size in self.sizes["Length"] if size < MANY]
         if "propertyNames" in schema:
             names += self.admitted({"allOf": [{"type": "string"}, schema["propertyNames"]]})
+            names = list(filter(validator(schema["propertyNames"]).is_valid, names))
         found = {name: self.admitted(_field(schema, name)) for name in names}
         first = {name: values[0] for name, values in found.items() if values}
         least = {name: first[name] for name in required if name in first}
@@ -194,6 +193,9 @@ class BoundaryValues:
         for name, values in found.items():
             for value in (*values, *ANYTHING):
                 yield {**least, name: value}
+        for value in self.admitted(schema.get("additionalProperties", True))[:1]:
+            for index in range(max(self.sizes["Properties"])):
+                first.setdefault(f"{index}", value)
         for size in sorted(self.sizes["Properties"]):
             yield dict(islice(first.items(), size))
 

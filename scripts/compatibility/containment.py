@@ -21,6 +21,7 @@ from scripts.compatibility.schemas import (
 )
 from scripts.compatibility.values import (
     BODY,
+    ITEM,
     TEXTS,
     canonical_json,
     is_list,
@@ -79,8 +80,10 @@ class Prover:
         self.remaining -= most
         try:
             for value in candidates.values(candidates.form):
-                received = readings(location, value) if _is_declared(value, small, location) else []
-                if received and admits(value) and not any(map(accepts, received)):
+                if not _is_declared(value, small, location) or not admits(value):
+                    continue
+                received = _received(location, value, large)
+                if received and not any(map(accepts, received)):
                     return Proof(holds=False, witness=value)
         finally:
             self.remaining += candidates.remaining
@@ -95,6 +98,17 @@ def _is_declared(value: Any, schema: Schema, location: str) -> bool:
     words = '"array"' if is_list(value) else '"(type|enum|const)"'
     is_free = location == BODY or isinstance(value, str)
     return is_free or bool(re.search(words, canonical_json(schema)))
+
+
+def _received(location: str, value: Any, schema: Schema) -> list[Any]:
+    """Return all values that a receiver might get.
+
+    A receiver reads a single value as a list only if its schema declares an array.
+    """
+    found = readings(location, value)
+    if is_list(value) or '"array"' in canonical_json(schema):
+        return found
+    return [reading for reading in found if not is_list(reading)]
 
 
 def proved(small: Schema, large: Schema, location: str) -> bool:
@@ -119,7 +133,10 @@ def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
     of every value of this type.
     """
     is_valid = validator(schema).is_valid
-    accepted = [value for value in values if any(map(is_valid, readings(location, value)))]
+    accepted: list[Any] = []
+    for value in values:
+        if any(map(is_valid, _received(location, value, schema))):
+            accepted.append(value)
     options: list[Schema] = [schema]
     if accepted:
         options.append({"enum": accepted})
@@ -127,7 +144,7 @@ def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
     plain = plain_form(schema)
     is_plain = is_mapping(plain) and plain.get("type") == "array" and plain.keys() <= LIST
     if location == "query" and is_plain:  # other keywords could restrict the items
-        items = _readable(plain.get("items", True), location, values)
+        items = _readable(plain.get("items", True), ITEM, values)
         options.append({**plain, "items": items})
         if covers({**plain, "items": True}, ONE_ITEM):
             options.append({"allOf": [items, SCALARS]})

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BODY = "body"  # a location, in addition to OpenAPI's query, path, header and cookie
+# Locations in addition to OpenAPI's query, path, header and cookie.
+BODY = "body"
+ITEM = "item"  # one item of a list in a query
 LONGEST = 60  # the maximum length of a value in a report, in characters
 RUN = re.compile(r"(?s)(.*?)(.)\2{59,}")  # text that ends with 60 or more equal characters
 SHOWN = 4  # the maximum number of items per line
@@ -27,6 +29,7 @@ UNUSABLE = re.compile(r'"0000-|[\ud800-\udfff]|[0-9]{300}')
 SAFE = re.compile(r"(?! )[!#-+\--:<-\[\]-~ ]*(?<! )")
 TEXT = {
     "query": re.compile("(?s).*"),
+    ITEM: re.compile("(?s).*"),
     "path": re.compile(r"(?!\.\.?$)[^,]+"),
     "header": SAFE,
     "cookie": SAFE,
@@ -57,19 +60,22 @@ def canonical_json(value: Any) -> str:
 def brief(value: Any) -> str:
     """Return the value as JSON, but shorten long lists and repeated characters."""
     if is_mapping(value):
-        fields = ", ".join(f"{brief(name)}: {brief(inner)}" for name, inner in value.items())
-        return f"{{{fields}}}"
+        fields = [f"{brief(name)}: {brief(inner)}" for name, inner in value.items()]
+        return f"{{{_cut_list(fields, 'fields')}}}"
     if is_list(value):
-        items = [brief(item) for item in value[: 2 * SHOWN]]
-        if len(value) > len(items):
-            items[SHOWN:] = [f"… ({len(value)} items)"]
-        return "[" + ", ".join(items) + "]"
+        return f"[{_cut_list([brief(item) for item in value], 'items')}]"
     found = RUN.fullmatch(value) if isinstance(value, str) else None
     if not found:
         return canonical_json(value)
     start, letter = map(canonical_json, found.groups())
     run = f"{letter} × {len(value) - found.end(1)}"
     return f"{start} + {run}" if found[1] else run
+
+
+def _cut_list(parts: list[str], unit: str) -> str:
+    if len(parts) > 2 * SHOWN:
+        parts = [*parts[:SHOWN], f"… ({len(parts)} {unit})"]
+    return ", ".join(parts)
 
 
 def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
@@ -133,6 +139,8 @@ def readings(location: str, value: Any) -> list[Any]:
         return []
     if location == BODY:
         return [value]
+    if location == ITEM:
+        return _readings(location, value)
     items = value if is_list(value) and location == "query" else [value]
     found = [_readings(location, item) for item in items]
     is_ambiguous = max(map(len, found), default=0) > 1

@@ -46,6 +46,12 @@ def test_example_dates_have_no_year_zero() -> None:
     assert dt.date.fromisoformat(finding.witness).year
 
 
+def test_examples_with_many_fields_are_shortened() -> None:
+    """A finding shows only the first fields of an example with many fields, and their number."""
+    (finding,) = compared_schemas({"type": "object"}, {"type": "object", "maxProperties": 20})
+    assert finding.shown[-1].endswith(", … (21 fields)}")
+
+
 def test_a_comparison_searches_a_limited_number_of_changes() -> None:
     """Of 40 changed patterns, at least 10 are reported as breaking, and the rest as undecided."""
     base: dict[str, Any] = {}
