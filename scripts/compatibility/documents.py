@@ -45,6 +45,7 @@ NAMED = {  # objects whose keys are names, not keywords
 }
 # For each keyword, the keys that the target of a reference must have.
 REQUIRED = {"parameters": {"in", "name"}, "requestBody": {"content"}}
+TAG = "tag:yaml.org,2002:"  # the start of the names of YAML types
 RELEASE = re.compile(r"v\d+\.\d+\.\d+")
 
 
@@ -175,8 +176,11 @@ def parse(text: str, source: str) -> Contract:
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
     reader: Any = YAML(typ="safe")
+    constructors = dict(reader.constructor.yaml_constructors)
+    constructors[f"{TAG}timestamp"] = constructors[f"{TAG}str"]  # dates are strings in JSON
+    reader.constructor.yaml_constructors = constructors
     try:
-        document: Any = json.loads(json.dumps(reader.load(text), default=str))
+        document: Any = json.loads(json.dumps(reader.load(text), allow_nan=False))
     except (YAMLError, TypeError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
@@ -235,7 +239,7 @@ def default_base(head: Contract) -> Contract | str:
     newest commit with a different `info.version`.
     """
     if not git("rev-parse", "--git-dir"):
-        return "this is not a git checkout"
+        return "this is not a git checkout, or git cannot read it; to see why, run: git status"
     for tag in git("tag", "--merged", "HEAD", "--sort=-version:refname").split():
         text = git("show", f"{tag}:./{NAME}")
         if RELEASE.fullmatch(tag) and text:
@@ -244,10 +248,12 @@ def default_base(head: Contract) -> Contract | str:
     changes = git("log", "--format=%p", "-Gversion", "--", NAME).split()
     for commit in ("HEAD", *changes):
         text = git("show", f"{commit}:./{NAME}")
-        if text:
+        try:
             contract = parse(text, f"commit {commit}")
-            if contract.version != head.version:
-                return contract
+        except CannotCompareError:
+            continue  # nobody can fix a contract in an old commit
+        if contract.version != head.version:
+            return contract
     if git("rev-parse", "--is-shallow-repository").strip() == "true":
         return "this clone is shallow; fetch its history with: git fetch --unshallow --tags"
     return "it is the first version"

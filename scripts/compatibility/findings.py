@@ -74,8 +74,12 @@ def merged(findings: list[Finding]) -> list[Finding]:
     return list(result.values())
 
 
-NUMBER = r"(0|[1-9]\d*)"
-VERSION = re.compile(rf"{NUMBER}\.{NUMBER}\.{NUMBER}(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
+NUMBER = "(0|[1-9][0-9]*)"
+IDENTIFIER = "(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+VERSION = re.compile(
+    rf"{NUMBER}\.{NUMBER}\.{NUMBER}(?:-({IDENTIFIER}(?:\.{IDENTIFIER})*))?"
+    r"(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
+)
 VERDICTS = ("breaking", "addition", "words")
 KEYS = {"finding", "verdict", "reason", "date"}
 
@@ -168,7 +172,7 @@ def read_decisions(path: Path) -> dict[str, Any]:
     """Map finding IDs to compat.yaml's entries; raise CannotCompareError if one is invalid."""
     try:
         entries: Any = yaml.safe_load(path.read_text("utf-8") if path.exists() else "") or []
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or no such date
         raise CannotCompareError(f"{path} cannot be read ({error}); fix it") from None
     decisions: dict[str, Any] = {}
     for entry in entries if is_list(entries) else [entries]:

@@ -144,8 +144,10 @@ def _result(verdict: Verdict) -> list[str]:
     if verdict.is_high_enough:
         result = f"Version OK: {versions}."
     else:
-        cure = "or explain in compat.yaml why a finding does not affect any caller"
-        result = f"Version too low: {versions}. Set info.version, {cure}."
+        result = f"Version too low: {versions}. Set info.version"
+        if verdict.weight() >= Change.UNDECIDED:
+            result += ", or explain in compat.yaml why a finding does not affect any caller"
+        result += "."
     stale = [
         f"compat.yaml: finding {name} no longer exists; delete the entry." for name in verdict.stale
     ]

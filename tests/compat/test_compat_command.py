@@ -267,6 +267,29 @@ def test_base_is_the_previous_version_without_a_release(clone: Path, get_report:
     assert (report["found"], report["in_order"]) == ("breaking", True)
 
 
+def test_an_invalid_contract_in_an_old_commit_is_skipped(
+    clone: Path, get_report: Report
+) -> None:
+    """Without a release, the default base is the last valid contract with a different version."""
+    commit(clone, ("openapi: 3.1.0", "openapi: ["), set_version("1.3.0"))
+    write(clone, set_version("1.4.0"))
+    assert get_report()["base"]["version"] == "1.2.0"
+
+
+def test_dates_without_quotes_are_strings() -> None:
+    """A date or time in a contract is the string that the contract contains."""
+    text = "openapi: 3.1.0\nx-dates: [2026-01-31, 2026-01-31T10:00:00Z, 2026-02-30]\n"
+    dates = ["2026-01-31", "2026-01-31T10:00:00Z", "2026-02-30"]
+    assert documents.parse(text, "openapi.yaml").document["x-dates"] == dates
+
+
+@pytest.mark.usefixtures("wire_only")
+def test_an_addition_requires_a_version_and_no_decision(tmp_path: Path, compat: Compat) -> None:
+    """If no finding is breaking or undecided, the report does not suggest a decision."""
+    completed = compat("--base", "openapi.yaml", "--head", write(tmp_path, FIELD))
+    assert completed.stdout.endswith(f"got {VERSION}. Set info.version.\n")
+
+
 def test_report_explains_why_there_is_no_base(clone: Path, compat: Compat, tmp_path: Path) -> None:
     """If there is no base, scripts/compat says why and, in a shallow clone, how to get one."""
     assert "it is the first version" in compat(root=clone).stdout
@@ -303,6 +326,7 @@ def test_a_decision_replaces_the_verdict(clone: Path, get_report: Report, compat
         "- {finding: a, verdict: fine, reason: r, date: 2026-01-31}",
         "- {finding: a, verdict: words, reason: '', date: 2026-01-31}",
         "- {finding: a, verdict: words, reason: r, date: soon}",
+        "- {finding: a, verdict: words, reason: r, date: 2026-02-30}",
         "- {finding: a}",
         "[&e {finding: a, verdict: words, reason: r, date: 2026-01-31}, *e]",
         "- [",
@@ -330,7 +354,9 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         ((SCHEMA, "other.yaml#/AiType"), "bundle"),
         ((SCHEMA, "'#AiType'"), "does not start with '#/'"),
         (("- name: id\n", f"- $ref: {SCHEMA}\n        - name: id\n"), "wrong kind of object"),
-        (("title: AiType\n", "example: 2026-02-30\n"), "not valid YAML: day is out of range"),
+        ((f"version: {VERSION}", "version: 1.2.3-01"), "MAJOR.MINOR.PATCH"),
+        ((f"version: {VERSION}", "version: 1.2.3-a..b"), "MAJOR.MINOR.PATCH"),
+        (("title: AiType\n", "maxLength: 1e400\n"), "Out of range float values"),
         (("title: AiType\n", "minLength: short\n"), INVALID),
         (("title: AiType\n", "allOf: [{required: a}, {maxLength: 9}]\n"), INVALID),
         (("title: AiType\n", "allOf: [{properties: [a]}, {maxLength: 9}]\n"), INVALID),
