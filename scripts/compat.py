@@ -97,7 +97,9 @@ def _print_no_base(why: str, form: str) -> None:
     text = f"{NAME} was not compared: {why}."
     if form == "json":
         text = json.dumps({"compared": False, "in_order": True, "why": text})
-    print(f"::notice::{text}" if form == "github" else text)
+    elif form == "github":
+        text = f"::notice::{text}"
+    print(text)
 
 
 if __name__ == "__main__":

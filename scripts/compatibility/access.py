@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -54,7 +55,8 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
         names: list[str] = []
         credentials: Credentials = {}
         for name, scopes in sorted(schemes.items()):
-            names.append(f"{name} ({', '.join(sorted(scopes))})" if scopes else name)
+            listed = ", ".join(sorted(scopes))
+            names.append(f"{name} ({listed})" if listed else name)
             kind, issuers = _meaning(operation.scheme(name))
             while credentials.get(kind, issuers) != issuers:  # each scheme requires its own token
                 kind += " too"
@@ -88,12 +90,13 @@ def servers(operation: Operation) -> list[str]:
         for name, variable in mapping_at(server, "variables").items():
             values = variable.get("enum") or ()
             if 0 < len(values) * len(urls) <= MOST:
-                urls = [url.replace(f"{{{name}}}", value) for url in urls for value in values]
+                pairs = product(urls, values)
+                urls = [url.replace(f"{{{name}}}", value) for url, value in pairs]
             else:
                 others[name] = variable
-        stated = f" {canonical_json(others)}" if others else ""
-        for url in urls:
-            found[_normal_url(url) + stated] = None
+        for url in map(_normal_url, urls):
+            address = f"{url} {canonical_json(others)}" if others else url
+            found[address] = None
     return list(found)
 
 
@@ -121,18 +124,19 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
     """Report the server URLs that the new contract removes, and those that it adds."""
     old = servers(pair.base)
     new = servers(pair.head)
-    has_own = pair.base.own_servers or pair.head.own_servers
-    pair = pair.at("servers") if has_own else replace(pair, place="servers")
+    place = replace(pair, place="servers")
+    if pair.base.own_servers or pair.head.own_servers:
+        place = pair.at("servers")
     for url in old:
         if _address(pair.base, url) in after:
             continue
         urls = [url, *sorted(set(new) - set(old))]
-        is_mixed = len({"://" in other for other in urls}) > 1
-        if is_mixed or not all(map(FIXED.fullmatch, urls)):
+        kinds = {"://" in other for other in urls}  # absolute and relative URLs
+        if len(kinds) > 1 or not all(map(FIXED.fullmatch, urls)):
             what = f"{url or '/'} may no longer be served"
-            pair.add(Change.UNDECIDED, what, url, new)
+            place.add(Change.UNDECIDED, what, url, new)
         else:
-            pair.add(Change.BREAKING, f"{url or '/'} is removed", url, new, f"at {url}")
+            place.add(Change.BREAKING, f"{url or '/'} is removed", url, new, f"at {url}")
     for url in new:
         if _address(pair.head, url) not in before:
-            pair.add(Change.ADDITION, f"{url or '/'} is new", old, url)
+            place.add(Change.ADDITION, f"{url or '/'} is new", old, url)

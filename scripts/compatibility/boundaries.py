@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from functools import lru_cache
-from itertools import chain, combinations, cycle, islice, product
+from itertools import combinations, cycle, islice, product
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.schemas import (
@@ -157,7 +157,9 @@ class BoundaryValues:
     def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
         """Yield arrays of each boundary size, with one or two different items, or unique items."""
         prefix = schema.get("prefixItems", ())
-        start = list(chain.from_iterable(self.admitted(part)[:1] for part in prefix))
+        start: list[Any] = []
+        for part in prefix:
+            start += self.admitted(part)[:1]
         for index, part in enumerate(prefix):
             for value in self.admitted(part):
                 yield [*start[:index], value, *start[index + 1 :]]
@@ -175,7 +177,7 @@ class BoundaryValues:
         for size in sizes:
             numbers = range(1, size + 1)
             yield [*start, *found, *numbers][:size]
-            yield [*start, *found, *(f"{number:06}" for number in numbers)][:size]
+            yield [*start, *found, *map("{:06}".format, numbers)][:size]
 
     def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the smallest object, and then objects with other fields and values."""
@@ -185,8 +187,12 @@ class BoundaryValues:
         if "propertyNames" in schema:
             names += self.admitted({"allOf": [{"type": "string"}, schema["propertyNames"]]})
             names = list(filter(validator(schema["propertyNames"]).is_valid, names))
-        found = {name: self.admitted(_field(schema, name)) for name in names}
-        first = {name: values[0] for name, values in found.items() if values}
+        found: dict[str, list[Any]] = {}
+        first: dict[str, Any] = {}
+        for name in names:
+            found[name] = self.admitted(_field(schema, name))
+            if found[name]:
+                first[name] = found[name][0]
         least = {name: first[name] for name in required if name in first}
         yield least
         yield {}
@@ -225,11 +231,13 @@ def _branches(schema: dict[str, Any]) -> Iterator[Any]:
 def _field(schema: dict[str, Any], name: str) -> Any:
     """Return the schema of a field's value."""
     patterns = mapping_at(schema, "patternProperties")
-    parts = [part for pattern, part in patterns.items() if re.search(pattern, name)]
+    parts = [patterns[pattern] for pattern in patterns if re.search(pattern, name)]
     fields = mapping_at(schema, "properties")
     if name in fields:
         parts.append(fields[name])
-    return {"allOf": parts} if parts else schema.get("additionalProperties", True)
+    if not parts:
+        return schema.get("additionalProperties", True)
+    return {"allOf": parts}
 
 
 @lru_cache(maxsize=256)
@@ -257,7 +265,7 @@ def matching(pattern: str) -> list[str]:
     )
     @given(strategy)
     def collect(text: str) -> None:
-        found.add(text.removesuffix("\n") if pattern.endswith("$") else text)
+        found.add(text.removesuffix("\n"))  # `$` also matches before a final line break
 
     collect()
     return sorted(found, key=lambda text: (len(text), text))

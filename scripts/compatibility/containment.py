@@ -133,13 +133,8 @@ def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
     of every value of this type.
     """
     is_valid = validator(schema).is_valid
-    accepted: list[Any] = []
-    for value in values:
-        if any(map(is_valid, _received(location, value, schema))):
-            accepted.append(value)
-    options: list[Schema] = [schema]
-    if accepted:
-        options.append({"enum": accepted})
+    accepted = [value for value in values if any(map(is_valid, _received(location, value, schema)))]
+    options: list[Schema] = [schema, {"enum": accepted}]
     options += [{"type": name} for name, texts in TEXTS.items() if covers(schema, texts)]
     plain = plain_form(schema)
     is_plain = is_mapping(plain) and plain.get("type") == "array" and plain.keys() <= LIST

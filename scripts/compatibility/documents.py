@@ -137,7 +137,8 @@ class Contract:
         if "$ref" in result:
             reference = result.pop("$ref")
             if reference in inside:
-                levels = [step for step in inside[inside.index(reference) :] if step[:1] != "#"]
+                steps = inside[inside.index(reference) :]
+                levels = [step for step in steps if step[:1] != "#"]
                 target: Any = {"$ref": f"{len(levels)} up"}
             else:
                 target = self.inlined(self.resolve(reference), (*inside, reference))
@@ -205,7 +206,8 @@ def from_file(path: Path) -> Contract:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CannotCompareError(f"{path} cannot be read ({error}); check the file") from None
-    return parse(text, NAME if path == ROOT / NAME else str(path))
+    source = NAME if path == ROOT / NAME else str(path)
+    return parse(text, source)
 
 
 def git(*arguments: str) -> str:

@@ -164,18 +164,25 @@ def parse_version(contract: Contract) -> tuple[Any, ...]:
         )
     *numbers, suffix = found.groups()
     identifiers = suffix.split(".") if suffix else []
-    padded = [name.zfill(20) if name.isdecimal() else name for name in identifiers]
-    return (*map(int, numbers), not suffix, *padded)
+    return (*map(int, numbers), not suffix, *map(_sortable, identifiers))
+
+
+def _sortable(identifier: str) -> str:
+    """Return the identifier of a pre-release with leading zeros if it is a number."""
+    return identifier.zfill(20) if identifier.isdecimal() else identifier
 
 
 def read_decisions(path: Path) -> dict[str, Any]:
     """Map finding IDs to compat.yaml's entries; raise CannotCompareError if one is invalid."""
     try:
-        entries: Any = yaml.safe_load(path.read_text("utf-8") if path.exists() else "") or []
+        text = path.read_text("utf-8") if path.exists() else ""
+        entries: Any = yaml.safe_load(text) or []
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or no such date
         raise CannotCompareError(f"{path} cannot be read ({error}); fix it") from None
+    if not is_list(entries):
+        entries = [entries]
     decisions: dict[str, Any] = {}
-    for entry in entries if is_list(entries) else [entries]:
+    for entry in entries:
         is_complete = is_mapping(entry) and entry.keys() == KEYS
         if not (
             is_complete

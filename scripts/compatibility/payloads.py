@@ -88,7 +88,9 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
 def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
     """Return, for each changed field, whether all values that can be sent are still valid."""
     hidden = HIDDEN[pair.side]
-    sent, received = (head, base) if pair.status else (base, head)
+    sent, received = base, head
+    if pair.status:
+        sent, received = head, base
     result: dict[str, Proof] = {}
     small = view(sent, hidden, sending=True)
     large = view(received, hidden, sending=False)
@@ -132,7 +134,9 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
         place = f"{where}.{name}".lstrip(".")
         if name in after:
             for inner, part, limits in steps(before.get(name, True), after[name], place):
-                fields = {**others, name: part} if is_simple and name in before else others
+                fields = dict(others)
+                if is_simple and name in before:
+                    fields[name] = part
                 yield inner, {**small, "properties": fields}, {"properties": {name: limits}}
         else:
             # The other fields accept any value, so additionalProperties applies only to `name`.
@@ -173,7 +177,9 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
     is_open = False not in (olds.get(additional), news.get(additional))
     for key, part in {**olds, **news}.items():
         keyword, name = key
-        inner = f"{path}.{name}" if keyword == "properties" else f"{path}.{keyword}.{name}"
+        inner = f"{path}.{keyword}.{name}"
+        if keyword == "properties":
+            inner = f"{path}.{name}"
         if key in olds and key in news:
             _compare_annotations(pair, olds[key], news[key], inner.rstrip("."))
         elif keyword == "properties" and pair.status and is_open and _is_any(part):
@@ -237,8 +243,10 @@ def _contents(holder: Part) -> dict[str, Part]:
     result: dict[str, Part] = {}
     for name, content in mapping_at(holder, "content").items():
         kind, *parameters = re.sub(r'["\s]', "", name.lower()).split(";")
-        ignored = {"", "charset=utf-8"} if JSON.fullmatch(kind) else {""}
-        key = ";".join([kind, *sorted({*parameters} - ignored)])
+        kept = {*parameters} - {""}
+        if JSON.fullmatch(kind):
+            kept.discard("charset=utf-8")
+        key = ";".join([kind, *sorted(kept)])
         first = result.setdefault(key, content)
         if first != content:  # a second, different schema makes changes undecided
             result[key] = {**first, name: content}

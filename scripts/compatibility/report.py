@@ -120,8 +120,9 @@ def _what(finding: Finding) -> str:
 
 def _details(finding: Finding) -> Iterator[str]:
     """Yield the lines of evidence, and then a line with the decision or the finding's ID."""
-    for i, line in enumerate(finding.shown):
-        yield f"  {line}" if i else line
+    yield from finding.shown[:1]
+    for line in finding.shown[1:]:
+        yield f"  {line}"
     decision = finding.decision
     if decision:
         reason = " ".join(str(decision["reason"]).split())
@@ -132,7 +133,13 @@ def _details(finding: Finding) -> Iterator[str]:
 
 def printable(text: str) -> str:
     """Return the text on one line, with unprintable characters escaped as in JSON."""
-    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    return "".join(map(_printable_character, text))
+
+
+def _printable_character(character: str) -> str:
+    if character.isprintable():
+        return character
+    return json.dumps(character)[1:-1]
 
 
 def _result(verdict: Verdict) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -115,7 +116,8 @@ def own_annotations(schema: Any) -> dict[str, str]:
 
 def has_keyword(start: str, *schemas: Schema) -> bool:
     """Return whether the schemas contain a keyword with this start, such as `$` for references."""
-    return any(keyword.startswith(start) for part in subschemas(*schemas) for keyword in part)
+    keywords = chain.from_iterable(subschemas(*schemas))
+    return any(keyword.startswith(start) for keyword in keywords)
 
 
 def check_schema(contract: Contract, schema: Schema, where: str) -> None:
@@ -171,7 +173,8 @@ def constants(schema: Any) -> Iterator[Any]:
     """Yield the values of the schema's `enum` and `const`, but not those of its subschemas."""
     if is_mapping(schema):
         listed = schema.get("enum")
-        yield from listed if is_list(listed) else ()
+        if is_list(listed):
+            yield from listed
         if "const" in schema:
             yield schema["const"]
 

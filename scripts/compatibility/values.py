@@ -89,7 +89,8 @@ def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
     elif is_list(old) and is_list(new):
         yield from _explain_lists(old, new, where)
     elif canonical_json(old) != canonical_json(new):
-        was, now = ("none" if value is None else _cut(value) for value in (old, new))
+        was = "none" if old is None else _cut(old)
+        now = "none" if new is None else _cut(new)
         yield f"{where.lstrip('.') or 'schema'}: {was} → {now}"
 
 
@@ -147,7 +148,9 @@ def readings(location: str, value: Any) -> list[Any]:
     if not all(found) or (is_ambiguous and items != items[:1] * len(items)):
         return []
     lists = [list(texts) for texts in zip(*found, strict=True)]
-    return [*found[0], *lists] if len(items) == 1 else lists
+    if len(items) == 1:
+        return [*found[0], *lists]
+    return lists
 
 
 def _readings(location: str, value: Any) -> list[Any]:

@@ -267,9 +267,7 @@ def test_base_is_the_previous_version_without_a_release(clone: Path, get_report:
     assert (report["found"], report["in_order"]) == ("breaking", True)
 
 
-def test_an_invalid_contract_in_an_old_commit_is_skipped(
-    clone: Path, get_report: Report
-) -> None:
+def test_an_invalid_contract_in_an_old_commit_is_skipped(clone: Path, get_report: Report) -> None:
     """Without a release, the default base is the last valid contract with a different version."""
     commit(clone, ("openapi: 3.1.0", "openapi: ["), set_version("1.3.0"))
     write(clone, set_version("1.4.0"))
@@ -358,6 +356,7 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         ((f"version: {VERSION}", "version: 1.2.3-a..b"), "MAJOR.MINOR.PATCH"),
         (("title: AiType\n", "maxLength: 1e400\n"), "Out of range float values"),
         (("title: AiType\n", "minLength: short\n"), INVALID),
+        (("x-max-bytes: ", "x-max-bytes: about "), "x-max-bytes: not valid JSON Schema"),
         (("title: AiType\n", "allOf: [{required: a}, {maxLength: 9}]\n"), INVALID),
         (("title: AiType\n", "allOf: [{properties: [a]}, {maxLength: 9}]\n"), INVALID),
         (("operationId:", "operation:"), "not valid OpenAPI 3.1"),
