@@ -88,9 +88,8 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
 def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
     """Return, for each changed field, whether all values that can be sent are still valid."""
     hidden = HIDDEN[pair.side]
-    sent, received = base, head
-    if pair.status:
-        sent, received = head, base
+    sent = head if pair.status else base
+    received = base if pair.status else head
     result: dict[str, Proof] = {}
     small = view(sent, hidden, sending=True)
     large = view(received, hidden, sending=False)
