@@ -208,6 +208,7 @@ PREFERRED: list[tuple[str, str, int, str]] = [
     ("code=400, example=nameTaken", "", 400, "name: another configuration"),
     ("code=0", "", 400, "Prefer: no such example; the contract has 200 (u"),
     ("return=minimal, x-code=404", "", 200, ""),
+    ("," * 1001, "", 400, "Prefer: must be at most 1000 characters long"),
     ("", "?a=b&__code=400&__example=unknownField", 400, "body: has an unknown field"),
 ]
 

@@ -21,6 +21,7 @@ from .messages import Answer, HttpError, Request, error_answer, json_answer, suc
 
 # Prism's syntax: `Prefer: code=404, example=notFound` or `?__code=404&__example=notFound`.
 QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
+MAX_PREFER_CHARACTERS = 1000  # the headers can be megabytes long, and searching them takes seconds
 PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
 REPLACING = ("status", "example", "fault")  # plans with these fields replace the real response
 PROXY_STATUSES = (502, 503, 504)  # statuses that a reverse proxy sends if the service is down
@@ -119,6 +120,8 @@ class Operation:
     def _preferred(self, request: Request) -> Answer | None:
         """Return the example that the request selects, or None if it selects none."""
         preferences = ",".join(request.headers.getall("Prefer", []))
+        if len(preferences) > MAX_PREFER_CHARACTERS:
+            raise HttpError(400, f"Prefer: must be at most {MAX_PREFER_CHARACTERS} characters long")
         pairs = QUERY.findall(request.query) + PREFER.findall(preferences)
         if not pairs:
             return None
