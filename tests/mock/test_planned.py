@@ -202,6 +202,16 @@ def test_invalid_plan_is_rejected(mock: Mock, plan: dict[str, Any], message: str
     assert mock.planned == []
 
 
+def test_plan_keeps_its_values(mock: Mock, http: httpx.Client) -> None:
+    """Changing a step's headers after planning it does not change the plan."""
+    step: Step = {"status": 429, "headers": {"Retry-After": "1"}}
+    for seconds in ("1", "2"):
+        step["headers"]["Retry-After"] = seconds
+        mock.answer_sequence(step)
+    for seconds in ("1", "2"):
+        assert http.put(MAIN, json={}).headers["Retry-After"] == seconds
+
+
 PREFERRED: list[tuple[str, str, int, str]] = [
     ("code=404", "", 404, ""),
     ("respond-async, Code = 500; x=y", "", 500, ""),

@@ -5,6 +5,7 @@ import re
 import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any, Unpack
 
@@ -105,7 +106,8 @@ class Mock:
             )
         for step in steps:
             check_step(self.contract, step)
-        self.planned += [{**step} for step in steps if "duration" not in step]
+        # Callers can change a step's headers later, so copy them, too.
+        self.planned += [deepcopy(dict(step)) for step in steps if "duration" not in step]
         durations = [step["duration"] for step in steps if "duration" in step]
         if durations:
             await self.close_port(max(durations))
