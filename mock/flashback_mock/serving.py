@@ -68,6 +68,7 @@ async def serving(
     server = Server(listener, handler, app.refuse, max_body)
     is_new = await mock.store.open(mock.fixtures)
     try:
+        mock.known_ids.update(await mock.store.configurations())
         mock.base_url = base_url(listener)
         mock.close_port = server.close_port
         mock.open_port = server.open_port

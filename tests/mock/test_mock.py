@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -166,6 +167,18 @@ def test_invalid_argument_raises_value_error(
     with pytest.raises(ValueError, match=message) as refused:
         misuse(mock)
     assert refused.value.__context__ is None  # an earlier exception could show a credential
+
+
+def test_log_shows_ids_from_an_existing_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restart, the log shows the ids of configurations that were added earlier."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "keys"))
+    with flashback_mock.running(store=tmp_path / "store.db") as mock:
+        added = mock.add_configuration(name="added")
+    with flashback_mock.running(store=tmp_path / "store.db") as mock:
+        put(mock.base_url, added, {}, "wrong-token")
+        assert [(entry.status, entry.configuration) for entry in mock.requests] == [(401, added)]
 
 
 @pytest.mark.parametrize("turn", [1, 2])
