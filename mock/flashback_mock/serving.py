@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from threading import get_ident
 
 from .contract import Contract
 from .control.mock import Mock
@@ -73,6 +74,7 @@ async def serving(
         mock.close_port = server.close_port
         mock.open_port = server.open_port
         mock.process = os.getpid()
+        mock.thread = get_ident()
         mock.loop = asyncio.get_running_loop()
         await server.start()
         yield is_new

@@ -8,6 +8,7 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import update_wrapper, wraps
 from inspect import Parameter, signature
+from threading import get_ident
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -55,7 +56,9 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
             bound = expected.bind(mock, *args, **kwargs).arguments
         except TypeError:  # the error could quote a credential that was passed by mistake
             names = ", ".join(item.name for item in parameters)
-            raise ValueError(f"expected {names or 'no arguments'}") from None
+            raise ValueError(
+                f"missing or unexpected argument; expected {names or 'no arguments'}"
+            ) from None
         check_types({name: bound[name] for name in types if name in bound}, types)
         try:
             return await method(mock, *args, **kwargs)
@@ -67,6 +70,8 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     @without_frames
     def call(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
         if mock.loop is not None and mock.process == os.getpid():
+            if mock.thread == get_ident():  # waiting for the event loop would never end
+                raise RuntimeError("this would block the mock's event loop; use asyncio.to_thread")
             work = checked(mock, *args, **kwargs)
             with suppress(CancelledError):
                 return asyncio.run_coroutine_threadsafe(work, mock.loop).result()

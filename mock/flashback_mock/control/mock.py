@@ -26,8 +26,8 @@ CAPITAL = re.compile("[A-Z]")
 class Mock:
     """A mock backend: its contract, fixtures, store, planned answers and request log.
 
-    All methods block, so never call them from the thread that runs the mock's event loop. They
-    raise `ValueError` for invalid arguments.
+    All methods block. They raise `ValueError` for invalid arguments, and `RuntimeError` in the
+    thread that runs the mock's event loop.
     """
 
     def __init__(self, contract: Contract, fixtures: Fixtures, store: Store) -> None:
@@ -46,6 +46,7 @@ class Mock:
         # The following attributes are set while the mock is running.
         self.base_url = ""
         self.process = 0
+        self.thread = 0
         self.loop: asyncio.AbstractEventLoop | None = None
         self.close_port: Callable[[float], Coroutine[Any, Any, None]]
         self.open_port: Callable[[], Coroutine[Any, Any, None]]
@@ -247,7 +248,9 @@ class Mock:
         if not user:
             raise ValueError("user: is required")
         if not BEARER_TOKEN.fullmatch(token):
-            raise ValueError("token: must be a bearer token: letters, digits and -._~+/")
+            raise ValueError(
+                "token: must be a bearer token (letters, digits and -._~+/); the default is USER-token"
+            )
         member = Member(workspace or self.fixtures.first_workspace, user, access)
         await self.store.add(Fixtures((Token(token, user),), (member,)))
         return token
