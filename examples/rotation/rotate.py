@@ -44,12 +44,17 @@ def read_plan(path: Path) -> list[Rotation]:
     """Read the rotations from a TOML file; raise OSError or ValueError if the file is unusable."""
     plan: list[Rotation] = []
     for entry in tomllib.loads(path.read_text("utf-8")).get("rotation", []):
-        variables = {field: entry[field] for field in ("key", "secret") if field in entry}
-        if not variables or entry.keys() - variables.keys() != {"id", "label"}:
+        variables = dict(entry)
+        id = variables.pop("id", None)
+        label = variables.pop("label", None)
+        values = [id, label, *variables.values()]
+        is_text = all(isinstance(value, str) for value in values)
+        if not is_text or not variables or not variables.keys() <= {"key", "secret"}:
             raise ValueError(
-                "each [[rotation]] needs an id, a label, and at least one of key and secret"
+                "each [[rotation]] needs an id, a label, and at least one of key and secret, all as "
+                "strings"
             )
-        plan.append(Rotation(entry["id"], entry["label"], variables))
+        plan.append(Rotation(id, label, variables))
     if not plan:
         raise ValueError("the plan has no [[rotation]]; add one for each configuration")
     return plan
@@ -82,12 +87,20 @@ def report(outcomes: Sequence[Outcome]) -> str:
     return "\n".join([*lines, f"{rotated} of {len(outcomes)} rotated"])
 
 
+def interval(text: str) -> float:
+    """Parse a number of seconds; raise ValueError unless it is positive and finite."""
+    seconds = float(text)
+    if not 0 < seconds <= threading.TIMEOUT_MAX:
+        raise ValueError(text)
+    return seconds
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(description="Rotate AI provider credentials.")
     parser.add_argument("plan", type=Path, help="TOML file of rotations (see plan.toml)")
     parser.add_argument(
-        "--every", type=float, metavar="SECONDS", help="repeat the rotations at this interval"
+        "--every", type=interval, metavar="SECONDS", help="repeat the rotations at this interval"
     )
     options = parser.parse_args(arguments)
     try:

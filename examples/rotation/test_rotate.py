@@ -96,7 +96,7 @@ def test_missing_credential_does_not_stop_the_others(
 
 
 @pytest.mark.parametrize(
-    "more", ["", "# no credential", "secrt = 'X'", "key = 'X'\nsecrt = 'X'", "["]
+    "more", ["", "# no credential", "secrt = 'X'", "key = 'X'\nsecrt = 'X'", "key = 5", "["]
 )
 @pytest.mark.usefixtures("flashback_mock")
 def test_invalid_plan_is_an_error(tmp_path: Path, output: Callable[[], str], more: str) -> None:
@@ -105,6 +105,14 @@ def test_invalid_plan_is_an_error(tmp_path: Path, output: Callable[[], str], mor
     file.write_text(f"[[rotation]]\nid = 'x'\nlabel = 'x'\n{more}\n" if more else "")
     assert rotate.main([str(file)]) == 2
     assert output().count("\n") == 1
+
+
+@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "1e300"])
+def test_invalid_interval_is_an_error(output: Callable[[], str], seconds: str) -> None:
+    """The script refuses an interval in which it would send updates without a pause."""
+    with pytest.raises(SystemExit, match="2"):
+        rotate.main([PLAN, "--every", seconds])
+    assert f"--every: invalid interval value: '{seconds}'" in output()
 
 
 def test_schedule_runs_until_stopped(flashback_mock: Mock) -> None:
