@@ -44,17 +44,13 @@ def read_plan(path: Path) -> list[Rotation]:
     """Read the rotations from a TOML file; raise OSError or ValueError if the file is unusable."""
     plan: list[Rotation] = []
     for entry in tomllib.loads(path.read_text("utf-8")).get("rotation", []):
-        variables = dict(entry)
-        id = variables.pop("id", None)
-        label = variables.pop("label", None)
-        values = [id, label, *variables.values()]
-        is_text = all(isinstance(value, str) for value in values)
-        if not is_text or not variables or not variables.keys() <= {"key", "secret"}:
+        variables = {field: entry[field] for field in ("key", "secret") if field in entry}
+        is_text = all(isinstance(value, str) for value in entry.values())
+        if not is_text or not variables or entry.keys() - variables.keys() != {"id", "label"}:
             raise ValueError(
-                "each [[rotation]] needs an id, a label, and at least one of key and secret, all as "
-                "strings"
+                "each [[rotation]] needs an id, a label, and key or secret or both, all as strings"
             )
-        plan.append(Rotation(id, label, variables))
+        plan.append(Rotation(entry["id"], entry["label"], variables))
     if not plan:
         raise ValueError("the plan has no [[rotation]]; add one for each configuration")
     return plan

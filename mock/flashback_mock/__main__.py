@@ -48,8 +48,9 @@ def main() -> int:
         return 0
     logs.to_stderr(options.log_level, options.log_format)
     try:
+        run = _rotate_keys if options.command else _serve
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_rotate_keys(options) if options.command else _serve(options))
+            runner.run(run(options))
     except (OSError, ValueError, StoreError) as error:
         failed = "cannot rotate the key" if options.command else "cannot start"
         print(f"flashback_mock: {failed}: {error}", file=sys.stderr)

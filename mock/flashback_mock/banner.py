@@ -29,16 +29,16 @@ def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> st
             "  The store already existed and was not changed. To replace its contents with the "
             "fixtures, send POST /__admin/reset."
         )
-    listed = fixtures.tokens[:LISTED]
-    lines += ["", f"Tokens ({len(listed)} of {len(fixtures.tokens)})"]
-    width = max((len(token.value) for token in listed), default=0)
-    lines += [f"  {token.value:<{width}}  {fixtures.describe(token)}" for token in listed]
+    tokens = fixtures.tokens[:LISTED]
+    lines += ["", f"Tokens ({len(tokens)} of {len(fixtures.tokens)})"]
+    width = max((len(token.value) for token in tokens), default=0)
+    for token in tokens:
+        lines.append(f"  {token.value:<{width}}  {fixtures.describe(token)}")
     configurations = fixtures.configurations[:LISTED]
-    count = f"{len(configurations)} of {len(fixtures.configurations)}"
-    lines += ["", f"Configurations ({count})"]
-    lines += [
-        f"  {item.id}  {item.workspace}, {item.fields.get('name')}" for item in configurations
-    ]
+    lines += ["", f"Configurations ({len(configurations)} of {len(fixtures.configurations)})"]
+    for item in configurations:
+        name = item.fields.get("name")
+        lines.append(f"  {item.id}  {item.workspace}, {name}")
     lines += ["", "Try it", f"  {_curl(mock)}", "", *_addresses(url, guard, is_local=is_local)]
     lines += ["", f"Flashback mock backend on {url} (press Ctrl-C to stop)"]
     return "\n".join(lines)

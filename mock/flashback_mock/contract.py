@@ -40,12 +40,12 @@ def default_path() -> Path:
 class Contract:
     """The contract's only operation, with its schemas, limits and examples."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | str | None = None) -> None:
         """Read the contract from `path`, or the bundled contract if `path` is None.
 
         Raise `ValueError` if the contract cannot be read or lacks a part that the mock needs.
         """
-        path = path or default_path()
+        path = Path(path or default_path())
         self.document = _read(path)
         try:
             self._read_operation()
@@ -78,14 +78,13 @@ class Contract:
         in_path = next(parameter for parameter in parameters if parameter["in"] == "path")
         self._id = self.validator(in_path["schema"])
         responses: Json = operation["responses"]
-        self.answers = {
-            int(status): self._examples(self._resolve(response))
-            for status, response in responses.items()
-            if status.isdecimal()
-        }
-        for status in STATUSES:
-            if not self.answers.get(status):
-                raise ValueError(f"no example for status {status}")
+        self.answers: dict[int, dict[str, Json]] = {}
+        for status, response in responses.items():
+            if status.isdecimal():
+                self.answers[int(status)] = self._examples(self._resolve(response))
+        for required in STATUSES:
+            if not self.answers.get(required):
+                raise ValueError(f"no example for status {required}")
         self.name_taken: str = self.answers[400]["nameTaken"]["message"]
         self.version = str(self.document["info"]["version"])
 
@@ -95,11 +94,13 @@ class Contract:
         An empty status matches every status, and an empty name matches every name. If no example
         matches, raise a `ValueError` that lists all examples.
         """
+        listed: list[str] = []
         for known_status, examples in self.answers.items():
             for known_name, example in examples.items():
                 if status in ("", str(known_status)) and name in ("", known_name):
                     return known_status, example
-        listed = (f"{code} ({', '.join(names)})" for code, names in self.answers.items() if names)
+            if examples:
+                listed.append(f"{known_status} ({', '.join(examples)})")
         raise ValueError("no such example; the contract has " + ", ".join(listed))
 
     def message(self, status: int) -> str:

@@ -60,7 +60,7 @@ class Fixtures:
 
     @classmethod
     @without_frames
-    def read(cls, contract: Contract, path: Path | None = None) -> Self:
+    def read(cls, contract: Contract, path: Path | str | None = None) -> Self:
         """Read fixtures from a YAML or JSON file, or the default fixtures if `path` is None.
 
         If the file is invalid, raise a `ValueError` that says where it is wrong and how to fix it.
@@ -68,7 +68,7 @@ class Fixtures:
         if path is None:
             # Do not check the default fixtures, because a custom contract could reject them.
             return cls._of(_parse(DEFAULT))
-        document = _parse(path)
+        document = _parse(Path(path))
         try:
             _check_schema(document, contract)
             return cls._of(document)

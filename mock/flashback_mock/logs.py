@@ -40,7 +40,8 @@ class StderrHandler(logging.Handler):
 
 def to_stderr(level: str, log_format: str) -> None:
     """Write log messages at or above this level to standard error, in "json" or "text" format."""
-    handler = StderrHandler(json_line if log_format == "json" else text_line)
+    format_record = json_line if log_format == "json" else text_line
+    handler = StderrHandler(format_record)
     logging.basicConfig(handlers=[handler], level=level.upper())
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # hide the message "Using selector: …"
 

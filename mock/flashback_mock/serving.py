@@ -103,10 +103,9 @@ def running(  # noqa: PLR0913 - all parameters have defaults
     from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - slow to import
 
     if not isinstance(contract, Contract):
-        contract = Contract(Path(contract) if contract else None)
-    initial = Fixtures.read(contract, Path(fixtures) if fixtures else None)
-    location = None if store is None else str(store)
-    mock = Mock(contract, initial, store_at(location, contract.credentials))
+        contract = Contract(contract)
+    initial = Fixtures.read(contract, fixtures)
+    mock = Mock(contract, initial, store_at(store, contract.credentials))
     options = {"loop_factory": new_event_loop}
     with listen(host, port) as listener, start_blocking_portal("asyncio", options) as portal:
         block = serving(mock, listener, cors_origins=cors_origins, wrap=wrap)

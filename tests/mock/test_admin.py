@@ -103,7 +103,7 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("settings", {"answerNext": {"afterUpdate": 1}}, 400, "afterUpdate: must be of type bool"),
     ("settings", {"fixedDelay": 9, "answerNext": [{"status": 500}, {"status": 1}]}, 400, "status"),
     ("configurations/unknown/reveals", {"key": "x"}, 404, "id: no configuration has this id"),
-    (f"configurations/{MAIN}/reveals", {"id": "x"}, 400, "expected id, credentials"),
+    (f"configurations/{MAIN}/reveals", {"id": "x"}, 400, "argument; expected id, "),
     ("tokens/expire", {"token": "€"}, 400, "token: unknown or expired"),
     ("reset", {"control": 1}, 400, "expected no arguments"),
 ]

@@ -108,7 +108,7 @@ class Mock:
         for step in steps:
             check_step(self.contract, step)
         # Callers can change a step's headers later, so copy them, too.
-        self.planned += [deepcopy(dict(step)) for step in steps if "duration" not in step]
+        self.planned += [deepcopy(step) for step in steps if "duration" not in step]
         durations = [step["duration"] for step in steps if "duration" in step]
         if durations:
             await self.close_port(max(durations))
@@ -153,9 +153,11 @@ class Mock:
         except TimeoutError:
             listed: list[str] = []
             for name, value in criteria.items():
-                # Do not quote text, which could be a credential that was passed by mistake.
-                is_text = isinstance(value, str | list | tuple)
-                listed.append(f"the given {name}" if is_text else f"{name}={value}")
+                if isinstance(value, str | list | tuple):
+                    # Do not quote text, which could be a credential that was passed by mistake.
+                    listed.append(f"the given {name}")
+                else:
+                    listed.append(f"{name}={value}")
             matching = f" with {', '.join(listed)}" if listed else ""
             message = (
                 f"expected {count} request(s){matching} within {timeout:g} s, got {len(found)}"
@@ -249,7 +251,7 @@ class Mock:
             raise ValueError("user: is required")
         if not BEARER_TOKEN.fullmatch(token):
             raise ValueError(
-                "token: must be a bearer token (letters, digits and -._~+/); the default is USER-token"
+                "token: must be a bearer token: letters, digits and -._~+/; default: USER-token"
             )
         member = Member(workspace or self.fixtures.first_workspace, user, access)
         await self.store.add(Fixtures((Token(token, user),), (member,)))

@@ -46,7 +46,7 @@ def take_plan(planned: list[Step], id: str) -> Step:
 
 def check_step(contract: Contract, step: Step) -> None:
     """Raise `ValueError` if the step is invalid."""
-    if not isinstance(step, Mapping):
+    if not isinstance(step, dict):
         raise ValueError("a step must be a dict")
     check_types(step, STEP)
     if "" in (step.get("example"), step.get("id")):

@@ -92,7 +92,8 @@ class App:
         entry.status = 0 if entry.fault in WITHOUT_STATUS else answer.status
         entry.milliseconds = (datetime.now(UTC) - entry.time) / timedelta(milliseconds=1)
         self._mock.log(entry)
-        log.log(logging.ERROR if entry.reason.startswith("failed: ") else logging.INFO, entry)
+        level = logging.ERROR if entry.reason.startswith("failed: ") else logging.INFO
+        log.log(level, entry)
         answer.headers["X-Request-Id"] = entry.request_id
         if self._origins:
             answer.headers.add("Vary", "Origin")

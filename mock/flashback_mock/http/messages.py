@@ -58,7 +58,8 @@ class Request:
         """
         split = cast("re.Match[str]", TARGET.match(self.target))
         self.path, self.query = split.groups("")
-        self.entry = Entry(self.method if self.method in METHODS else "other")
+        method = self.method if self.method in METHODS else "other"
+        self.entry = Entry(method)
 
     @property
     def token(self) -> str:

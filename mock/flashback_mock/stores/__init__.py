@@ -11,7 +11,9 @@ from .store import Store
 SCHEME = re.compile("[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 
 
-def store_at(location: str | None, credentials: Collection[str], keys: Path | None = None) -> Store:
+def store_at(
+    location: Path | str | None, credentials: Collection[str], keys: Path | None = None
+) -> Store:
     """Return the store at `location`, or an in-memory store if `location` is None.
 
     `location` is a path or a `postgresql://` URL. `credentials` contains the names of the fields to
@@ -20,6 +22,7 @@ def store_at(location: str | None, credentials: Collection[str], keys: Path | No
     """
     if location is None:
         return MemoryStore(credentials)
+    location = str(location)
     try:
         if location.startswith(("postgresql://", "postgres://")):
             from .postgresql import PostgresqlStore  # noqa: PLC0415 - requires the `store` extra

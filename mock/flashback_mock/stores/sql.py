@@ -145,7 +145,10 @@ class SqlStore(Store):
         rows = db.execute(schema.STORED.where(CONFIGURATION.c.id == id)).all()
         if not rows:
             raise NotFoundError
-        credentials = {row.field: Credential(row.sealed, row.changed) for row in rows if row.field}
+        credentials: dict[str, Credential] = {}
+        for row in rows:
+            if row.field:
+                credentials[row.field] = Credential(row.sealed, row.changed)
         vault = self._vault_for(rows[0].key_id)
         return Stored(vault, rows[0].workspace, id, rows[0].plain, credentials)
 
