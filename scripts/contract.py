@@ -146,6 +146,8 @@ def _run(arguments: list[str], environment: dict[str, str]) -> int:
     for number in (*handled, signal.SIGTERM):
         signal.signal(number, lambda *_: tests.terminate())
     status = tests.wait()
+    if status == -signal.SIGTERM:  # before the tests could handle it
+        raise KeyboardInterrupt
     if status < 0:
         raise ValueError(f"the tests were stopped by {signal.Signals(-status).name}")
     return status

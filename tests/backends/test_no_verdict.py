@@ -117,6 +117,19 @@ def test_timeout_limits_a_response_that_arrives_byte_by_byte(
     assert seconds < 8
 
 
+class _ClosingHandler(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.recv(65536)
+
+
+def test_https_url_of_a_server_that_closes_connections_has_no_verdict() -> None:
+    """If a TLS handshake fails for another reason than the certificate, --ca is no remedy."""
+    with serving_tcp(_ClosingHandler) as url:
+        result = run_with_url(url.replace("http:", "https:"), VARIABLES)
+    assert_no_verdict(result, "use http:// in --backend-url")
+    assert "--ca" not in result.output
+
+
 class _ResetHandler(socketserver.BaseRequestHandler):
     """A handler that sends part of a response and then resets the connection."""
 

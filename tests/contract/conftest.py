@@ -59,6 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _run(option: argparse.Namespace) -> RunPlugin:
     """Create the run; raise `NoVerdictError` if an option or environment variable is invalid."""
     contract.check_values(values.DATA["UNUSUAL"])
+    _check_combination(option)
     option.id = option.id or os.environ.get("FLASHBACK_AI_LLM_ID") or contract.EXAMPLE_ID
     given = _given_variables(option.id)
     if not option.backend_url or WRITER not in given:
@@ -72,6 +73,17 @@ def _run(option: argparse.Namespace) -> RunPlugin:
     return RunPlugin(Backend(option, given), Findings(accepted, option), option, earlier)
 
 
+def _check_combination(option: argparse.Namespace) -> None:
+    """Raise `NoVerdictError` if two options contradict each other."""
+    if option.source and option.fail_on and not {*option.source} & {*option.fail_on}:
+        reason = "--fail-on excludes every rule that --source includes, so no finding could fail"
+        raise NoVerdictError(reason, "name the same source in both options")
+    written = option.write_deviations
+    if written and option.deviations and written.resolve() == option.deviations.resolve():
+        reason = "--write-deviations would overwrite the file that --deviations reads"
+        raise NoVerdictError(reason, "write to another file")
+
+
 def _given_variables(id: str) -> dict[str, str]:
     """Return the environment variables that are set; raise `NoVerdictError` if one is invalid."""
     given = {"--id": id}
@@ -81,8 +93,13 @@ def _given_variables(id: str) -> dict[str, str]:
         value = os.environ.get(name)
         if not value:
             continue
-        if not value.isprintable() or (name in TOKENS and not re.fullmatch("[!-~]*", value)):
-            raise NoVerdictError(f"{name} contains an invalid character", "set it again")
+        cure = "set it again"
+        is_valid = value.isprintable()
+        if name in TOKENS:
+            cure = "set it to the token alone, without `Bearer`, spaces and line breaks"
+            is_valid = re.fullmatch("[!-~]*", value) is not None
+        if not is_valid:
+            raise NoVerdictError(f"{name} contains an invalid character", cure)
         for other, known in given.items():
             if value == known and (other, name) != (WRITER, ADMIN):
                 reason = f"{other} and {name} have the same value"
@@ -97,6 +114,8 @@ def _read_earlier(option: argparse.Namespace) -> dict[str, str]:
     Raise `NoVerdictError` if the file is not a verdict or contains no findings.
     """
     outcomes = {}
+    if not option.again.is_file():
+        raise NoVerdictError(f"--again {option.again}: file not found", "run without --again first")
     try:
         verdict = json.loads(option.again.read_text("utf-8"))
         for promise in verdict["promises"]:
@@ -133,8 +152,12 @@ def pytest_itemcollected(item: Any) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """List the promises if `--list` is set."""
+    if not session.config.option.list:
+        return
+    if not session.items:
+        print("-k matches no promise; run --list without it to see the names")  # noqa: T201
     family = ""
-    for item in session.items if session.config.option.list else ():
+    for item in session.items:
         promise = item.stash[PROMISE]
         if promise.family != family:
             print(f"\n{promise.family}")  # noqa: T201

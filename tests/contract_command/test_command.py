@@ -132,6 +132,7 @@ def test_invalid_options_are_rejected(
     ("keyword", "changed", "hint"),
     [
         ("", {"FLASHBACK_TOKEN": f"{TOKEN}\n"}, "invalid character"),
+        ("", {"FLASHBACK_TOKEN": f"Bearer {TOKEN}"}, "without `Bearer`"),
         ("", {"FLASHBACK_FOREIGN_AI_LLM_ID": "id\n"}, "invalid character"),
         ("", {"FLASHBACK_AI_LLM_ID": "id\n"}, "invalid character"),
         ("no-promise", {}, "no promise was tested"),
@@ -205,6 +206,13 @@ def test_keyword_selects_by_name_clause_and_family() -> None:
     assert len(selected_promises("access-levels")) == 3
     assert len(selected_promises("idempotent or chunked")) == 3
     assert len(selected_promises("Ids")) == 5
+
+
+def test_list_of_no_promise_says_so(command: Command) -> None:
+    """--list says so if -k matches no promise."""
+    result = command("--list", "-k", "no-promise")
+    assert result.status == 2
+    assert "-k matches no promise" in result.output
 
 
 @pytest.mark.parametrize(

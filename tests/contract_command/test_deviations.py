@@ -178,6 +178,25 @@ def test_sources_can_be_ignored() -> None:
     assert with_source.promise(promise)["outcome"] == "kept"
 
 
+def test_again_without_an_earlier_run_has_no_verdict(reports: Path) -> None:
+    """If there is no verdict for --again to repeat, the run says so."""
+    result = run_with_url(URL, VARIABLES, "--report-dir", str(reports), "--again")
+    assert result.status == 2
+    assert "verdict.json: file not found" in result.output
+
+
+def test_contradictory_options_have_no_verdict(known: Path) -> None:
+    """A run has no verdict if no finding could fail it, or if it would overwrite its input."""
+    known.write_text("'127.0.0.1:1': []")
+    never = run_with_url(URL, VARIABLES, "--source", "page", "--fail-on", "vendor,ours")
+    files = ("--deviations", str(known), "--write-deviations", str(known))
+    overwritten = run_with_url(URL, VARIABLES, *files)
+    assert never.status == overwritten.status == 2
+    assert "no finding could fail" in never.output
+    assert "would overwrite" in overwritten.output
+    assert known.read_text() == "'127.0.0.1:1': []"
+
+
 def test_again_repeats_broken_promises(reports: Path) -> None:
     """--again retests the broken promises and reports each one as fixed or still broken."""
     is_fixed = False

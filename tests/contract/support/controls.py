@@ -92,12 +92,17 @@ def _setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
 def _unreachable(backend: Backend, exchange: Exchange) -> NoVerdictError:
     failure = exchange.failure
     cure = "check that the backend is running, and check the host and port in --backend-url"
-    if "WRONG_VERSION" in failure or "RECORD_LAYER" in failure:
-        cure = "use http:// in --backend-url, because the port does not use TLS"
+    if "certificate" in failure:
+        cure = (
+            "pass the CA certificate with --ca FILE or in SSL_CERT_FILE, or correct the server's "
+            "certificate or the host in --backend-url"
+        )
     elif "TLS failed" in failure:
-        cure = "pass the CA certificate with --ca FILE, or set SSL_CERT_FILE"
+        cure = "use http:// in --backend-url if the port does not use TLS"
     elif not exchange.never_sent and backend.url.startswith("http:"):
         cure = "use https:// in --backend-url if the port uses TLS; if not, check the backend's log"
+    if exchange.timed_out:
+        cure += ", or allow more time with --timeout"
     return NoVerdictError(f"{backend.url} does not respond: {failure}", cure)
 
 
