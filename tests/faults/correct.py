@@ -47,6 +47,12 @@ def responses_have_additional_headers(request: Request, answer: Answer) -> None:
         answer.headers["WWW-Authenticate"] = 'Basic realm="x", Bearer error="invalid_token"'
 
 
+def responses_are_compressed(answer: Answer) -> None:
+    """Compress the response even if the request does not mention it, as RFC 9110 allows."""
+    if answer.body:
+        answer.compress()
+
+
 def options_returns_204(method: str, answer: Answer) -> None:
     if method == "OPTIONS":
         answer.replace_with(Answer(204, b"", Allow="OPTIONS, PUT"))
@@ -224,6 +230,7 @@ CORRECT = {
         json_is_parsed_leniently,
         content_encodings_and_charsets_are_ignored,
         ids_are_compared_as_uuids,
+        responses_are_compressed,
     ),
     "strict": (
         unusual_hosts_are_refused,

@@ -85,6 +85,12 @@ faults(
     secret_in_pem=leak(lambda secret: "BEGIN" in secret and secret),
 )
 faults(
+faults(
+    "test_member_may_update[WRITE]",
+    secret_in_a_compressed_response=lambda header, secret, answer: (
+        "gzip" in header("Accept-Encoding") and answer.set_fields(debug=secret).compress()
+    ),
+)
     "test_other_charset_or_coding_does_not_fail",
     key_of_compressed_requests=leak(lambda header, key: header("Content-Encoding") and key),
 )

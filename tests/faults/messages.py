@@ -1,5 +1,6 @@
 """Requests to the mock and responses from it, with methods to inspect and modify them."""
 
+import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -199,6 +200,9 @@ class Answer(_Message, messages.Answer):
 
     def refuse(self, status: int) -> Self:
         return self.replace_with(refused(status))
+
+    def compress(self) -> Self:
+        return self.set_header("Content-Encoding", "gzip").set_body(gzip.compress(self.body))
 
     def replace_with(self, other: "Answer") -> Self:
         self.status = other.status

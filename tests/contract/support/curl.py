@@ -107,6 +107,8 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
         text += " --path-as-is"
     if set("[]{}") & set(url):
         text += " --globoff"
+    if request.header("Accept-Encoding"):
+        text += " --compressed"
     text += f" {redactor.quote(url)}"
     for name, value in request.headers:
         # If a semicolon follows the name, curl sends a header with an empty value.

@@ -142,7 +142,7 @@ def variations() -> Iterator[dict[str, Any]]:
     yield from (*with_bodies(*bodies), {"escaped": True}, {"query": "?admin=true"})
     for headers in DATA["CLIENTS"]:
         words = ", ".join(f"`{name}: {value}`" for name, value in headers.items())
-        yield {"headers": headers, "body": {}, "words": words}
+        yield {"headers": headers, "words": words}
 
 
 def all_variations() -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 import time
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -128,8 +129,22 @@ def _read(connection: Connection, request: Request) -> Exchange:
             raise ValueError("response body exceeds 1 MiB")
         if answer.length:
             raise http.client.IncompleteRead(body, answer.length)
+        if answer.getheader("Content-Encoding", "").lower() in ("gzip", "x-gzip", "deflate"):
+            body = _decompressed(body)
         headers = tuple(answer.getheaders())
         return Exchange(request, answer.status, answer.reason, headers, body)
+
+
+def _decompressed(body: bytes) -> bytes:
+    """Decompress the body of a response; raise `ValueError` if it is incomplete or too large."""
+    decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # detects gzip and zlib
+    try:
+        text = decoder.decompress(body, LARGEST_RESPONSE)
+    except zlib.error as error:
+        raise ValueError(f"response body cannot be decompressed: {error}") from None
+    if body and not decoder.eof:
+        raise ValueError("compressed response body is incomplete or exceeds 1 MiB")
+    return text
 
 
 def _words(error: Exception) -> str:
