@@ -62,10 +62,11 @@ def test_unknown_id_answers_404(promise: Promise) -> None:
 @clause("access-levels")
 @pytest.mark.parametrize("token", [READER, STRANGER], ids=["READ", "none"])
 def test_no_header_gives_access(promise: Promise, token: str) -> None:
-    """A header or query parameter that names a user, role or workspace does not grant access."""
+    """A header, query parameter or field that names a user or a role does not grant access."""
     promise.need(token)
     others = {"X-Workspace-Id": promise.backend.id, "X-Workspace": "*", "X-Access-Level": "ADMIN"}
     for name, value in (DATA["TRUSTED_HEADERS"] | others).items():
         promise.ask(token=token, headers={name: value}, body={}, words=f"`{name}: {value}`")
     for query in DATA["TRUSTED_QUERIES"]:
         promise.ask(token=token, query=f"?{query}", body={}, words=f"the query `{query}`")
+    promise.ask(token=token, body=DATA["TRUSTED_FIELDS"])

@@ -36,7 +36,7 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
     words = f"the method `{method}`"
     rule = Rule(f"other-methods/{method}", words, statuses, has_documented_form=False)
     if method in WRITING:
-        parts["body"] = {}
+        parts = {"body": {}, **parts}
     else:
         parts |= {"body": b"", "headers": {"Content-Type": None}}
     exchange = promise.ask(rule, method=method, **parts)
@@ -60,6 +60,7 @@ def test_other_method_updates_nothing(promise: Promise) -> None:
     for method in (*READING, *WRITING):
         for token in (None, *promise.available(WRITER, ADMIN, READER, STRANGER)):
             ask(promise, method, token=token)
+    ask(promise, "PATCH", headers={"Content-Type": "application/merge-patch+json"})
 
 
 def test_unusual_method_updates_nothing(promise: Promise) -> None:
@@ -69,7 +70,7 @@ def test_unusual_method_updates_nothing(promise: Promise) -> None:
 
 
 def test_method_override_is_ignored(promise: Promise) -> None:
-    """No header or query parameter overrides the request method."""
+    """No header, query parameter or field overrides the request method."""
     for header in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"):
         ask(promise, "POST", headers={header: "PUT"}, words=f"`{header}: PUT`")
         for method in ("PATCH", "GET"):
@@ -77,6 +78,7 @@ def test_method_override_is_ignored(promise: Promise) -> None:
     for name in ("_method", "method", "http_method"):
         ask(promise, "POST", query=f"?{name}=PUT", words=f"the query `{name}=PUT`")
         promise.ask(query=f"?{name}=GET", body={}, words=f"the query `{name}=GET`")
+    ask(promise, "POST", body={"_method": "PUT"}, words="the field `_method`: `PUT`")
 
 
 OTHER_PATH = Rule("other-paths/other-path", "a nearby path", REFUSALS, has_documented_form=False)

@@ -11,7 +11,17 @@ from typing import Any
 from support.backend import READER, SIBLING_ID, STRANGER
 from support.promise import Promise, clause
 from support.rule import RULES, Rule
-from support.values import EVERYTHING, GOOD, LOCK, expand, fresh, max_length, of_length, unique
+from support.values import (
+    EVERYTHING,
+    GOOD,
+    LOCK,
+    expand,
+    fresh,
+    max_length,
+    of_length,
+    single_fields,
+    unique,
+)
 
 # A faulty backend might pass once by chance, so the race is repeated.
 ROUNDS = 20
@@ -28,9 +38,10 @@ def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
     promise.ask("unique-names/taken", id=sibling, body={**EVERYTHING, **body})
     promise.ask("order/taken-name", id=sibling, body=body, token=None)
     promise.ask("all-or-nothing/taken", body=body)
-    among_others = {**EVERYTHING, **fresh()}
-    promise.prepare(body=among_others)
-    promise.ask("unique-names/taken", id=sibling, body={"name": among_others["name"]})
+    for others in (EVERYTHING, *single_fields(EVERYTHING)):
+        body = fresh()
+        promise.prepare(body={**others, **body})
+        promise.ask("unique-names/taken", id=sibling, body=body)
 
 
 @clause("name-exact")
@@ -42,10 +53,22 @@ def test_names_that_differ_are_not_taken(promise: Promise) -> None:
     promise.prepare(body={"name": name})
     for other in (name.upper(), name[:-1], *expand("SIMILAR_NAMES", end)):
         promise.ask("name-exact/alike", id=sibling, body={"name": other})
+    # Renames that change only the case or the spaces take effect, too.
+    promise.ask("name-exact/alike", body={"name": name.upper()})
+    promise.ask("name-exact/alike", id=sibling, body={"name": name})
+    promise.ask("name-exact/alike", id=sibling, body={"name": f"{name} "})
+    promise.ask("name-exact/alike", body={"name": name})
     longest = of_length("name", max_length("name"))
     for unusual in (f"Caf\u00e9 <&> {LOCK} {end}", longest):
         promise.prepare(body={"name": unusual})
         promise.ask("name-exact/stored", id=sibling, body={"name": unusual})
+    promise.ask("lengths/name-truncated", id=sibling, body={"name": f"{longest[:-1]}x"})
+    # Some databases replace or drop such characters, or treat all of them as equal.
+    for character, other in (("\u540d", "\u524d"), (LOCK, "\U0001f511")):
+        promise.prepare(body={"name": f"{end} {character}"})
+        promise.ask("name-exact/alike", id=sibling, body={"name": f"{end} {other}"})
+    longest = end.ljust(max_length("name"), LOCK)
+    promise.prepare(body={"name": longest})
     promise.ask("lengths/name-truncated", id=sibling, body={"name": f"{longest[:-1]}x"})
 
 

@@ -23,7 +23,8 @@ def bodies(fresh: dict[str, str]) -> Iterator[Any]:
     yield from ({}, {**contract.EXAMPLES["switchProvider"], **fresh}, fresh)
     # Only the values of `key` and `secret` are credentials; an error may quote any other value.
     for field in contract.CREDENTIALS:
-        yield from ({field: value}, {**fresh, field: [value]})
+        too_long = value.ljust(values.max_length(field) + 1)
+        yield from ({field: value}, {**fresh, field: [value]}, {field: too_long})
     for field in contract.PROPERTIES:
         yield {**fresh, field: ""}
     yield from ({"secret": value + " " * 2000, "key": value}, {**fresh, "unknown": "x"})

@@ -61,6 +61,8 @@ def test_unknown_field_answers_400(promise: Promise) -> None:
     for name, value in values.resembling_fields():
         promise.ask(body={name: value})
         promise.ask(body={"aiType": "OTHER", name: value}, **CHARSET)
+    for wrapper in ("data", "aiLlm", "ai_llm"):
+        promise.ask(body={wrapper: values.GOOD})
     several: list[object] = [True, 0, [], {}, ""]
     for wrong in several:
         promise.ask(body=dict.fromkeys(contract.PROPERTIES, wrong))

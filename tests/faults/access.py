@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from tests.faults.backend import max_length
 from tests.faults.changes import (
     Condition,
     accept,
@@ -62,6 +63,10 @@ faults(
     "test_no_header_gives_access[READ]",
     role_header_is_trusted=as_owner(lambda header: header("X-Role") == "ADMIN"),
     role_in_the_query_is_trusted=as_owner(lambda query: "role=ADMIN" in query),
+    role_in_the_body_is_trusted=when(
+        lambda role, text: role == "reader" and text("role") == "ADMIN",
+        lambda request: request.as_user("owner").set_body(b"{}"),
+    ),
 )
 faults(
     "test_no_header_gives_access[none]",
@@ -160,6 +165,9 @@ faults(
     name_is_lost_with_many_fields=when(
         lambda fields: len(fields) >= 5, lambda request: request.drop_field("name")
     ),
+    name_is_lost_when_the_type_changes=when(
+        lambda ai_type: ai_type, lambda request: request.drop_field("name")
+    ),
     duplicate_names_are_accepted=accept(lambda answer: b"another" in answer.body),
     duplicate_names_are_accepted_with_other_fields=accept(
         lambda fields, answer: b"another" in answer.body and len(fields) > 1
@@ -169,7 +177,7 @@ faults(
 )
 
 
-async def _refuse_similar(request: Request, normalize: Callable[[str], str]) -> Answer | None:
+async def _refuse_similar(request: Request, normalize: Callable[[str], object]) -> Answer | None:
     """Return 400 if the name matches another configuration's name only after normalization."""
     for role in ("main", "sibling"):
         if request.name and not request.is_for(role):
@@ -187,6 +195,25 @@ def _normalized(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def _without_astral(name: str) -> str:
+    return re.sub("[\U00010000-\U0010ffff]", "", name)
+
+
+def _in_latin_1(name: str) -> bytes:
+    return _without_astral(name).encode("latin-1", "replace")
+
+
+def _truncated(name: str) -> bytes:
+    return name.encode("utf-16-le")[: 2 * max_length("name")]
+
+
+async def _skip_similar_rename(request: Request) -> None:
+    if request.is_for("main") and request.role == "owner":
+        name = await request.name_of(request.id)
+        if request.name != name and request.name.casefold() == name.casefold():
+            request.drop_field("name")
+
+
 faults(
     "test_names_that_differ_are_not_taken",
     names_are_compared_case_insensitively=lambda request: _refuse_similar(request, str.casefold),
@@ -195,10 +222,14 @@ faults(
     long_names_are_truncated=on(
         200, lambda name, is_for, rename: name[200:] and is_for("main") and rename(name[:200])
     ),
+    names_are_truncated_to_255_utf_16_units=lambda request: _refuse_similar(request, _truncated),
     underscores_in_names_match_any_character=lambda request: _refuse_similar(
         request, lambda name: name.replace("_", "\u00e9")
     ),
     names_are_normalized_before_comparison=lambda request: _refuse_similar(request, _normalized),
+    characters_beyond_u_ffff_are_equal=lambda request: _refuse_similar(request, _without_astral),
+    names_are_compared_in_latin_1=lambda request: _refuse_similar(request, _in_latin_1),
+    rename_that_changes_only_the_case_is_skipped=_skip_similar_rename,
 )
 
 

@@ -4,7 +4,7 @@ import base64
 import codecs
 import hashlib
 
-from tests.faults.backend import Change, call
+from tests.faults.backend import Change, call, max_length
 from tests.faults.changes import faults, on, when
 from tests.faults.messages import Answer, Request, refused
 
@@ -60,6 +60,7 @@ faults(
     secret_in_base32=leak(lambda secret: base64.b32encode(secret.encode()).decode()),
     body_in_base64=leak(lambda body: _base64(body[:3000])),
     secret_hash_in_base64=leak(lambda secret: _base64(hashlib.sha256(secret.encode()).digest())),
+    start_of_a_too_long_secret=leak(lambda secret: secret[max_length("secret") :] and secret[:40]),
     fields_in_200=on(200, leak(lambda fields: fields)),
     raw_body_in_400=on(400, leak(lambda body: body.decode("latin-1"))),
     last_four_characters_of_the_key=leak(lambda key: f"****{key[-4:]}"),
@@ -85,12 +86,12 @@ faults(
     secret_in_pem=leak(lambda secret: "BEGIN" in secret and secret),
 )
 faults(
-faults(
     "test_member_may_update[WRITE]",
     secret_in_a_compressed_response=lambda header, secret, answer: (
         "gzip" in header("Accept-Encoding") and answer.set_fields(debug=secret).compress()
     ),
 )
+faults(
     "test_other_charset_or_coding_does_not_fail",
     key_of_compressed_requests=leak(lambda header, key: header("Content-Encoding") and key),
 )

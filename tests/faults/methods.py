@@ -29,6 +29,9 @@ faults(
     "test_other_method_updates_nothing",
     post_performs_the_update=treat_as_put("POST"),
     patch_performs_the_update=treat_as_put("PATCH"),
+    merge_patch_performs_the_update=reply(
+        200, lambda method, media_type: method == "PATCH" and "merge-patch" in media_type
+    ),
     reader_may_post=reply(200, lambda method, role: method == "POST" and role == "reader"),
     every_method_returns_200=reply(200, lambda method: method != "PUT"),
     get_returns_500=reply(500, lambda method: method == "GET"),
@@ -47,6 +50,9 @@ faults(
 faults(
     "test_method_override_is_ignored",
     method_override_header_is_used=reply(200, lambda header: header("X-HTTP-Method-Override")),
+    method_override_in_the_body_is_used=reply(
+        200, lambda method, text: method == "POST" and text("_method") == "PUT"
+    ),
     method_override_in_the_query_is_used=reply(200, lambda query: "_method=PUT" in query),
 )
 faults(
@@ -57,4 +63,6 @@ faults(
     upper_case_path_needs_no_token=reply(200, lambda path: path.startswith("/AI")),
     versioned_path_needs_no_token=reply(200, lambda path: path.startswith("/v1")),
     path_with_a_double_slash_needs_no_token=reply(200, lambda path: "llm//" in path),
+    percent_encoded_path_needs_no_token=reply(200, lambda path: path.startswith("/ai/%6C")),
+    path_with_dot_segments_needs_no_token=reply(200, lambda path: "/../" in path),
 )

@@ -208,6 +208,7 @@ def unreadable_bodies() -> Iterator[bytes]:
     good = json.dumps(GOOD)
     texts = expand("NOT_OBJECTS", good) + expand("ODD_VALUES", good[:-1])
     texts += [f'{{"key": "{odd}", "secret": "{canary()}"}}' for odd in DATA["ODD_STRINGS"]]
+    texts.append(json.dumps(good))  # JSON in a JSON string
     texts += ["[" * 100_000 + "]" * 100_000, '{"name":' * 25_000 + "1" + "}" * 25_000]
     for odd in ("1" + "0" * 5000, "[" * 5000 + "]" * 5000):
         texts.append(f'{good[:-1]}, "name": {odd}}}')
