@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from tests.faults.backend import max_length
+from tests.faults.backend import Change, max_length
 from tests.faults.changes import (
     Condition,
     accept,
@@ -166,7 +166,8 @@ faults(
         lambda fields: len(fields) >= 5, lambda request: request.drop_field("name")
     ),
     name_is_lost_when_the_type_changes=when(
-        lambda ai_type: ai_type, lambda request: request.drop_field("name")
+        lambda ai_type, fields: ai_type and len(fields) == 2,
+        lambda request: request.drop_field("name"),
     ),
     duplicate_names_are_accepted=accept(lambda answer: b"another" in answer.body),
     duplicate_names_are_accepted_with_other_fields=accept(
@@ -177,14 +178,18 @@ faults(
 )
 
 
-async def _refuse_similar(request: Request, normalize: Callable[[str], object]) -> Answer | None:
-    """Return 400 if the name matches another configuration's name only after normalization."""
-    for role in ("main", "sibling"):
-        if request.name and not request.is_for(role):
-            other = await request.name_of(request.ids[role])
-            if request.name != other and normalize(request.name) == normalize(other):
-                return refused(400)
-    return None
+def _refuse_similar(normalize: Callable[[str], object]) -> Change:
+    """Refuse a name that equals another configuration's name only after normalization."""
+
+    async def change(request: Request) -> Answer | None:
+        for role in ("main", "sibling"):
+            if request.name and not request.is_for(role):
+                other = await request.name_of(request.ids[role])
+                if request.name != other and normalize(request.name) == normalize(other):
+                    return refused(400)
+        return None
+
+    return change
 
 
 def _without_tags(name: str) -> str:
@@ -216,19 +221,19 @@ async def _skip_similar_rename(request: Request) -> None:
 
 faults(
     "test_names_that_differ_are_not_taken",
-    names_are_compared_case_insensitively=lambda request: _refuse_similar(request, str.casefold),
-    names_are_trimmed_before_comparison=lambda request: _refuse_similar(request, str.strip),
-    tags_in_names_are_removed=lambda request: _refuse_similar(request, _without_tags),
+    names_are_compared_case_insensitively=_refuse_similar(str.casefold),
+    names_are_trimmed_before_comparison=_refuse_similar(str.strip),
+    tags_in_names_are_removed=_refuse_similar(_without_tags),
     long_names_are_truncated=on(
         200, lambda name, is_for, rename: name[200:] and is_for("main") and rename(name[:200])
     ),
-    names_are_truncated_to_255_utf_16_units=lambda request: _refuse_similar(request, _truncated),
-    underscores_in_names_match_any_character=lambda request: _refuse_similar(
-        request, lambda name: name.replace("_", "\u00e9")
+    names_are_truncated_to_255_utf_16_units=_refuse_similar(_truncated),
+    underscores_in_names_match_any_character=_refuse_similar(
+        lambda name: name.replace("_", "\u00e9")
     ),
-    names_are_normalized_before_comparison=lambda request: _refuse_similar(request, _normalized),
-    characters_beyond_u_ffff_are_equal=lambda request: _refuse_similar(request, _without_astral),
-    names_are_compared_in_latin_1=lambda request: _refuse_similar(request, _in_latin_1),
+    names_are_normalized_before_comparison=_refuse_similar(_normalized),
+    characters_beyond_u_ffff_are_equal=_refuse_similar(_without_astral),
+    names_are_compared_in_latin_1=_refuse_similar(_in_latin_1),
     rename_that_changes_only_the_case_is_skipped=_skip_similar_rename,
 )
 

@@ -101,7 +101,7 @@ faults(
     unknown_and_known_fields=accept(lambda fields: _unknown(fields) and fields.keys() & FIELDS),
     null_in_unknown_fields=accept(lambda fields: None in _unknown(fields).values()),
     fields_named_id=accept(lambda fields: "id" in fields),
-    fields_in_another_object=accept(lambda fields: isinstance(fields.get("data"), dict)),
+    fields_in_another_object=accept(lambda fields: isinstance(fields.get("aiLlm"), dict)),
     fields_named_proto=accept(lambda fields: "__proto__" in fields),
     unknown_fields_with_a_charset=accept(lambda media_type, fields: ";" in media_type and fields),
     two_values_that_are_not_strings=accept(lambda non_strings: len(non_strings) > 1),

@@ -97,14 +97,16 @@ class Backend:
         if isinstance(authorization, str):
             authorization = (authorization,)
         id = id or self.id
+        path = path or contract.path_of(id, escaped=escaped)
         place = place or self._place(id)
+        sender = USERS[token] if token else NOBODY
         return Request(
             method=method,
-            target=(path or contract.path_of(id, escaped=escaped)) + query,
+            target=path + query,
             headers=tuple(_headers(method, body, headers or {}, authorization)),
             body=_content(body),
             chunks=body if isinstance(body, tuple) else None,
-            user=user or (USERS[token] if token else NOBODY),
+            user=user or sender,
             place=place,
             id=id if place == OWN else "",
             words=words,

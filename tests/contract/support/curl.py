@@ -109,14 +109,7 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
         text += " --globoff"
     if request.header("Accept-Encoding"):
         text += " --compressed"
-    text += f" {redactor.quote(url)}"
-    for name, value in request.headers:
-        # If a semicolon follows the name, curl sends a header with an empty value.
-        header = redactor.quote(f"{name}: {value}" if value else f"{name};")
-        if not value.isascii():
-            header = f'"$(printf %s {header} | iconv -f utf-8 -t latin1)"'
-        if name.lower() not in ("content-length", "host"):
-            text += f" -H {header}"
+    text += f" {redactor.quote(url)}{_header_options(request, redactor)}"
     # Send even an empty body, so that curl adds Content-Length.
     if request.header("Content-Length") or request.chunks is not None:
         if request.header("Content-Type") is None:
@@ -127,4 +120,16 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
         elif not request.body:
             body = "@/dev/null"
         text += f" -H Expect: --data-binary {body}"
+    return text
+
+
+def _header_options(request: Request, redactor: Redactor) -> str:
+    text = ""
+    for name, value in request.headers:
+        # If a semicolon follows the name, curl sends a header with an empty value.
+        header = redactor.quote(f"{name}: {value}" if value else f"{name};")
+        if not value.isascii():
+            header = f'"$(printf %s {header} | iconv -f utf-8 -t latin1)"'
+        if name.lower() not in ("content-length", "host"):
+            text += f" -H {header}"
     return text

@@ -59,7 +59,9 @@ def expectation_of(request: Request, rule: Rule | str | None = None) -> Expectat
         rule = _permitted(request, reasons)
     if request.words not in rule.words:
         rule = replace(rule, words=f"{rule.words}; {request.words}")
-    return Expectation(rule, None if 200 in rule.statuses else access, reasons)
+    if 200 in rule.statuses:
+        access = None
+    return Expectation(rule, access, reasons)
 
 
 def _access(request: Request) -> Rule | None:
@@ -115,7 +117,8 @@ def rule_of_valid(request: Request) -> Rule:
         kind = "fields-together" if fields else "no-fields"
         return Rule(f"update/{kind}", f"`{'`, `'.join(fields) or '{}'}`")
     [(name, value)] = fields.items()
-    return rule_of_field(name, value if isinstance(value, str) else describe(value))
+    text = value if isinstance(value, str) else describe(value)
+    return rule_of_field(name, text)
 
 
 def _size_of(request: Request) -> str:
@@ -137,7 +140,10 @@ def rule_of_field(name: str, value: str) -> Rule:
 def _trait_of(name: str, value: str) -> str:
     """Return one word that describes the value, for use in a finding's id."""
     traits = _url_traits(value) if name == "endpoint" else _text_traits(value)
-    return next((trait for trait, applies in traits.items() if applies), "plain")
+    for trait, applies in traits.items():
+        if applies:
+            return trait
+    return "plain"
 
 
 def _text_traits(value: str) -> dict[str, bool]:

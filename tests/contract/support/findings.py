@@ -109,7 +109,8 @@ class Findings(dict[str, Finding]):
 
     def is_selected(self, clause: str) -> bool:
         """Return whether `--source` includes the source of the clause."""
-        return contract.CLAUSES[clause].source in (self._option.source or contract.SOURCES)
+        selected = self._option.source or contract.SOURCES
+        return contract.CLAUSES[clause].source in selected
 
     def id_of(self, finding: Finding) -> str:
         """Return the id of a broader finding that explains this one, or else this one's id."""
@@ -134,7 +135,7 @@ class Findings(dict[str, Finding]):
 
     def broken_promises(self) -> set[str]:
         """Return the names of the promises whose findings make the run fail."""
-        return {finding.promise for finding in self.values() if self.decides(finding)}
+        return {finding.promise for finding in filter(self.decides, self.values())}
 
     def add_stale(self, promise: str, *, is_whole: bool) -> None:
         """Add a finding for each accepted deviation that did not recur when its rule was tested."""
@@ -162,7 +163,7 @@ def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
         problem = next(_problems(hosts), "")
     except (OSError, RecursionError, ValueError, yaml.YAMLError) as error:
         problem = " ".join(str(error).split())
-    if not problem and given and not any(name in hosts for name in names):
+    if not problem and given and hosts.keys().isdisjoint(names):
         problem = f"no entry for this backend: expected {' or '.join(names)}"
     if problem:
         raise NoVerdictError(f"{file}: {problem}", "correct the deviations file")
@@ -186,15 +187,18 @@ def _problems(hosts: Any) -> Iterator[str]:
     for error in SCHEMA.iter_errors(hosts):
         place = "/".join(map(str, error.instance_path)) or "the document"
         yield f"{place}: {error.message}"
-    ids = [(host, entry["finding"]) for host, entries in hosts.items() for entry in entries]
-    for host, id in ids:
-        parts = ID.fullmatch(id)
-        if not parts or parts[1] not in contract.CLAUSES:
-            yield f"{id} is not a finding id; copy the id from a verdict"
-        elif id.rpartition("/")[0] in NO_AUTHENTICATION:
-            yield f"{id}: missing authentication cannot be accepted; remove the entry"
-        elif ids.count((host, id)) > 1:
-            yield f"{host}: {id} is listed twice; remove one of the entries"
+    for host, entries in hosts.items():
+        listed = set()
+        for entry in entries:
+            id = entry["finding"]
+            parts = ID.fullmatch(id)
+            if not parts or parts[1] not in contract.CLAUSES:
+                yield f"{id} is not a finding id; copy the id from a verdict"
+            elif id.rpartition("/")[0] in NO_AUTHENTICATION:
+                yield f"{id}: missing authentication cannot be accepted; remove the entry"
+            elif id in listed:
+                yield f"{host}: {id} is listed twice; remove one of the entries"
+            listed.add(id)
 
 
 def _names_of(url: str) -> list[str]:

@@ -74,8 +74,8 @@ class Credentials:
         letters = re.sub("[^0-9A-Za-z]", "", line)  # separators could split a canary
         for text in (line, letters):
             for start in range(len(text)):
-                parts = self._parts.get(text[start : start + SHORTEST_PART])
-                for part, how in parts.items() if parts else ():
+                parts = self._parts.get(text[start : start + SHORTEST_PART], {})
+                for part, how in parts.items():
                     if text.startswith(part, start):
                         return how
         self._harmless.add(line)
@@ -87,7 +87,9 @@ def _own_credential_in(request: Request, response: str) -> str | None:
     # A backend is allowed to return the id, the name, and any text from the contract.
     harmless = f"{contract.TEXT} {request.target} {fields.get('name', '')}"
     token = (request.header("Authorization") or "").partition(" ")[2]
-    credentials = [token, *(fields.get(name, "") for name in contract.CREDENTIALS)]
+    credentials = [token]
+    for name in contract.CREDENTIALS:
+        credentials.append(fields.get(name, ""))
     for credential in credentials:
         # A response might contain a short or ordinary word by chance.
         if len(credential) < SHORTEST or credential.isalpha() or credential in harmless:
@@ -104,14 +106,16 @@ def _own_credential_in(request: Request, response: str) -> str | None:
 def whole_encodings(credential: str) -> list[tuple[str, str]]:
     """Return the name of each encoding and the whole credential in that encoding."""
     octets = credential.encode()
-    return [
+    encodings = [
         ("as it is", credential),
         ("in hex", octets.hex()),
         ("percent-encoded", quote(credential, safe="")),
         ("as it is", json.dumps(credential)[1:-1]),
         ("reversed", credential[::-1]),
-        *(("in base64", part) for part in base64_parts(octets)),
     ]
+    for part in base64_parts(octets):
+        encodings.append(("in base64", part))
+    return encodings
 
 
 def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:

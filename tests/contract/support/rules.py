@@ -208,13 +208,14 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
         got = media_type or "no Content-Type"
         subject = f"the media type of a {status} response"
         # An unusual media type could contain a token, which must not be part of the finding's id.
-        outcome = got if COMMON_TYPE.fullmatch(got) or not media_type else "unusual"
+        is_common = COMMON_TYPE.fullmatch(got) or not media_type
+        outcome = got if is_common else "unusual"
         yield Finding(f"{clause}/media-type", outcome, "application/json", got, subject)
     # Skip other bodies, such as HTML, because their wrong media type has already been reported.
     if "json" in media_type or exchange.value is not None:
         subject = f"the body of a {status} response"
-        value, problems = read_json(exchange.body)
-        problems = [problem for problem in problems if problem.kind != "number"]
+        value, reasons = read_json(exchange.body)
+        problems = [reason for reason in reasons if reason.kind != "number"]
         if problems:
             got = problems[0].words
             yield Finding(f"{clause}/json", "not-strict", "strict JSON in UTF-8", got, subject)
@@ -247,7 +248,9 @@ def _check_headers(exchange: Exchange) -> Iterator[Finding]:
         header = contract.resolve(reference)
         if not header.get("required"):
             continue
-        expected = f"`{name}: Bearer`" if clause == "challenge" else f"`{name}`"
+        expected = f"`{name}`"
+        if clause == "challenge":
+            expected = f"`{name}: Bearer`"
         subject = f"the `{name}` header of a {exchange.status} response"
         value = exchange.header(name)
         if value is None:
@@ -257,12 +260,15 @@ def _check_headers(exchange: Exchange) -> Iterator[Finding]:
 
 
 def _check_fields(exchange: Exchange) -> Iterator[Finding]:
-    clause = "success-fields" if exchange.succeeded else "error-response"
+    clause = "error-response"
     correct: dict[str, object] = {"success": exchange.succeeded}
-    id = exchange.request.id
-    if exchange.succeeded and id:
-        is_lower_case = UUID.fullmatch(id) and exchange.fields.get("aiLlmId") == id.lower()
-        correct["aiLlmId"] = id.lower() if is_lower_case else id
+    if exchange.succeeded:
+        clause = "success-fields"
+        id = exchange.request.id
+        if UUID.fullmatch(id) and exchange.fields.get("aiLlmId") == id.lower():
+            id = id.lower()
+        if id:
+            correct["aiLlmId"] = id
     for name, expected in correct.items():
         value = exchange.fields.get(name)
         words = f"`{name}`: {describe(expected)}"

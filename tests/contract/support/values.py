@@ -21,8 +21,6 @@ INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{"
 
 RANDOM = random.Random()  # noqa: S311 - not used for secrets; seeded for each promise
 
-# Every 64th printable Unicode character. Every modern script is represented.
-LETTERS = "".join(filter(str.isprintable, map(chr, range(0x21, 0x20000, 0x40))))
 URL = "https://api.example.com/"
 LOCK = "\U0001f510"  # a character outside the Basic Multilingual Plane
 
@@ -87,14 +85,25 @@ def unusual(field: str) -> list[Any]:
     if members:
         return list(every_pair(members))
     longest = max_length(field)
-    lengths = [length for length in (*DATA["LENGTHS"], longest - 1, longest) if length <= longest]
     computed = ["a" * longest, LOCK * longest, string.punctuation]
-    computed += [of_length(field, length) for length in lengths]
-    computed += [LETTERS[start : start + longest] for start in range(0, len(LETTERS), longest)]
+    for length in (*DATA["LENGTHS"], longest - 1, longest):
+        computed.append(of_length(field, length))
+    letters = letters_of_all_scripts()
+    for start in range(0, len(letters), longest):
+        computed.append(letters[start : start + longest])
     if field == "endpoint":
         computed.append(f"https://{'a' * 2000}.example.com/")
     valid = [value for value in computed if contract.broken_keyword(field, value) is None]
     return [*DATA["UNUSUAL"][field], *valid]
+
+
+def letters_of_all_scripts() -> str:
+    """Return every 64th printable Unicode character, which represents every modern script."""
+    letters = ""
+    for code in range(0x21, 0x20000, 0x40):
+        if chr(code).isprintable():
+            letters += chr(code)
+    return letters
 
 
 def of_length(field: str, length: int) -> str:
@@ -119,12 +128,19 @@ def bodies() -> Iterator[Any]:
     everything = {**EVERYTHING, **fresh()}
     for size in range(len(everything) + 1):
         for number, fields in enumerate(combinations(everything.items(), size)):
-            yield dict(reversed(fields) if number % 2 else fields)
+            body = dict(fields)
+            if number % 2:
+                body = dict(reversed(fields))
+            yield body
     same = unique()
     yield dict.fromkeys(("name", "key", "secret"), same)
-    endpoint = URL.ljust(max_length("endpoint"), "a")
-    longest = {"name": of_length("name", max_length("name")), "endpoint": endpoint}
-    yield longest | {field: LOCK * max_length(field) for field in contract.CREDENTIALS}
+    longest = {
+        "name": of_length("name", max_length("name")),
+        "endpoint": URL.ljust(max_length("endpoint"), "a"),
+    }
+    for field in contract.CREDENTIALS:
+        longest[field] = LOCK * max_length(field)
+    yield longest
     yield json.dumps(everything, indent=8).encode()
     for text in expand("UNUSUAL_BODIES", TEXT.decode()):
         yield text.encode()
@@ -137,12 +153,14 @@ def variations() -> Iterator[dict[str, Any]]:
     everything = {**EVERYTHING, **fresh()}
     switched = {**contract.EXAMPLES["switchProvider"], **GOOD}
     escaped = b"\n " + TEXT.replace(b"key", b"\\u006bey")
-    bodies: list[Any] = [*single_fields(everything), {}, GOOD, everything]
-    bodies += [dict(reversed(GOOD.items())), switched, escaped, CHUNKS]
-    yield from (*with_bodies(*bodies), {"escaped": True}, {"query": "?admin=true"})
+    reordered = dict(reversed(GOOD.items()))
+    yield from with_bodies(*single_fields(everything), {}, GOOD, everything)
+    yield from with_bodies(reordered, switched, escaped, CHUNKS)
+    yield {"escaped": True}
+    yield {"query": "?admin=true"}
     for headers in DATA["CLIENTS"]:
-        words = ", ".join(f"`{name}: {value}`" for name, value in headers.items())
-        yield {"headers": headers, "words": words}
+        words = [f"`{name}: {value}`" for name, value in headers.items()]
+        yield {"headers": headers, "words": ", ".join(words)}
 
 
 def all_variations() -> Iterator[dict[str, Any]]:
@@ -177,7 +195,8 @@ def similar_strings(field: str) -> Iterator[str]:
     schema = contract.PROPERTIES[field]
     good = contract.EVERYTHING[field]
     for member in schema.get("enum", []):
-        yield from (member.lower(), member.title(), member[:-1], member[0] + "\u200b" + member[1:])
+        yield from (member.lower(), member.title(), member[:-1])
+        yield member[0] + "\u200b" + member[1:]
         yield from expand("SIMILAR_TYPES", member)
         yield from (member.translate(HOMOGLYPHS), member.translate(FULL_WIDTH))
     if field == "endpoint":
@@ -207,7 +226,8 @@ def unreadable_bodies() -> Iterator[bytes]:
     """Yield bodies that are not JSON objects, and bodies that contain unusual JSON."""
     good = json.dumps(GOOD)
     texts = expand("NOT_OBJECTS", good) + expand("ODD_VALUES", good[:-1])
-    texts += [f'{{"key": "{odd}", "secret": "{canary()}"}}' for odd in DATA["ODD_STRINGS"]]
+    for odd in DATA["ODD_STRINGS"]:
+        texts.append(f'{{"key": "{odd}", "secret": "{canary()}"}}')
     texts.append(json.dumps(good))  # JSON in a JSON string
     texts += ["[" * 100_000 + "]" * 100_000, '{"name":' * 25_000 + "1" + "}" * 25_000]
     for odd in ("1" + "0" * 5000, "[" * 5000 + "]" * 5000):

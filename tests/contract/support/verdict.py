@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from reports.words import OUTCOMES, map_strings
+from reports.words import map_strings
 from support import contract, curl
 from support.exchange import Exchange, NoVerdictError, Request
 from support.findings import Finding
@@ -19,7 +19,8 @@ NOT_SHOWN_BY_HTTP = [
     "old credentials are securely replaced",
 ]
 LONGEST_BODY = 2000  # in characters; longer response bodies are truncated
-SEVERITIES = ("broken", "accepted", "note")
+# The severities, starting with the worst, and their names in `by_source`
+SEVERITIES = {"broken": "broken", "accepted": "accepted", "note": "notes"}
 
 Document = dict[str, Any]
 
@@ -33,20 +34,21 @@ def verdict_of(run: Run) -> Document:
     promises = [_promise(run, promise) for promise in run.promises.values()]
     findings = [_finding(run, finding) for finding in sorted(run.findings.values(), key=_rank)]
     outcomes = Counter(promise["outcome"] for promise in promises)
-    packages = ("schemathesis", "hypothesis", "pytest")
     return {
         "format": 1,
         "contract": {"title": contract.TITLE, "version": contract.VERSION},
         "tools": {
             "python": platform.python_version(),
-            **{name: version(name) for name in packages},
+            "schemathesis": version("schemathesis"),
+            "hypothesis": version("hypothesis"),
+            "pytest": version("pytest"),
         },
         "backend": {"url": backend.url, "id": backend.id},
         "seed": option.seed,
         "started": run.started.isoformat(timespec="seconds"),
         "seconds": round((datetime.now(UTC) - run.started).total_seconds(), 1),
         "requests": backend.statuses.total(),
-        "statuses": {str(key or "none"): n for key, n in sorted(backend.statuses.items())},
+        "statuses": _statuses(backend.statuses),
         **_result(run, outcomes),
         "selection": {
             "keyword": option.keyword,
@@ -55,13 +57,25 @@ def verdict_of(run: Run) -> Document:
             "require_all": option.require_all,
             "again": bool(option.again),
         },
-        "counts": {outcome.replace(" ", "_"): outcomes[outcome] for outcome in OUTCOMES},
+        "counts": {
+            "kept": outcomes["kept"],
+            "broken": outcomes["broken"],
+            "accepted": outcomes["accepted"],
+            "not_tested": outcomes["not tested"],
+        },
         "by_source": _by_source(findings),
         "promises": promises,
         "findings": findings,
         "not_shown_by_http": NOT_SHOWN_BY_HTTP,
         "missing_variables": _missing_variables(promises),
     }
+
+
+def _statuses(counts: Counter[int]) -> dict[str, int]:
+    statuses = {}
+    for status, count in sorted(counts.items()):
+        statuses[str(status) if status else "none"] = count
+    return statuses
 
 
 def _add_stale(run: Run) -> None:
@@ -75,8 +89,9 @@ def _add_stale(run: Run) -> None:
 
 
 def _rank(finding: Finding) -> tuple[bool, int, int]:
+    severity = [*SEVERITIES].index(finding.severity)
     source = contract.SOURCES.index(contract.CLAUSES[finding.clause].source)
-    return not finding.is_missing_authentication, SEVERITIES.index(finding.severity), source
+    return not finding.is_missing_authentication, severity, source
 
 
 def _result(run: Run, outcomes: Counter[str]) -> Document:
@@ -90,10 +105,12 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
     if error:
         cause = {"reason": error.reason, "cure": error.cure}
         return {"result": "no verdict", "exit_status": NO_VERDICT, **cause}
-    severities = {finding.severity for finding in run.findings.values()}
-    result = "kept except for accepted deviations" if "accepted" in severities else "kept"
+    severities = [finding.severity for finding in run.findings.values()]
+    result = "kept"
     if "broken" in severities:
         result = "broken"
+    elif "accepted" in severities:
+        result = "kept except for accepted deviations"
     reasons = []
     if option.require_all and untested:
         reasons.append(f"--require-all: {untested} promises were not tested")
@@ -117,12 +134,23 @@ def _promise(run: Run, promise: Promise) -> Document:
             ids.append(finding.id)
         if name == finding.promise:
             severities.add(finding.severity)
-    outcome, reason = _outcome(promise, severities)
+    reason = _reason_for_no_test(promise)
+    outcome = "kept"
+    if "broken" in severities:
+        outcome = "broken"
+        reason = ""
+    elif reason:
+        outcome = "not tested"
+    elif "accepted" in severities:
+        outcome = "accepted"
     again = None
     if run.earlier.get(name) == "broken":
-        again = "fixed"
-        if outcome == "broken":
-            again = "flaky" if promise.rounds > 1 else "still broken"
+        if outcome != "broken":
+            again = "fixed"
+        elif promise.rounds > 1:
+            again = "flaky"
+        else:
+            again = "still broken"
     return {
         "name": name,
         "family": promise.family,
@@ -137,20 +165,20 @@ def _promise(run: Run, promise: Promise) -> Document:
     }
 
 
-def _outcome(promise: Promise, severities: set[str]) -> tuple[str, str]:
+def _reason_for_no_test(promise: Promise) -> str:
+    """Return why the promise was not tested, or an empty string if it was tested."""
     hiding = ", ".join(sorted(promise.hiding))
-    reason = promise.skipped
-    if "broken" in severities:
-        return "broken", ""
-    if not reason and not promise.rounds:
-        reason = "the run ended before the test started"
-    elif not reason and not promise.passed:
-        reason = f"hidden by {hiding}" if hiding else "no response was checked"
-    elif not reason and promise.is_cut_short:
-        reason = f"some requests were not sent because of {hiding}"
-    if reason:
-        return "not tested", reason
-    return ("accepted" if "accepted" in severities else "kept"), ""
+    if promise.skipped:
+        return promise.skipped
+    if not promise.rounds:
+        return "the run ended before the test started"
+    if not promise.passed and hiding:
+        return f"hidden by {hiding}"
+    if not promise.passed:
+        return "no response was checked"
+    if promise.is_cut_short:
+        return f"some requests were not sent because of {hiding}"
+    return ""
 
 
 def _finding(run: Run, finding: Finding) -> Document:
@@ -188,13 +216,14 @@ def _example(run: Run, exchange: Exchange, name: str) -> Document:
         body_file = _save_body(run, step, f"bodies/{name}-{number}.bin")
         file = run.option.report_dir / body_file if body_file else None
         commands.append(curl.command(step, backend.url + step.target, backend.redactor, file))
+    body = None if curl.needs_file(request) else request.text
     return {
         "curl": "\n".join(commands),
         "request": {
             "method": request.method,
             "url": backend.url + request.target,
             "headers": list(map(list, request.headers)),
-            "body": None if curl.needs_file(request) else request.text,
+            "body": body,
             "body_file": body_file,
         },
         "response": _response(exchange, backend.redactor),
@@ -230,14 +259,15 @@ def _by_source(findings: list[Document]) -> Document:
     by_source: Document = {}
     for finding in findings:
         counts = by_source.setdefault(finding["source"], {"broken": 0, "accepted": 0, "notes": 0})
-        counts["notes" if finding["severity"] == "note" else finding["severity"]] += 1
+        counts[SEVERITIES[finding["severity"]]] += 1
     return by_source
 
 
 def _missing_variables(promises: list[Document]) -> list[Document]:
-    reasons = Counter(promise["reason"].partition(":")[0] for promise in promises)
     missing = []
     for name, meaning in MEANINGS.items():
-        if count := reasons[f"set {name}"]:
+        reason = f"set {name}: {meaning}"
+        count = [promise["reason"] for promise in promises].count(reason)
+        if count:
             missing.append({"name": name, "meaning": meaning, "promises": count})
     return missing
