@@ -26,6 +26,7 @@ def ask_with(promise: Promise, token: str) -> None:
     """Send requests with this token to every configuration in the workspace."""
     promise.need(token)
     promise.ask_each(values.all_variations(), token=token)
+    promise.ask(token=token, body=DATA["TRUSTED_FIELDS"])
     for id in promise.backend.own_ids[1:]:
         promise.ask_each(values.SOME_VARIATIONS, token=token, id=id)
 
@@ -62,11 +63,10 @@ def test_unknown_id_answers_404(promise: Promise) -> None:
 @clause("access-levels")
 @pytest.mark.parametrize("token", [READER, STRANGER], ids=["READ", "none"])
 def test_no_header_gives_access(promise: Promise, token: str) -> None:
-    """A header, query parameter or field that names a user or a role does not grant access."""
+    """A header or query parameter that names a user, role or workspace does not grant access."""
     promise.need(token)
     others = {"X-Workspace-Id": promise.backend.id, "X-Workspace": "*", "X-Access-Level": "ADMIN"}
     for name, value in (DATA["TRUSTED_HEADERS"] | others).items():
         promise.ask(token=token, headers={name: value}, body={}, words=f"`{name}: {value}`")
     for query in DATA["TRUSTED_QUERIES"]:
         promise.ask(token=token, query=f"?{query}", body={}, words=f"the query `{query}`")
-    promise.ask(token=token, body=DATA["TRUSTED_FIELDS"])
