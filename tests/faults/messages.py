@@ -202,7 +202,9 @@ class Answer(_Message, messages.Answer):
         return self.replace_with(refused(status))
 
     def compress(self) -> Self:
-        return self.set_header("Content-Encoding", "gzip").set_body(gzip.compress(self.body))
+        """Compress the body with gzip, in two members."""
+        members = gzip.compress(self.body[:9]) + gzip.compress(self.body[9:])
+        return self.set_header("Content-Encoding", "gzip").set_body(members)
 
     def replace_with(self, other: "Answer") -> Self:
         self.status = other.status

@@ -94,8 +94,6 @@ class Backend:
         """
         if authorization is None:
             authorization = f"Bearer {self.given[token]}" if token else ()
-        if isinstance(authorization, str):
-            authorization = (authorization,)
         id = id or self.id
         path = path or contract.path_of(id, escaped=escaped)
         place = place or self._place(id)
@@ -146,7 +144,7 @@ def _headers(
     method: str,
     body: Any,
     others: Mapping[str, str | None],
-    authorization: tuple[str, ...],
+    authorization: str | tuple[str, ...],
 ) -> Iterator[tuple[str, str]]:
     headers = {"Content-Type": "application/json", **others}
     size = len(_content(body))
@@ -157,6 +155,8 @@ def _headers(
     for name, value in headers.items():
         if value is not None:
             yield name, value
+    if isinstance(authorization, str):
+        authorization = (authorization,)
     for value in authorization:
         yield "Authorization", value
 

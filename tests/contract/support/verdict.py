@@ -37,12 +37,7 @@ def verdict_of(run: Run) -> Document:
     return {
         "format": 1,
         "contract": {"title": contract.TITLE, "version": contract.VERSION},
-        "tools": {
-            "python": platform.python_version(),
-            "schemathesis": version("schemathesis"),
-            "hypothesis": version("hypothesis"),
-            "pytest": version("pytest"),
-        },
+        "tools": _tools(),
         "backend": {"url": backend.url, "id": backend.id},
         "seed": option.seed,
         "started": run.started.isoformat(timespec="seconds"),
@@ -69,6 +64,13 @@ def verdict_of(run: Run) -> Document:
         "not_shown_by_http": NOT_SHOWN_BY_HTTP,
         "missing_variables": _missing_variables(promises),
     }
+
+
+def _tools() -> dict[str, str]:
+    tools = {"python": platform.python_version()}
+    for package in ("schemathesis", "hypothesis", "pytest"):
+        tools[package] = version(package)
+    return tools
 
 
 def _statuses(counts: Counter[int]) -> dict[str, int]:

@@ -137,13 +137,16 @@ def _read(connection: Connection, request: Request) -> Exchange:
 
 def _decompressed(body: bytes) -> bytes:
     """Decompress the body of a response; raise `ValueError` if it is incomplete or too large."""
-    decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # detects gzip and zlib
-    try:
-        text = decoder.decompress(body, LARGEST_RESPONSE)
-    except zlib.error as error:
-        raise ValueError(f"response body cannot be decompressed: {error}") from None
-    if body and not decoder.eof:
-        raise ValueError("compressed response body is incomplete or exceeds 1 MiB")
+    text = b""
+    while body:  # gzip data can have several members
+        decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # detects gzip and zlib
+        try:
+            text += decoder.decompress(body, LARGEST_RESPONSE)
+        except zlib.error as error:
+            raise ValueError(f"response body cannot be decompressed: {error}") from None
+        if not decoder.eof or len(text) > LARGEST_RESPONSE:
+            raise ValueError("compressed response body is incomplete or exceeds 1 MiB")
+        body = decoder.unused_data
     return text
 
 
