@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def main() -> int:
         return _compare(options)
     except CannotCompareError as error:
         print(f"scripts/compat: {report.printable(str(error))}", file=sys.stderr)
+    except BrokenPipeError:  # the reader, such as `head`, has stopped
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # noqa: BLE001 # show users a message instead of a traceback
         what = f"{type(error).__name__}: {report.printable(str(error)[:200])}"
         print(
@@ -88,7 +91,7 @@ def _compare(options: argparse.Namespace) -> int:
     result.not_compared = reason
     if options.base or options.head:  # compat.yaml applies only to the default comparison
         result.stale = []
-    print(FORMATS[options.format](result), end="")
+    print(FORMATS[options.format](result), end="", flush=True)
     return IN_ORDER if result.in_order else NOT_IN_ORDER
 
 

@@ -411,3 +411,15 @@ def test_six_breaks_take_less_than_four_seconds(tmp_path: Path, compat: Compat) 
         (found["part"], found["change"]) for found in json.loads(completed.stdout)["findings"]
     ]
     assert changes.count(("wire", "breaking")) == len(edits)
+
+
+def test_closed_output_is_not_an_error_message(tmp_path: Path) -> None:
+    """The command prints no error if the reader of its output stops, as `head` does."""
+    old = write(tmp_path, set_version("1.2.0"))
+    script = [sys.executable, "-m", "scripts.compat", "--base", old]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(script, cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout
+        process.stdout.close()
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (2, "")
