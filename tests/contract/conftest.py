@@ -23,6 +23,7 @@ except Exception as error:  # noqa: BLE001 - an invalid contract can cause any e
     sys.exit(2)
 from test_authentication import BAD_TOKENS
 
+from reports.console import Output
 from support import controls, values
 from support.backend import ADMIN, TOKENS, WRITER, Backend
 from support.exchange import NoVerdictError
@@ -154,16 +155,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """List the promises if `--list` is set."""
     if not session.config.option.list:
         return
+    console = Output(markup=False, highlight=False, soft_wrap=True)
     if not session.items:
-        print("-k matches no promise; run --list without it to see the names")  # noqa: T201
+        console.print("-k matches no promise; run --list without it to see the names")
     family = ""
     for item in session.items:
         promise = item.stash[PROMISE]
         if promise.family != family:
-            print(f"\n{promise.family}")  # noqa: T201
+            console.print(f"\n{promise.family}")
         family = promise.family
         source = contract.CLAUSES[promise.clause].source
-        print(f"  {promise.name}  {promise.clause} ({source})\n      {promise.sentence}")  # noqa: T201
+        console.print(f"  {promise.name}  {promise.clause} ({source})\n      {promise.sentence}")
 
 
 @pytest.fixture(scope="session")

@@ -259,6 +259,20 @@ def test_interrupted_run_has_no_verdict(
     assert '"result": "no verdict"' in (reports / "verdict.json").read_text("utf-8")
 
 
+@pytest.mark.parametrize("options", [(), ("--list",)], ids=str)
+def test_closed_output_ends_the_run(root: Path, reports: Path, options: tuple[str, ...]) -> None:
+    """The run ends without a traceback if the reader of its output stops, as `head` does."""
+    command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*command, *options], stdout=pipe, stderr=pipe, text=True) as run:
+        assert run.stdout
+        run.stdout.close()
+        _, errors = run.communicate(timeout=60)
+    assert (run.returncode, errors) == (2, "")
+    if not options:
+        assert "the output was closed" in (reports / "verdict.json").read_text("utf-8")
+
+
 def spellings_of(token: str) -> list[str]:
     """Return the token as it is and in the encodings that a backend might use for it."""
     octets = token.encode("utf-8", "surrogateescape")

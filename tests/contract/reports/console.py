@@ -1,5 +1,7 @@
 """Prints the verdict to a terminal or a log, with the findings first and the result last."""
 
+from contextlib import suppress
+
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
@@ -10,6 +12,15 @@ from reports.words import Verdict
 STYLES = {"kept": "green", "broken": "bold red", "accepted": "magenta", "not tested": "yellow"}
 
 rendering.template("verdict.txt")  # cache the template; forked processes in tests/faults reuse it
+
+
+class Output(Console):
+    """A console for standard output. It becomes quiet if the reader, such as `head`, stops."""
+
+    def on_broken_pipe(self) -> None:
+        """Redirect standard output to the null device, but do not exit."""
+        with suppress(SystemExit):
+            super().on_broken_pipe()
 
 
 def report(verdict: Verdict, console: Console, reports: str = "") -> None:

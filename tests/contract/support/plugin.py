@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 import reports
 from reports import console as terminal
@@ -45,7 +44,7 @@ class RunPlugin(Run):
 
     def __post_init__(self) -> None:
         """Prepare the output, and write the reports even if the run is stopped."""
-        self._console = Console(highlight=False)
+        self._console = terminal.Output(highlight=False)
         self._progress = Progress(self._console)
         self._done = 0
         signal.signal(signal.SIGTERM, self._interrupt)
@@ -87,6 +86,9 @@ class RunPlugin(Run):
         family = item.stash[PROMISE].family
         self._progress.update(family, self._done, len(self.promises), requests)
         self._done += 1
+        if self._console.quiet:
+            self._end("the output was closed", "read the output to the end")
+            item.session.shouldstop = "the output was closed"
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
