@@ -55,6 +55,13 @@ def test_second_install_does_nothing(root: Path) -> None:
     assert record.stat().st_mtime_ns == modified_before
 
 
+def test_path_of_the_clone_may_contain_any_characters(root: Path) -> None:
+    """Python finds the packages through relative paths, so it does not have to decode the path."""
+    [links] = (root / ".venv").glob("lib/python*/site-packages/_flashback_client.pth")
+    paths = ["../../../../generated", "../../../../mock", "../../../../runtime"]
+    assert links.read_text("utf-8").splitlines() == paths
+
+
 def test_install_keeps_the_packages_of_another_clone(root: Path, tmp_path: Path) -> None:
     """If .venv is a link to another clone's packages, no script deletes them."""
     shutil.copytree(root / "scripts", tmp_path / "scripts")
