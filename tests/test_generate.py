@@ -182,7 +182,7 @@ def test_check_lists_changed_files(generated: Path, capsys: pytest.CaptureFixtur
     (generated / "py.typed").unlink()
     (generated / "extra.py").write_text("extra\n", encoding="utf-8")
     readme = generate.README.read_text("utf-8")
-    generate.README.write_text(generate.VERSION.sub("0.0.1", readme, count=1), "utf-8")
+    generate.README.write_text(generate.VERSION.sub("v0.0.1", readme, count=1), "utf-8")
     assert run("--check") == 1
     output = capsys.readouterr().out
     assert output.endswith("run scripts/generate:\nREADME.md\nerrors.py\nextra.py\npy.typed\n")
