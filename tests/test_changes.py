@@ -158,7 +158,8 @@ def test_additions(copy: Copy) -> None:
 def test_removed_fields(copy: Copy) -> None:
     """The contract tests work without `endpoint` and `secret`.
 
-    If the contract requires a query parameter or is not valid, there is no verdict.
+    If the contract requires a query parameter or is not valid, there is no verdict. If it is not
+    valid, tests/test_openapi.py says why.
     """
     with copy.add_to_contract() as contract:
         update = contract["paths"][PATH]["put"]
@@ -176,3 +177,5 @@ def test_removed_fields(copy: Copy) -> None:
         del contract["paths"][PATH]["put"]["operationId"]
     output = copy.run("scripts.contract", "--list", status=2)
     assert "openapi.yaml cannot be used (KeyError: 'operationId')" in output
+    output = copy.run("pytest", "-n", "0", "tests/test_openapi.py", status=1)
+    assert f'paths/{PATH}/put: "operationId" is a required property' in output

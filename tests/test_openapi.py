@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +12,14 @@ import pytest
 import yaml
 from openapi_spec_validator import validate
 
-from support import contract
+
+@pytest.fixture
+def contract() -> Any:
+    """Import and return the contract tests' module that reads openapi.yaml.
+
+    A fixture imports it because the import fails if the contract breaks a rule that is tested here.
+    """
+    return import_module("support.contract")
 
 
 def walk(node: Any, pointer: str = "#") -> Iterator[tuple[str, Any]]:
@@ -83,13 +91,15 @@ def test_no_response_contains_a_credential(document: dict[str, Any]) -> None:
             assert credentials.isdisjoint(schema["properties"]), name
 
 
-def test_every_clause_has_a_known_source() -> None:
+def test_every_clause_has_a_known_source(contract: Any) -> None:
     """Each clause has a source from options.py, or the source `open`."""
+    expected = ", ".join(contract.SOURCES)
     for clause in contract.CLAUSES.values():
-        assert clause.source in contract.SOURCES, clause.id
+        problem = f"x-clauses, {clause.id}: expected one of {expected}, got {clause.source}"
+        assert clause.source in contract.SOURCES, problem
 
 
-def test_every_rule_of_a_field_belongs_to_one_clause() -> None:
+def test_every_rule_of_a_field_belongs_to_one_clause(contract: Any) -> None:
     """Each keyword that restricts a field's value belongs to exactly one clause."""
     restrictions = {"type", "enum", "format", "pattern", "minLength", "maxLength"}
     for field, schema in contract.PROPERTIES.items():
@@ -111,7 +121,7 @@ NOT_ENDPOINTS = [
 
 
 @pytest.mark.parametrize("field", ["name", "endpoint"])
-def test_validators_agree_on_patterns(field: str) -> None:
+def test_validators_agree_on_patterns(contract: Any, field: str) -> None:
     """For every pattern, a JSON Schema validator and `re.fullmatch` accept the same values."""
     from support import values
 
@@ -121,11 +131,12 @@ def test_validators_agree_on_patterns(field: str) -> None:
     mismatches = NOT_ENDPOINTS if field == "endpoint" else list(values.similar_strings(field))
     for sample in (*matches, *mismatches):
         is_match = re.fullmatch(pattern, sample) is not None
-        assert is_match == (sample in matches), sample
+        problem = f"{field}: the pattern is wrong for {sample!r}, or values.yaml is"
+        assert is_match == (sample in matches), problem
         assert is_match == jsonschema_rs.is_valid(schema, sample), sample
 
 
-def test_format_rejects_invalid_ipv6_addresses() -> None:
+def test_format_rejects_invalid_ipv6_addresses(contract: Any) -> None:
     """`format: uri` rejects invalid IPv6 addresses that match the pattern."""
     schema = contract.PROPERTIES["endpoint"]
     for literal in ("[::1]", "[2001:db8::1]", "[:::]", "[1]", "[::1.2.3.400]"):

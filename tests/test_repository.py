@@ -99,4 +99,6 @@ def test_lock_files_match_pyproject(root: Path) -> None:
 def test_changelog_starts_with_the_current_version(root: Path, document: dict[str, Any]) -> None:
     """The first entry in CHANGELOG.md is for the version in openapi.yaml."""
     changelog = (root / "CHANGELOG.md").read_text("utf-8")
-    assert re.findall(r"(?m)^## (\S+)", changelog)[0] == document["info"]["version"]
+    newest = re.findall(r"(?m)^## (\S+)", changelog)[0]
+    version = document["info"]["version"]
+    assert newest == version, f"expected an entry for {version}, got {newest}; add an entry"
