@@ -50,8 +50,10 @@ def schema(root: Path) -> jsonschema_rs.Draft202012Validator:
 
 def skip_without(program: str) -> NoReturn:
     """Skip the test because this program is not installed. In CI, fail the test instead."""
-    skip_or_fail = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-    skip_or_fail(f"{program} is not installed; install it with scripts/install --system")
+    problem = f"{program} is not installed; install it with scripts/install --system"
+    if os.environ.get("CI") == "true":
+        pytest.fail(problem)
+    pytest.skip(problem)
 
 
 def find_program(*names: str) -> str:

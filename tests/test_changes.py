@@ -14,6 +14,12 @@ import yaml
 from tests.programs import run, start_history
 
 PATH = "/ai/llm/{id}"
+# Tests that use the fields in the contract
+TESTS = (
+    "tests/faults/test_faults.py",
+    "tests/backends/test_backends.py",
+    "tests/mock/test_requests.py",
+)
 FIELD = """
 type: string
 description: A field that only this test adds.
@@ -150,9 +156,8 @@ def test_additions(copy: Copy) -> None:
     assert "only updateAiLlm is tested, not getAiLlm" in verdict
     with (copy.root / "tests/faults/validation.py").open("a", encoding="utf-8") as faults:
         faults.write(FAULTS)
-    tests = ("faults/test_faults.py", "backends/test_backends.py", "mock/test_requests.py")
     selected = "examples_ or own_fault or naive or flask or test_requests"
-    copy.run("pytest", "-n", "0", *(f"tests/{test}" for test in tests), "-k", selected)
+    copy.run("pytest", "-n", "0", *TESTS, "-k", selected)
 
 
 def test_removed_fields(copy: Copy) -> None:

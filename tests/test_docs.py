@@ -73,7 +73,7 @@ def test_relative_links_are_valid(root: Path) -> None:
     for page in pages(root):
         links = re.findall(r"\]\(([^)#:\s]*)(?:#([^)\s]+))?\)", page.read_text("utf-8"))
         for target, anchor in links:
-            file = page.parent / target if target else page
+            file = page.parent / (target or page.name)
             link = f"{page.relative_to(root)}: link to {target}#{anchor}"
             assert file.exists(), f"{link}: the file does not exist"
             if anchor and file.suffix == ".md":
