@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect
 
 from reports import rendering
 from tests.reports.samples import ALL, Verdict, accepted, broken, kept, not_tested
@@ -16,38 +16,46 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "byp
 Open = Callable[[Verdict], Page]
 
 
-@pytest.fixture
-def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[BrowserContext]:
-    """Yield a browser context; the optional parameter contains its options."""
+@pytest.fixture(scope="module")
+def page(browser: Browser, request: pytest.FixtureRequest) -> Generator[Page]:
+    """Yield a browser page for several tests; the optional parameter has its context's options."""
     options = getattr(request, "param", {})
     clipboard = ["clipboard-read", "clipboard-write"]
     with browser.new_context(permissions=clipboard, **options) as context:
         context.set_default_timeout(10_000)
-        yield context
+        yield context.new_page()
 
 
 @pytest.fixture
-def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
+def show(page: Page, tmp_path: Path) -> Generator[Open]:
     """Yield a function that opens a verdict's page; the page must not log or load anything."""
     logged: list[str] = []
     requested: set[str] = set()
 
+    def log(message: ConsoleMessage | Error) -> None:
+        logged.append(str(message))
+
+    def record(request: Request) -> None:
+        requested.add(request.url.partition("#")[0])
+
     def show(verdict: Verdict) -> Page:
         file = tmp_path / "verdict.html"
         file.write_text(rendering.page(verdict), "utf-8")
-        page = context.new_page()
-        page.on("console", lambda message: logged.append(message.text))
-        page.on("pageerror", lambda error: logged.append(str(error)))
-        page.on("request", lambda request: requested.add(request.url.partition("#")[0]))
         page.goto(file.as_uri())
         return page
 
+    page.on("console", log)
+    page.on("pageerror", log)
+    page.on("request", record)
     yield show
+    page.remove_listener("console", log)
+    page.remove_listener("pageerror", log)
+    page.remove_listener("request", record)
     assert logged == []
     assert requested == {(tmp_path / "verdict.html").as_uri()}
 
 
-@pytest.mark.parametrize("context", [DESKTOP, PHONE], indirect=True, ids=["desktop", "phone"])
+@pytest.mark.parametrize("page", [DESKTOP, PHONE], indirect=True, ids=["desktop", "phone"])
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL)
 def test_page_is_accessible(show: Open, make: Callable[[], Verdict]) -> None:
     """On desktops and phones, the expanded page is accessible and does not scroll sideways."""
@@ -157,7 +165,7 @@ def test_text_from_the_backend_is_escaped(show: Open) -> None:
     expect(page.get_by_text(r"Traceback: \x1b[31m<script>alert(1)</script>")).to_be_visible()
 
 
-@pytest.mark.parametrize("context", [{"java_script_enabled": False}], indirect=True)
+@pytest.mark.parametrize("page", [{"java_script_enabled": False}], indirect=True)
 def test_page_works_without_scripts(show: Open) -> None:
     """Without JavaScript, the page is readable and has no buttons or filter."""
     page = show(broken())
@@ -168,11 +176,10 @@ def test_page_works_without_scripts(show: Open) -> None:
     expect(page.get_by_text('"Not authenticated"')).to_be_visible()
 
 
-def test_policy_blocks_injected_scripts(context: BrowserContext, tmp_path: Path) -> None:
+def test_policy_blocks_injected_scripts(page: Page, tmp_path: Path) -> None:
     """The content security policy blocks scripts injected into the page."""
     file = tmp_path / "verdict.html"
     text = rendering.page(kept()).replace("</main>", "<script>document.title = 'x'</script></main>")
     file.write_text(text, "utf-8")
-    page = context.new_page()
     page.goto(file.as_uri())
     expect(page).to_have_title("The contract is kept · http://127.0.0.1:8000")
