@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -171,17 +171,23 @@ def must_be_valid(contract: Contract) -> None:
         raise contract.error(f"{place} is not valid OpenAPI 3.1 ({what}); fix it")
 
 
-def parse(text: str, source: str) -> Contract:
-    """Parse a contract; raise CannotCompareError if it is not an OpenAPI 3.1 document."""
+@lru_cache(maxsize=8)  # the comparison of two clients reads both contracts again
+def _as_json(text: str) -> str:
     from ruamel.yaml import YAML  # noqa: PLC0415 # slow to import
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
     reader: Any = YAML(typ="safe")
     constructors = dict(reader.constructor.yaml_constructors)
     constructors[f"{TAG}timestamp"] = constructors[f"{TAG}str"]  # dates are strings in JSON
     reader.constructor.yaml_constructors = constructors
+    return json.dumps(reader.load(text), allow_nan=False)
+
+
+def parse(text: str, source: str) -> Contract:
+    """Parse a contract; raise CannotCompareError if it is not an OpenAPI 3.1 document."""
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415 # slow to import
+
     try:
-        document: Any = json.loads(json.dumps(reader.load(text), allow_nan=False))
+        document: Any = json.loads(_as_json(text))
     except (YAMLError, TypeError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
