@@ -144,13 +144,13 @@ class Promise:
 
     def send(self, request: Request, rule: Rule | str | None = None) -> Exchange | None:
         """Send the request and check the exchange against all rules."""
-        expected = expectation_of(request, rule).rule
-        if not self.is_wanted(expected.clause):
+        expectation = expectation_of(request, rule)
+        if not self.is_wanted(expectation.rule.clause):
             return None
-        if expected.depends_on_earlier:
+        if expectation.rule.depends_on_earlier:
             request = replace(request, earlier=self._earlier())
         exchange = self.exchange(request)
-        self.check(exchange, rule)
+        self._check(exchange, expectation)
         return exchange
 
     def _earlier(self) -> tuple[Request, ...]:
@@ -204,7 +204,9 @@ class Promise:
 
         `rule` replaces the rule that is derived from the request; see `expectation_of`.
         """
-        expectation = expectation_of(exchange.request, rule)
+        self._check(exchange, expectation_of(exchange.request, rule))
+
+    def _check(self, exchange: Exchange, expectation: Expectation) -> None:
         self._check_safety(exchange, expectation)
         if expectation.access and exchange.succeeded:
             return
