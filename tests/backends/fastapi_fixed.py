@@ -40,7 +40,7 @@ async def json_body(request: Request) -> bytes:
     return body
 
 
-def current_user(credentials: Credentials) -> str:
+async def current_user(credentials: Credentials) -> str:
     """Return the token's user; raise a 401 error if there is none."""
     user = USERS.get(credentials.credentials) if credentials else None
     if user is None:
@@ -53,7 +53,7 @@ def create_app(store: Store) -> FastAPI:
     app = FastAPI(redirect_slashes=False, default_response_class=ChunkedResponse)
 
     @app.put("/ai/llm/{id}")
-    def update(
+    async def update(
         id: str,
         user: Annotated[str, Depends(current_user)],
         body: Annotated[bytes, Depends(json_body)],
@@ -72,7 +72,7 @@ def create_app(store: Store) -> FastAPI:
         return {"success": True, "aiLlmId": id, "message": message}
 
     @app.exception_handler(StarletteHTTPException)
-    def http_error(_: Request, error: StarletteHTTPException) -> JSONResponse:
+    async def http_error(_: Request, error: StarletteHTTPException) -> JSONResponse:
         body = {"success": False, "message": error.detail}
         return ChunkedResponse(body, error.status_code, error.headers)
 

@@ -32,14 +32,14 @@ def create_app(store: Store) -> FastAPI:
     """Return an application that keeps its data in this store."""
     app = FastAPI()
 
-    def current_user(credentials: Credentials) -> str:
+    async def current_user(credentials: Credentials) -> str:
         user = USERS.get(credentials.credentials)
         if user is None:
             raise HTTPException(401, "Invalid token")
         return user
 
     @app.put("/ai/llm/{id}")
-    def update(
+    async def update(
         id: str, body: UpdateAiLlmRequest, user: Annotated[str, Depends(current_user)]
     ) -> dict[str, object]:
         if id not in store.configurations:
@@ -51,11 +51,11 @@ def create_app(store: Store) -> FastAPI:
         return {"success": True, "aiLlmId": id, "message": message}
 
     @app.exception_handler(StarletteHTTPException)
-    def http_error(_: Request, error: StarletteHTTPException) -> JSONResponse:
+    async def http_error(_: Request, error: StarletteHTTPException) -> JSONResponse:
         return JSONResponse({"success": False, "message": error.detail}, error.status_code)
 
     @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         message = str(error.errors()[0]["msg"])
         return JSONResponse({"success": False, "message": message}, 400)
 
