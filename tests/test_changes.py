@@ -43,7 +43,7 @@ faults(
 )
 faults(
     "test_unusual_value_answers_200[exampleField]",
-    examples_of_40_characters=refuse(lambda text: len(text("exampleField")) == 40),
+    examples_of_40_characters=reject(lambda text: len(text("exampleField")) == 40),
 )
 faults(
     "test_invalid_value_answers_400[exampleNumber]",
@@ -51,7 +51,7 @@ faults(
 )
 faults(
     "test_unusual_value_answers_200[exampleNumber]",
-    examples_of_9_are_refused=refuse(lambda fields: fields.get("exampleNumber") == 9),
+    examples_of_9_are_rejected=reject(lambda fields: fields.get("exampleNumber") == 9),
 )
 """
 GET = """

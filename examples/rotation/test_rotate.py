@@ -109,7 +109,7 @@ def test_invalid_plan_is_an_error(tmp_path: Path, output: Callable[[], str], mor
 
 @pytest.mark.parametrize("seconds", ["-1", "0", "nan", "1e300"])
 def test_invalid_interval_is_an_error(output: Callable[[], str], seconds: str) -> None:
-    """The script refuses an interval in which it would send updates without a pause."""
+    """The script rejects an interval in which it would send updates without a pause."""
     with pytest.raises(SystemExit, match="2"):
         rotate.main([PLAN, "--every", seconds])
     assert f"--every: invalid interval value: '{seconds}'" in output()

@@ -55,7 +55,7 @@ class FlashbackClient(Client):
 
         **Partial update.** Fields that you omit keep their values. The fields that you send are
         changed together, or not at all. `{}` is valid and changes nothing. An empty or missing
-        body is refused.
+        body is rejected.
 
         **Idempotent.** If a response is lost, you can safely retry the request. However, a
         delayed retry can overwrite an update that someone else made in the meantime.
@@ -76,13 +76,13 @@ class FlashbackClient(Client):
             ai_type: Type of AI provider; the values are case-sensitive.
             endpoint: API endpoint URL for the AI provider: an absolute `http` or `https` URL of
                 at most 2048 ASCII characters, without credentials (`user:pass@`). Write
-                international host names as A-labels. A backend may refuse private and loopback
+                international host names as A-labels. A backend may reject private and loopback
                 addresses.
             key: Access key or API key of 1 to 8192 characters. It is encrypted before it is
-                stored, and is never returned. An empty key is refused, because it usually comes
+                stored, and is never returned. An empty key is rejected, because it usually comes
                 from an unset variable.
             secret: Secret key or API secret of 1 to 8192 characters. It is encrypted before it
-                is stored, and is never returned. An empty secret is refused, because it usually
+                is stored, and is never returned. An empty secret is rejected, because it usually
                 comes from an unset variable.
 
         Raises:

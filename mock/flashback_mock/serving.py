@@ -66,7 +66,7 @@ async def serving(
         Admin(mock, guard or Guard(), app)
     handler = wrap(app.answer) if wrap else app.answer
     max_body = MAX_WRAPPED_BYTES if wrap else mock.contract.max_body_bytes
-    server = Server(listener, handler, app.refuse, max_body)
+    server = Server(listener, handler, app.reject, max_body)
     is_new = await mock.store.open(mock.fixtures)
     try:
         mock.known_ids.update(await mock.store.configurations())

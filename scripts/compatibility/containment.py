@@ -93,7 +93,8 @@ class Prover:
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:
     """Return whether the schema declares a type for the value.
 
-    Strings and values in bodies need no declaration. For a list, the schema must declare an array.
+    Strings, and all values in bodies, need no declaration. For a list, the schema must declare an
+    array.
     """
     words = '"array"' if is_list(value) else '"(type|enum|const)"'
     is_free = location == BODY or isinstance(value, str)

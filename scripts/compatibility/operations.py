@@ -136,7 +136,7 @@ class Pair:
         `evidence` describes an example of a breaking change: a response if the pair has a status,
         and a request otherwise.
         """
-        shown = ("Valid before, but refused now:", self.base.name, evidence)
+        shown = ("Valid before, but rejected now:", self.base.name, evidence)
         if self.status:
             message = f"{self.base.name} → {self.status}"
             shown = ("Possible now, but not documented before:", message, evidence)

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Pair, Part
     from scripts.compatibility.schemas import Schema
 
-# Maps (side, whether a schema change is compatible) to the change's severity and description.
+# Maps (side, is_compatible) to a schema change's severity and description.
 WHAT = {
     ("request", True): (Change.ADDITION, "still accepts every valid value"),
-    ("request", None): (Change.UNDECIDED, "may refuse valid values (not proved)"),
-    ("request", False): (Change.BREAKING, "refuses values that were valid"),
+    ("request", None): (Change.UNDECIDED, "may reject valid values (not proved)"),
+    ("request", False): (Change.BREAKING, "rejects values that were valid"),
     ("response", True): (Change.ADDITION, "still has only documented values"),
     ("response", None): (Change.UNDECIDED, "may be an undocumented value (not proved)"),
     ("response", False): (Change.BREAKING, "may be a value that was not documented"),

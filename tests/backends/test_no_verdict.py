@@ -21,7 +21,7 @@ from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
 from tests.certificates import self_signed
 from tests.faults.changes import reply
-from tests.faults.messages import Answer, page, refused
+from tests.faults.messages import Answer, page, rejected
 from tests.faults.runner import RunResult, run_with_changes, run_with_url
 
 VARIABLES = environment(TOKENS, IDS)
@@ -46,15 +46,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("answer", "hint"),
     [
-        (refused(500), "500"),
+        (rejected(500), "500"),
         (page(500, WELCOME_PAGE), "500"),
-        (refused(405, Allow="GET"), "405"),
+        (rejected(405, Allow="GET"), "405"),
         (Answer(302, b"", Location="/login"), "/login"),
         (page(200, WELCOME_PAGE), "a page"),
-        (refused(401), "FLASHBACK_TOKEN"),
-        (refused(403), "WRITE"),
-        (refused(404), "--id"),
-        (refused(429, **RETRY_NOW), "--rate-limit"),
+        (rejected(401), "FLASHBACK_TOKEN"),
+        (rejected(403), "WRITE"),
+        (rejected(404), "--id"),
+        (rejected(429, **RETRY_NOW), "--rate-limit"),
     ],
 )
 def test_constant_response_has_no_verdict(answer: Answer, hint: str) -> None:

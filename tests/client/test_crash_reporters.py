@@ -104,7 +104,7 @@ def check_report(report: str) -> None:
 
 
 def check_reports(error: BaseException, frame: str) -> None:
-    """Check that every report of the error shows this frame but contains no credential."""
+    """Check that every report of the error shows this frame and contains no credentials."""
     for report in reports_of(error):
         assert frame in report
         check_report(report)

@@ -210,19 +210,19 @@ def test_function_modules_return_any_status() -> None:
     body = UpdateAiLlmRequest(name="new")
     failed = httpx.Response(404, json={"message": "gone"}, headers={"x-request-id": "r-1"})
     client = blocking(Service(failed, httpx.Response(418), failed))
-    refused = update_ai_llm.sync_detailed(ID, client=client, body=body)
-    assert (refused.status_code, refused.request_id, refused.attempts) == (404, "r-1", 1)
+    rejected = update_ai_llm.sync_detailed(ID, client=client, body=body)
+    assert (rejected.status_code, rejected.request_id, rejected.attempts) == (404, "r-1", 1)
     with pytest.raises(errors.NotFoundError, match=r"404 gone .*request id r-1"):
-        refused.raise_for_status()
+        rejected.raise_for_status()
     assert update_ai_llm.sync(ID, client=client, body=body) is None
-    assert update_ai_llm.sync(ID, client=client, body=body) == refused.parsed
+    assert update_ai_llm.sync(ID, client=client, body=body) == rejected.parsed
     updated = update_ai_llm.sync_detailed(ID, client=client, body=body)
     assert updated.raise_for_status() is updated
     assert updated.headers["Content-Type"] == "application/json"
     assert updated.parsed == UpdateAiLlmResponse.from_dict(UPDATED)
     async_client = AsyncFlashbackClient(TOKEN, transport=Service(failed))
     parsed = asyncio.run(update_ai_llm.asyncio(ID, client=async_client, body=body))
-    assert parsed == refused.parsed
+    assert parsed == rejected.parsed
 
 
 def test_unknown_response_field_is_kept(update: Any) -> None:

@@ -159,9 +159,9 @@ def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: 
     head = write(tmp_path, NARROW, set_version("0.0.1"))
     completed = compat("--base", "openapi.yaml", "--head", head)
     assert completed.stdout.startswith(f"{VERSION} (openapi.yaml) → 0.0.1 (")
-    change = f"refuses values that were valid (maxLength: {LENGTH} → 100)"
+    change = f"rejects values that were valid (maxLength: {LENGTH} → 100)"
     assert f"field name: {change}" in completed.stdout
-    assert "Valid before, but refused now:\n      PUT /ai/llm/{id}\n" in completed.stdout
+    assert "Valid before, but rejected now:\n      PUT /ai/llm/{id}\n" in completed.stdout
     assert '      body: {"name": "a" × 101}' in completed.stdout
     assert "Version too low: expected " in completed.stdout
     assert completed.returncode == 1

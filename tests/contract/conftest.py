@@ -178,7 +178,7 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
     controls.check_sibling(backend)
     for control in run.controls:
         run.credentials.learn(control.request)
-    _send_refusals(run)
+    _send_rejections(run)
     yield run
     rest = dict(contract.EVERYTHING)
     # Send the name in a separate update, which fails if another configuration has the name.
@@ -187,19 +187,19 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
         backend.send(backend.control(body))
 
 
-def _send_refusals(run: Run) -> None:
-    """Send requests that must be refused, and remember the refusals.
+def _send_rejections(run: Run) -> None:
+    """Send requests that must be rejected, and remember the rejections.
 
     If a request crashes the backend or succeeds without a valid token, record a finding even
     if no selected test covers that case.
     """
-    refused = {
+    rejected = {
         "test_bad_token_answers_401[missing]": BAD_TOKENS["missing"],
         "test_bad_token_answers_401[unknown]": BAD_TOKENS["unknown"],
         "test_unknown_id_answers_404": {"id": run.backend.unknown_id()},
         "test_invalid_value_answers_400[name]": {"body": {"name": 5}},
     }
-    for name, parts in refused.items():
+    for name, parts in rejected.items():
         promise = run.promises.get(name)
         if not promise:
             promise = Promise(name, "", "", "unauthorized")

@@ -168,13 +168,13 @@ def test_two_tokens_give_no_more_than_one(promise: Promise) -> None:
     ask({400, 401}, WRONG, "Bearer x")
     ask({200, 400, 401}, good, WRONG)
     ask({200, 400, 401}, WRONG, good)
-    refused = {400, 401, 403}
+    rejected = {400, 401, 403}
     weak: list[str] = []
     for variable in promise.available(READER, STRANGER):
         alone = promise.ask(token=variable, body={})
         if alone:
-            refused.add(alone.status)
+            rejected.add(alone.status)
         weak.append(f"Bearer {tokens[variable]}")
-        ask(refused, weak[-1], WRONG)
+        ask(rejected, weak[-1], WRONG)
     if len(weak) == 2:
-        ask(refused, *weak)
+        ask(rejected, *weak)

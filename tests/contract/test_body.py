@@ -8,16 +8,16 @@ from support.values import DATA
 
 
 @clause("body")
-def test_missing_body_is_refused(promise: Promise) -> None:
-    """A request with an empty or missing body is refused."""
+def test_missing_body_is_rejected(promise: Promise) -> None:
+    """A request with an empty or missing body is rejected."""
     promise.ask(body=b"")
     promise.ask(body=())
     promise.ask(body=b"", headers={"Content-Type": None})
 
 
 @clause("unreadable-body")
-def test_unreadable_body_is_refused(promise: Promise) -> None:
-    """A body that is not a UTF-8 JSON object is refused with a 4xx status."""
+def test_unreadable_body_is_rejected(promise: Promise) -> None:
+    """A body that is not a UTF-8 JSON object is rejected with a 4xx status."""
     for octets in values.unreadable_bodies():
         promise.ask(body=octets)
     promise.ask(body=(b"{",))
@@ -27,8 +27,8 @@ def test_unreadable_body_is_refused(promise: Promise) -> None:
 
 
 @clause("body-size")
-def test_body_over_the_limit_is_refused(promise: Promise) -> None:
-    """A body over the size limit is refused, but a body of exactly the maximum size is accepted."""
+def test_body_over_the_limit_is_rejected(promise: Promise) -> None:
+    """A body over the size limit is rejected, but a body of exactly that size is accepted."""
     promise.ask(body=values.TEXT.ljust(LARGEST_BODY))
     promise.ask(body=values.TEXT.ljust(LARGEST_BODY + 1))
     promise.ask(body=values.TEXT.ljust(4 * LARGEST_BODY))
@@ -36,8 +36,8 @@ def test_body_over_the_limit_is_refused(promise: Promise) -> None:
 
 
 @clause("other-media-type")
-def test_other_media_type_is_refused(promise: Promise) -> None:
-    """A valid body with any media type other than `application/json` is refused."""
+def test_other_media_type_is_rejected(promise: Promise) -> None:
+    """A valid body with any media type other than `application/json` is rejected."""
     for media_type in DATA["OTHER_MEDIA_TYPES"]:
         promise.ask(headers={"Content-Type": media_type})
     promise.ask(headers={"Content-Type": "text/plain"}, body=values.CHUNKS)

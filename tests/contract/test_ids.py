@@ -7,11 +7,11 @@ from urllib.parse import quote
 from support import contract, values
 from support.backend import ADMIN, WRITER
 from support.exchange import Exchange
-from support.expectation import REFUSALS
+from support.expectation import REJECTIONS
 from support.promise import Promise, clause
 from support.rule import RULES, Rule
 
-# A router may refuse these ids with its own response because of their encoding or length.
+# A router may reject these ids with its own response because of their encoding or length.
 UNUSUAL = Rule(
     "id-exact/strange-id",
     "an id with unusual characters",
@@ -19,7 +19,7 @@ UNUSUAL = Rule(
     has_documented_form=False,
 )
 OPEN = Rule(
-    "id-exact/open-id", "an id that a proxy might rewrite", REFUSALS, has_documented_form=False
+    "id-exact/open-id", "an id that a proxy might rewrite", REJECTIONS, has_documented_form=False
 )
 
 
@@ -48,8 +48,8 @@ def is_of_another(exchange: Exchange, other: str, id: str) -> bool:
 
 
 @clause("id-exact")
-def test_near_id_is_refused(promise: Promise) -> None:
-    """A request for an id that only resembles the configuration's id is refused."""
+def test_near_id_is_rejected(promise: Promise) -> None:
+    """A request for an id that only resembles the configuration's id is rejected."""
     backend = promise.backend
     for wrong in similar_ids(backend.id):
         if wrong in ("", *backend.own_ids, *backend.given.values()):
@@ -63,8 +63,8 @@ def test_near_id_is_refused(promise: Promise) -> None:
 
 
 @clause("id-exact")
-def test_unusual_id_is_refused(promise: Promise) -> None:
-    """A request for an id with unusual characters or an unusual length is refused."""
+def test_unusual_id_is_rejected(promise: Promise) -> None:
+    """A request for an id with unusual characters or an unusual length is rejected."""
     id = promise.backend.id
     longest = contract.LONGEST_ID
     long = ("x" * longest, "x" * (longest + 1), "x" * (4 * longest), "é" * longest)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from support import values
 from support.backend import ADMIN, READER, STRANGER, WRITER
-from support.expectation import REFUSALS
+from support.expectation import REJECTIONS
 from support.findings import Finding
 from support.promise import Promise, clause
 from support.rule import Rule
@@ -81,7 +81,7 @@ def test_method_override_is_ignored(promise: Promise) -> None:
     ask(promise, "POST", body={"_method": "PUT"}, words="the field `_method`: `PUT`")
 
 
-OTHER_PATH = Rule("other-paths/other-path", "a nearby path", REFUSALS, has_documented_form=False)
+OTHER_PATH = Rule("other-paths/other-path", "a nearby path", REJECTIONS, has_documented_form=False)
 
 
 @clause("other-paths")
@@ -90,7 +90,7 @@ def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
     id = quote(promise.backend.id, safe="")
     for other in values.expand("NEARBY_PATHS", id):
         words = f"the path `{other.replace(id, '{id}')}`"
-        rule = Rule("other-paths/nearby", words, REFUSALS | SUCCESSES, has_documented_form=False)
+        rule = Rule("other-paths/nearby", words, REJECTIONS | SUCCESSES, has_documented_form=False)
         promise.ask(rule, path=other, place=OTHER_PATH, body={})
         for token in (None, *promise.available(READER, STRANGER)):
             promise.ask(path=other, place=OTHER_PATH, token=token, body={}, words=words)

@@ -112,25 +112,25 @@ def test_concurrent_updates_cannot_share_a_name(promise: Promise) -> None:
 
 
 @clause("all-or-nothing")
-def test_refused_update_changes_nothing(promise: Promise) -> None:
-    """A refused update does not change the name."""
+def test_rejected_update_changes_nothing(promise: Promise) -> None:
+    """A rejected update does not change the name."""
     sibling = promise.need_unique_names()
     kept = fresh()
     other = fresh()
     promise.prepare(body=kept)
     wrong = {"aiType": "NONE", "endpoint": "x", "unknown": "x", "key": "", "secret": ""}
-    refused: list[dict[str, Any]] = [
+    rejected: list[dict[str, Any]] = [
         *({"body": {**other, field: value}} for field, value in wrong.items()),
         {"headers": {"Content-Type": "text/plain"}},
         *({"token": token} for token in (None, *promise.available(READER, STRANGER))),
     ]
     is_kept = True
-    for parts in refused:
+    for parts in rejected:
         exchange = promise.ask(**{"body": other, **parts})
         if exchange is None or exchange.succeeded:  # another test reports this success
             promise.prepare(body=kept)
             continue
-        shown = promise.ask("all-or-nothing/refused", id=sibling, body=other)
+        shown = promise.ask("all-or-nothing/rejected", id=sibling, body=other)
         is_kept &= shown is None or shown.succeeded
         promise.prepare(id=sibling, body=fresh())
     if is_kept:

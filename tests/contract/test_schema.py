@@ -1,4 +1,4 @@
-"""Schema: the backend accepts bodies that match the schema and refuses all others."""
+"""Schema: the backend accepts bodies that match the schema and rejects all others."""
 
 import json
 from typing import Any
@@ -40,7 +40,7 @@ def test_any_fields_together_answer_200(promise: Promise) -> None:
 @pytest.mark.parametrize("field", contract.PROPERTIES)
 @clause("types")
 def test_invalid_value_answers_400(promise: Promise, field: str) -> None:
-    """An invalid value is refused, whether the field is sent alone or with other fields."""
+    """An invalid value is rejected, whether the field is sent alone or with other fields."""
     good = contract.EXAMPLES["switchProvider"] | values.GOOD
     for value in values.invalid_values(field):
         promise.ask(body={field: value})
@@ -53,7 +53,7 @@ def test_invalid_value_answers_400(promise: Promise, field: str) -> None:
 
 @clause("unknown-fields")
 def test_unknown_field_answers_400(promise: Promise) -> None:
-    """A body with an unknown field or with several invalid fields is refused."""
+    """A body with an unknown field or with several invalid fields is rejected."""
     odd: list[object] = ["value", None, {}, True]
     for number, name in enumerate(values.DATA["OTHER_FIELDS"]):
         promise.ask(body={name: "value"})
@@ -118,5 +118,5 @@ def test_valid_body_answers_200(case: Case[Any], promise: Promise) -> None:
 @clause("types")
 @pytest.mark.generated
 def test_invalid_body_answers_400(case: Case[Any], promise: Promise) -> None:
-    """Every body that the schema does not allow is refused."""
+    """Every body that the schema does not allow is rejected."""
     check_generated(promise, case)

@@ -70,21 +70,21 @@ def test_repeated_update_answers_200(promise: Promise) -> None:
 
 
 @clause("alone")
-def test_valid_request_works_after_every_refused_one(promise: Promise) -> None:
-    """A valid request returns 200 immediately after any kind of refused request."""
+def test_valid_request_works_after_every_rejected_one(promise: Promise) -> None:
+    """A valid request returns 200 immediately after any kind of rejected request."""
     in_chunks = [(body,) for body in values.unreadable_bodies() if body]
-    refused: list[Step] = [
+    rejected: list[Step] = [
         *values.with_bodies(*in_chunks, {"name": ""}, b""),
         {"token": None},
         {"id": promise.backend.unknown_id()},
         {"headers": {"Content-Type": "text/plain"}},
         {"headers": {"Content-Encoding": "gzip"}},
     ]
-    for step in refused:
+    for step in rejected:
         before = promise.ask(**step)
         if before:
             words = f"a valid update after {expectation_of(before.request).rule.words}"
-            rule = Rule("alone/after-a-refused-one", words, {200}, depends_on_earlier=True)
+            rule = Rule("alone/after-a-rejected-one", words, {200}, depends_on_earlier=True)
             promise.ask(rule)
 
 

@@ -43,13 +43,13 @@ def test_curl_commands_reproduce_unusual_requests(reports: Path) -> None:
     """A curl command repeats the method, path, body, transfer encoding and token of its request."""
     received: set[tuple[object, ...]] = set()
 
-    def record_and_refuse(request: Request, answer: Answer) -> None:
+    def record_and_reject(request: Request, answer: Answer) -> None:
         parts = (request.method, request.path, request.body, request.authorization)
         received.add((*parts, request.is_chunked))
         answer.set_status(418 if answer.status != 200 or request.key else 200)
 
     promises = ("test_other_method", "test_rewritten", "test_missing_body", "test_near_token")
-    with serving(record_and_refuse) as mock:
+    with serving(record_and_reject) as mock:
         result = run_on(mock, "--report-dir", str(reports), promises=promises)
         received_in_run = {*received}
         assert result.findings
@@ -79,12 +79,12 @@ def test_curl_command_derives_an_unsigned_token() -> None:
 def test_curl_commands_include_only_the_latest_request() -> None:
     """If a response depends on an earlier request, the curl commands send that request first."""
 
-    def refuse_after_missing_token(request: Request, answer: Answer) -> None:
+    def reject_after_missing_token(request: Request, answer: Answer) -> None:
         before = request.previous("authorization", request.authorization, "none")
         if not before and answer.status == 200:
-            answer.refuse(400)
+            answer.reject(400)
 
-    result = run_with_changes([refuse_after_missing_token], promises="test_valid_request_works")
+    result = run_with_changes([reject_after_missing_token], promises="test_valid_request_works")
     [finding] = result.findings
     commands = finding["examples"][0]["curl"].splitlines()
     assert ["Authorization" in command for command in commands] == [False, True]

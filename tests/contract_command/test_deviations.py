@@ -8,7 +8,7 @@ from flashback_mock import Mock
 from tests.faults.backend import serving
 from tests.faults.changes import on, promote, reply
 from tests.faults.faults import FAULTS
-from tests.faults.messages import Answer, Request, refused
+from tests.faults.messages import Answer, Request, rejected
 from tests.faults.runner import run_on, run_with_url
 
 READER = "test_reader_may_not_update"
@@ -53,8 +53,8 @@ def test_accepted_finding_does_not_fail_the_run(known: Path) -> None:
 
 def test_other_finding_of_the_promise_fails_the_run(known: Path) -> None:
     """An entry in a deviations file accepts one finding, not all findings for the promise."""
-    refuse_sibling = reply(404, lambda role, is_for: role == "reader" and is_for("sibling"))
-    with serving(readers_may_update, refuse_sibling) as mock:
+    reject_sibling = reply(404, lambda role, is_for: role == "reader" and is_for("sibling"))
+    with serving(readers_may_update, reject_sibling) as mock:
         accepted = accepting(mock, known, "access-levels/READ/200")
         result = run_on(mock, *accepted, promises=READER)
     assert result.status == 1
@@ -64,7 +64,7 @@ def test_other_finding_of_the_promise_fails_the_run(known: Path) -> None:
 @pytest.mark.parametrize(
     ("response", "id"),
     [
-        (refused(422), "statuses/undocumented/422"),
+        (rejected(422), "statuses/undocumented/422"),
         (Answer(400, b"wrong"), "error-response/json/not-strict"),
     ],
 )
@@ -103,12 +103,12 @@ def test_open_backend_always_fails(known: Path, tmp_path: Path) -> None:
         accepted = run_on(mock, "--deviations", str(file), promises=promises)
         options = ("--source", "ours", "--fail-on", "ours")
         other_source = run_on(mock, *options, promises="test_first_request")
-        refused_entry = run_on(mock, *accepting(mock, known, id))
+        rejected_entry = run_on(mock, *accepting(mock, known, id))
     assert first.status == accepted.status == other_source.status == 1, accepted.output
     assert id in accepted.ids
     assert other_source.ids == [id]
-    assert refused_entry.status == 2
-    assert "missing authentication cannot be accepted" in refused_entry.output
+    assert rejected_entry.status == 2
+    assert "missing authentication cannot be accepted" in rejected_entry.output
 
 
 @pytest.mark.parametrize(

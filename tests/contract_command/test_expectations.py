@@ -90,8 +90,8 @@ def test_body_determines_the_expectation(body: object, id: str, statuses: tuple[
     assert rule.statuses == {*statuses}
 
 
-def test_backend_may_refuse_a_query() -> None:
-    """A backend may either ignore or refuse query parameters."""
+def test_backend_may_reject_a_query() -> None:
+    """A backend may either ignore or reject query parameters."""
     with_query = replace(request({}), target="/ai/llm/1?debug=1")
     rule = expectation_of(with_query).rule
     assert rule.statuses == {200, *range(400, 500)}
@@ -128,5 +128,5 @@ def test_number_as_id_breaks_one_rule() -> None:
 
 
 def test_unknown_id_is_a_number_if_the_ids_are_numbers() -> None:
-    """A router that accepts only numbers would refuse a UUID before it checks the token."""
+    """A router that accepts only numbers would reject a UUID before it checks the token."""
     assert Backend(NUMBERS, {}).unknown_id().isdecimal()

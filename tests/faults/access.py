@@ -1,4 +1,4 @@
-"""Backends that allow unauthorized updates, or refuse authorized ones."""
+"""Backends that allow unauthorized updates, or reject authorized ones."""
 
 import asyncio
 import re
@@ -15,12 +15,12 @@ from tests.faults.changes import (
     ignore_body,
     on,
     promote,
-    refuse,
-    refuse_with,
+    reject,
+    reject_with,
     reply,
     when,
 )
-from tests.faults.messages import Answer, Request, accepted, refused
+from tests.faults.messages import Answer, Request, accepted, rejected
 
 # For each action and each unauthorized role, one fault allows the role to perform the action.
 ACTIONS: dict[str, Condition] = {
@@ -45,7 +45,7 @@ for action, condition in ACTIONS.items():
 faults(
     "test_reader_may_not_update",
     reader_may_update=promote("reader"),
-    forbidden_update_returns_404=on(403, lambda answer: answer.refuse(404)),
+    forbidden_update_returns_404=on(403, lambda answer: answer.reject(404)),
     reader_gets_401=reply(401, lambda role: role == "reader"),
 )
 faults(
@@ -60,7 +60,9 @@ faults(
     stranger_gets_404=reply(404, lambda role: role == "stranger"),
     every_second_update_by_a_stranger_is_accepted=when(
         lambda role: role == "stranger",
-        lambda request: refused(500) if request.count("stranger") % 2 else request.as_user("owner"),
+        lambda request: (
+            rejected(500) if request.count("stranger") % 2 else request.as_user("owner")
+        ),
     ),
 )
 faults(
@@ -91,9 +93,9 @@ def not_found_resets_the_connection(answer: Answer) -> None:
 faults(
     "test_unknown_id_answers_404",
     not_found_resets_the_connection,
-    unknown_id_returns_410=on(404, lambda answer: answer.refuse(410)),
-    unknown_id_returns_400=on(404, lambda answer: answer.refuse(400)),
-    unknown_id_returns_403_to_strangers=refuse_with(403, lambda role: role == "stranger"),
+    unknown_id_returns_410=on(404, lambda answer: answer.reject(410)),
+    unknown_id_returns_400=on(404, lambda answer: answer.reject(400)),
+    unknown_id_returns_403_to_strangers=reject_with(403, lambda role: role == "stranger"),
     unknown_id_accepts_an_empty_update=accept(lambda body: body == b"{}"),
     unknown_id_accepts_a_chunked_update=accept(lambda is_chunked: is_chunked),
 )
@@ -109,11 +111,11 @@ faults(
     "test_member_may_update[WRITE]",
     every_update_returns_500=reply(500, lambda role, fields: role == "owner" and fields),
     writer_may_not_rename=reply(403, lambda role, name: role == "owner" and name),
-    chunked_bodies=refuse(lambda is_chunked: is_chunked),
-    requests_from_a_browser=refuse(lambda header: "text/html" in header("Accept")),
-    leading_whitespace_in_the_body=refuse(lambda body: body[:1].isspace()),
-    secrets_before_the_key=refuse(lambda names, secret: names[-1:] == ["key"] and secret),
-    unicode_escapes_in_field_names=refuse(lambda body: b"\\u" in body.partition(b":")[0]),
+    chunked_bodies=reject(lambda is_chunked: is_chunked),
+    requests_from_a_browser=reject(lambda header: "text/html" in header("Accept")),
+    leading_whitespace_in_the_body=reject(lambda body: body[:1].isspace()),
+    secrets_before_the_key=reject(lambda names, secret: names[-1:] == ["key"] and secret),
+    unicode_escapes_in_field_names=reject(lambda body: b"\\u" in body.partition(b":")[0]),
 )
 
 
@@ -124,7 +126,7 @@ async def _rename(request: Request, answer: Answer) -> None:
 
 
 faults(
-    "test_refused_update_changes_nothing",
+    "test_rejected_update_changes_nothing",
     update_with_an_empty_secret_changes_the_name=on(
         400, lambda request, answer: request.fields.get("secret") == "" and _rename(request, answer)
     ),
@@ -153,14 +155,14 @@ faults(
 )
 
 
-async def _refuse_taken_name(request: Request, answer: Answer) -> None:
+async def _reject_taken_name(request: Request, answer: Answer) -> None:
     if request.is_for("sibling") and request.name == await request.name_of(request.ids["main"]):
-        answer.refuse(400)
+        answer.reject(400)
 
 
 faults(
     "test_name_is_unique_in_its_workspace",
-    taken_name_is_checked_before_the_token=on(401, _refuse_taken_name),
+    taken_name_is_checked_before_the_token=on(401, _reject_taken_name),
     new_name_is_not_stored=lambda request: request.drop_field("name"),
     name_is_lost_with_many_fields=when(
         lambda fields: len(fields) >= 5, lambda request: request.drop_field("name")
@@ -173,20 +175,20 @@ faults(
     duplicate_names_are_accepted_with_other_fields=accept(
         lambda fields, answer: b"another" in answer.body and len(fields) > 1
     ),
-    taken_name_returns_500=refuse_with(500, lambda answer: b"another" in answer.body),
-    names_that_were_sent_before=refuse(lambda name, count: name and count(name) > 1),
+    taken_name_returns_500=reject_with(500, lambda answer: b"another" in answer.body),
+    names_that_were_sent_before=reject(lambda name, count: name and count(name) > 1),
 )
 
 
-def _refuse_similar(normalize: Callable[[str], object]) -> Change:
-    """Refuse a name that equals another configuration's name only after normalization."""
+def _reject_similar(normalize: Callable[[str], object]) -> Change:
+    """Reject a name that equals another configuration's name only after normalization."""
 
     async def change(request: Request) -> Answer | None:
         for role in ("main", "sibling"):
             if request.name and not request.is_for(role):
                 other = await request.name_of(request.ids[role])
                 if request.name != other and normalize(request.name) == normalize(other):
-                    return refused(400)
+                    return rejected(400)
         return None
 
     return change
@@ -221,26 +223,26 @@ async def _skip_similar_rename(request: Request) -> None:
 
 faults(
     "test_names_that_differ_are_not_taken",
-    names_are_compared_case_insensitively=_refuse_similar(str.casefold),
-    names_are_trimmed_before_comparison=_refuse_similar(str.strip),
-    tags_in_names_are_removed=_refuse_similar(_without_tags),
+    names_are_compared_case_insensitively=_reject_similar(str.casefold),
+    names_are_trimmed_before_comparison=_reject_similar(str.strip),
+    tags_in_names_are_removed=_reject_similar(_without_tags),
     long_names_are_truncated=on(
         200, lambda name, is_for, rename: name[200:] and is_for("main") and rename(name[:200])
     ),
-    names_are_truncated_to_255_utf_16_units=_refuse_similar(_truncated),
-    underscores_in_names_match_any_character=_refuse_similar(
+    names_are_truncated_to_255_utf_16_units=_reject_similar(_truncated),
+    underscores_in_names_match_any_character=_reject_similar(
         lambda name: name.replace("_", "\u00e9")
     ),
-    names_are_normalized_before_comparison=_refuse_similar(_normalized),
-    characters_beyond_u_ffff_are_equal=_refuse_similar(_without_astral),
-    names_are_compared_in_latin_1=_refuse_similar(_in_latin_1),
+    names_are_normalized_before_comparison=_reject_similar(_normalized),
+    characters_beyond_u_ffff_are_equal=_reject_similar(_without_astral),
+    names_are_compared_in_latin_1=_reject_similar(_in_latin_1),
     rename_that_changes_only_the_case_is_skipped=_skip_similar_rename,
 )
 
 
 def name_stays_taken_after_it_is_given_up(request: Request) -> Answer | None:
     owner = request.memory.setdefault(("owner", request.name), request.id)
-    return refused(400) if request.name and request.id != owner else None
+    return rejected(400) if request.name and request.id != owner else None
 
 
 async def concurrent_updates_can_store_the_same_name(request: Request) -> Answer | None:

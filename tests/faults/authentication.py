@@ -1,4 +1,4 @@
-"""Backends that accept invalid tokens, or refuse valid ones."""
+"""Backends that accept invalid tokens, or reject valid ones."""
 
 import base64
 from urllib.parse import unquote

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from tests.faults.backend import Change, call
-from tests.faults.messages import Answer, Request, accepted, refused
+from tests.faults.messages import Answer, Request, accepted, rejected
 
 # A function with the same parameters as a change. It returns whether to apply the change.
 Condition = Change
@@ -64,7 +64,7 @@ def ignore_body(condition: Condition) -> Change:
 
 def reply(status: int, condition: Condition = lambda: True) -> Change:
     """Respond with this status instead of passing the request to the mock."""
-    return when(condition, lambda request: accepted(request) if status == 200 else refused(status))
+    return when(condition, lambda request: accepted(request) if status == 200 else rejected(status))
 
 
 def on(status: int, change: Change) -> Change:
@@ -82,15 +82,15 @@ def accept(condition: Condition) -> Change:
     return change
 
 
-def refuse(condition: Condition) -> Change:
-    return refuse_with(400, condition)
+def reject(condition: Condition) -> Change:
+    return reject_with(400, condition)
 
 
-def refuse_with(status: int, condition: Condition) -> Change:
+def reject_with(status: int, condition: Condition) -> Change:
     """Return this status for requests that have a valid token and method."""
 
     def change(request: Request, answer: Answer) -> None:
         if answer.status not in (401, 405) and call(condition, request):
-            answer.refuse(status)
+            answer.reject(status)
 
     return change

@@ -7,7 +7,7 @@ import re
 from urllib.parse import urlsplit
 
 from tests.faults.changes import on, reply
-from tests.faults.messages import Answer, Request, page, refused
+from tests.faults.messages import Answer, Request, page, rejected
 from tests.faults.validation import LARGEST_BODY
 
 RETRY_NOW = {"Retry-After": "0"}
@@ -64,11 +64,11 @@ def body_is_checked_before_the_token(request: Request) -> Answer | None:
     if request.method != "PUT":
         return None
     if len(request.body) > LARGEST_BODY:
-        return refused(413)
+        return rejected(413)
     media_type = request.media_type.partition(";")[0].strip().lower()
     if media_type != "application/json" or request.header("Content-Encoding"):
-        return refused(415)
-    return None if request.is_authenticated or request.is_json else refused(400)
+        return rejected(415)
+    return None if request.is_authenticated or request.is_json else rejected(400)
 
 
 def messages_are_missing_or_contain_the_name(name: str, answer: Answer) -> None:
@@ -107,7 +107,7 @@ def endpoints_are_parsed_leniently(request: Request) -> None:
 def json_is_parsed_leniently(request: Request) -> None:
     """Accept a byte order mark, duplicate keys and lone surrogates, as many parsers do."""
     try:
-        value = json.loads(request.body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        value = json.loads(request.body.decode("utf-8-sig"), parse_constant=_reject_constant)
         text = json.dumps(value, ensure_ascii=False)
     except (ValueError, RecursionError):
         return
@@ -115,7 +115,7 @@ def json_is_parsed_leniently(request: Request) -> None:
         request.set_body(text.encode("utf-8", "replace"))
 
 
-def _refuse_constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise ValueError(name)
 
 
@@ -132,20 +132,20 @@ def ids_are_compared_as_uuids(request: Request) -> None:
             request.for_id(id)
 
 
-def unusual_hosts_are_refused(endpoint: str, answer: Answer) -> None:
-    """Refuse IP addresses, hosts without a dot, and hosts that are too long for DNS."""
+def unusual_hosts_are_rejected(endpoint: str, answer: Answer) -> None:
+    """Reject IP addresses, hosts without a dot, and hosts that are too long for DNS."""
     if answer.status != 200:
         return
     host = urlsplit(endpoint).hostname or ""
     is_too_long = len(host) > 253 or max(map(len, host.split("."))) > 63
     if is_too_long or re.fullmatch(r".*:.*|[0-9.]+|[^.]+\.?", host):
-        answer.refuse(400)
+        answer.reject(400)
 
 
 def ids_that_are_not_uuids_return_400(request: Request) -> Answer | None:
     is_uuid = re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", request.id)
     is_operation = request.method == "PUT" and request.path.startswith("/ai/llm/")
-    return refused(400) if is_operation and request.is_authenticated and not is_uuid else None
+    return rejected(400) if is_operation and request.is_authenticated and not is_uuid else None
 
 
 def dot_segments_are_redirected(path: str) -> Answer | None:
@@ -156,14 +156,14 @@ def dot_segments_are_redirected(path: str) -> Answer | None:
 def access_is_checked_before_the_method(request: Request) -> Answer | None:
     if request.method == "PUT" or request.role in ("owner", "admin"):
         return None
-    answer = refused(403 if request.is_authenticated else 401)
+    answer = rejected(403 if request.is_authenticated else 401)
     return answer.set_body(b"") if request.method == "HEAD" else answer
 
 
 def some_requests_return_429_or_503(request: Request) -> Answer | None:
     number = request.count("any")
     if number % 40 == 39:
-        return refused(429, **{"Retry-After": "nan"})
+        return rejected(429, **{"Retry-After": "nan"})
     return page(503, "<h1>Service Unavailable</h1>", **RETRY_NOW) if number % 50 == 49 else None
 
 
@@ -176,7 +176,7 @@ def other_methods_and_paths_return_html(method: str, answer: Answer) -> None:
         answer.set_header("X-Trace", "1")  # HTML pages from a proxy lack this header
 
 
-def unusual_targets_are_refused_by_nginx(path: str, method: str) -> Answer | None:
+def unusual_targets_are_rejected_by_nginx(path: str, method: str) -> Answer | None:
     """Respond as nginx does to TRACE, long paths, and paths with NUL, dot segments or `%2F`."""
     if "%00" in path or "\0" in path:
         return _nginx_page(400)
@@ -194,14 +194,14 @@ def _nginx_page(status: int) -> Answer:
     return page(status, text, Server="nginx/1.22.1")
 
 
-def malformed_ids_are_refused_by_a_router(request: Request) -> Answer | None:
+def malformed_ids_are_rejected_by_a_router(request: Request) -> Answer | None:
     """Respond as Fastify does to ids that are too long or are not UTF-8 after decoding."""
     is_malformed = "\ufffd" in request.id or len(request.id) > 255
     is_put = request.method == "PUT"
     return Answer(400, b'{"error": "Bad Request"}') if is_malformed and is_put else None
 
 
-def content_encodings_are_refused_by_the_server(request: Request) -> Answer | None:
+def content_encodings_are_rejected_by_the_server(request: Request) -> Answer | None:
     is_encoded = request.method == "PUT" and request.header("Content-Encoding")
     return Answer(415, b'{"error": "Unsupported Media Type"}') if is_encoded else None
 
@@ -218,7 +218,7 @@ CORRECT = {
         responses_have_additional_headers,
         options_returns_204,
         body_is_checked_before_the_token,
-        on(405, lambda method, answer: method not in ("GET", "HEAD") and answer.refuse(501)),
+        on(405, lambda method, answer: method not in ("GET", "HEAD") and answer.reject(501)),
     ),
     "terse and lenient": (
         messages_are_missing_or_contain_the_name,
@@ -233,8 +233,8 @@ CORRECT = {
         responses_are_compressed,
     ),
     "strict": (
-        unusual_hosts_are_refused,
-        on(405, lambda answer: answer.refuse(404)),
+        unusual_hosts_are_rejected,
+        on(405, lambda answer: answer.reject(404)),
         ids_that_are_not_uuids_return_400,
         dot_segments_are_redirected,
         reply(404, lambda method, query: method == "PUT" and query),
@@ -243,9 +243,9 @@ CORRECT = {
     "busy, behind a proxy": (
         some_requests_return_429_or_503,
         other_methods_and_paths_return_html,
-        unusual_targets_are_refused_by_nginx,
-        malformed_ids_are_refused_by_a_router,
-        content_encodings_are_refused_by_the_server,
+        unusual_targets_are_rejected_by_nginx,
+        malformed_ids_are_rejected_by_a_router,
+        content_encodings_are_rejected_by_the_server,
         paths_ignore_case_and_a_trailing_slash,
     ),
 }

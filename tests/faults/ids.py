@@ -1,4 +1,4 @@
-"""Backends that accept invalid ids, refuse valid ids, or update the wrong configuration."""
+"""Backends that accept invalid ids, reject valid ids, or update the wrong configuration."""
 
 import posixpath
 from urllib.parse import quote, unquote
@@ -7,7 +7,7 @@ from tests.faults.changes import faults, for_configuration, for_main, reply
 from tests.faults.messages import Answer, Request, page
 
 faults(
-    "test_near_id_is_refused",
+    "test_near_id_is_rejected",
     suffix_after_the_id_is_ignored=for_main(lambda id, ids: id.startswith(ids["main"])),
     character_21_of_the_id_is_ignored=for_main(
         lambda id, ids: (id[:20], id[21:]) == (ids["main"][:20], ids["main"][21:])
@@ -19,7 +19,7 @@ faults(
     id_named_proto_returns_500=reply(500, lambda id: id == "__proto__"),
 )
 faults(
-    "test_unusual_id_is_refused",
+    "test_unusual_id_is_rejected",
     id_is_trimmed=lambda id, for_id: for_id(quote(id.strip(), safe="")),
     id_is_decoded_twice=lambda id, for_id: for_id(unquote(id)),
     parameters_after_the_id_are_ignored=lambda id, for_id: ";" in id and for_id(id.split(";")[0]),

@@ -6,7 +6,7 @@ import hashlib
 
 from tests.faults.backend import Change, call, max_length
 from tests.faults.changes import faults, on, when
-from tests.faults.messages import Answer, Request, refused
+from tests.faults.messages import Answer, Request, rejected
 
 
 def leak(value: Change) -> Change:
@@ -68,7 +68,7 @@ faults(
     key_in_404=on(404, leak(lambda key: key)),
     key_in_500=when(
         lambda key, method, role: key and method == "PUT" and role == "admin",
-        lambda key: refused(500).set_fields(debug=key),
+        lambda key: rejected(500).set_fields(debug=key),
     ),
     secret_in_a_header=on(
         200, lambda secret, answer: secret.isalnum() and answer.set_header("X-S", secret)
@@ -81,7 +81,7 @@ faults(
     "test_unusual_value_answers_200",
     name_in_500=when(
         lambda name: "DROP TABLE" in name,
-        lambda name: refused(500).set_fields(message=f"cannot store {name}"),
+        lambda name: rejected(500).set_fields(message=f"cannot store {name}"),
     ),
     secret_in_pem=leak(lambda secret: "BEGIN" in secret and secret),
 )

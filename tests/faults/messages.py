@@ -198,8 +198,8 @@ class Answer(_Message, messages.Answer):
         self.status = status
         return self
 
-    def refuse(self, status: int) -> Self:
-        return self.replace_with(refused(status))
+    def reject(self, status: int) -> Self:
+        return self.replace_with(rejected(status))
 
     def compress(self) -> Self:
         """Compress the body with gzip, in two members."""
@@ -217,7 +217,7 @@ def accepted(request: Request) -> Answer:
     return Answer(200, json.dumps(body).encode())
 
 
-def refused(status: int, **headers: str) -> Answer:
+def rejected(status: int, **headers: str) -> Answer:
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Answer(status, b'{"success": false, "message": "no"}', **headers)

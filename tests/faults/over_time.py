@@ -2,8 +2,8 @@
 
 import asyncio
 
-from tests.faults.changes import Condition, as_owner, faults, on, refuse_with, reply
-from tests.faults.messages import Answer, Request, refused
+from tests.faults.changes import Condition, as_owner, faults, on, reject_with, reply
+from tests.faults.messages import Answer, Request, rejected
 
 
 def token_is_remembered_for_the_connection(request: Request) -> None:
@@ -25,8 +25,8 @@ def _follows(first: str, second: str) -> Condition:
 faults(
     "test_repeated_update_answers_200",
     two_of_seventy_connections_are_reset,
-    same_body_returns_409=refuse_with(409, lambda fields, body, count: fields and count(body) == 2),
-    repeated_key_returns_409=refuse_with(409, lambda key, count: key and count(key) > 1),
+    same_body_returns_409=reject_with(409, lambda fields, body, count: fields and count(body) == 2),
+    repeated_key_returns_409=reject_with(409, lambda key, count: key and count(key) > 1),
     hundredth_request_returns_500=reply(500, lambda count: count("any") == 100),
     every_fiftieth_request_returns_500=reply(500, lambda count: count("any") % 50 == 0),
     connection_allows_fifty_requests=reply(400, lambda connection, count: count(connection) > 50),
@@ -40,8 +40,8 @@ faults(
     repeated_rename_is_skipped=reply(200, lambda name, id, count: name and count((name, id)) > 1),
 )
 faults(
-    "test_valid_request_works_after_every_refused_one",
-    request_after_invalid_utf_8_returns_500=refuse_with(
+    "test_valid_request_works_after_every_rejected_one",
+    request_after_invalid_utf_8_returns_500=reject_with(
         500, lambda body, previous: b"\xff" in previous("body", body, b"")
     ),
 )
@@ -49,12 +49,12 @@ faults(
     "test_answer_does_not_depend_on_earlier_requests",
     token_is_remembered_for_the_connection,
     eleventh_bad_token_returns_403=on(
-        401, lambda count, answer: count("bad") > 10 and answer.refuse(403)
+        401, lambda count, answer: count("bad") > 10 and answer.reject(403)
     ),
     responses_are_cached_by_token_and_body=lambda token, body, memory, answer: answer.replace_with(
         memory.setdefault((token, body), answer)
     ),
-    request_after_a_foreign_id_returns_403=refuse_with(
+    request_after_a_foreign_id_returns_403=reject_with(
         403, lambda id, ids, previous: (previous("id", id), id) == (ids["foreign"], ids["main"])
     ),
     reader_may_update_after_a_writer=as_owner(_follows("owner", "reader")),
@@ -67,7 +67,7 @@ async def three_concurrent_requests_return_500(request: Request) -> Answer | Non
     request.memory["now"] = request.memory.get("now", 0) + 1
     await asyncio.sleep(0.02)
     request.memory["now"] -= 1
-    return refused(500) if request.memory["now"] >= 2 else None
+    return rejected(500) if request.memory["now"] >= 2 else None
 
 
 async def concurrent_requests_share_the_token(request: Request) -> None:

@@ -3,7 +3,7 @@
 import json
 
 from tests.faults.backend import Change
-from tests.faults.changes import faults, on, refuse_with, reply
+from tests.faults.changes import faults, on, reject_with, reply
 from tests.faults.messages import Answer, page
 
 
@@ -41,7 +41,7 @@ faults(
     update_of_the_sibling_returns_201=on(
         200, lambda is_for, answer: is_for("sibling") and answer.set_status(201)
     ),
-    expect_header_returns_500=refuse_with(500, lambda header: header("Expect")),
+    expect_header_returns_500=reject_with(500, lambda header: header("Expect")),
 )
 faults(
     "test_every_response[error-response]",

@@ -75,7 +75,7 @@ def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
 def test_promise_that_is_cut_short_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """A promise is not tested if its test is cut short by a finding for another promise."""
     monkeypatch.setattr("support.promise.BUDGET_PER_PROMISE", 0.0)
-    cut_short = "test_valid_request_works_after_every_refused_one"
+    cut_short = "test_valid_request_works_after_every_rejected_one"
     all_responses = "test_every_response[internals]"
     promises = ("test_unreadable_body", cut_short, all_responses)
     result = run_with_faults("malformed_json_returns_500", promises=promises)
@@ -93,7 +93,7 @@ def test_finding_does_not_contain_a_token_from_the_media_type() -> None:
 
 
 def test_intermittent_error_does_not_hide_missing_access_control() -> None:
-    """A run reports accepted unauthorized updates even if the backend refuses half of them."""
+    """A run reports accepted unauthorized updates even if the backend rejects half of them."""
     result = run_with_faults(
         "every_second_update_by_a_stranger_is_accepted", promises="test_stranger"
     )

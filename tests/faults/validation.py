@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from tests.faults.backend import contract, max_length
-from tests.faults.changes import accept, faults, ignore_body, on, refuse, refuse_with, when
+from tests.faults.changes import accept, faults, ignore_body, on, reject, reject_with, when
 from tests.faults.messages import Request
 
 FIELDS = contract().fields.keys()
@@ -42,7 +42,7 @@ faults(
     types_with_homoglyphs=accept(lambda ai_type: _without_homoglyphs(ai_type) in TYPES),
     types_with_spaces=accept(lambda ai_type: ai_type.strip(" ") in TYPES),
     types_with_a_trailing_line_break=accept(lambda ai_type: ai_type.removesuffix("\n") in TYPES),
-    invalid_type_returns_422=on(400, lambda ai_type, answer: ai_type and answer.refuse(422)),
+    invalid_type_returns_422=on(400, lambda ai_type, answer: ai_type and answer.reject(422)),
     numeric_types=accept(lambda fields: type(fields.get("aiType")) is int),
     unknown_types_with_other_fields=accept(
         lambda ai_type, fields: len(fields) > 1 and ai_type in ("GEMINI", "CLAUDE")
@@ -58,7 +58,7 @@ faults(
     null_names_with_other_fields=accept(
         lambda fields: len(fields) > 2 and fields.get("name", "") is None
     ),
-    null_returns_500=refuse_with(500, lambda fields: None in fields.values()),
+    null_returns_500=reject_with(500, lambda fields: None in fields.values()),
     empty_names_are_ignored=when(
         lambda fields: fields.get("name") == "", lambda request: request.drop_field("name")
     ),
@@ -107,7 +107,7 @@ faults(
     two_values_that_are_not_strings=accept(lambda non_strings: len(non_strings) > 1),
 )
 faults(
-    "test_unreadable_body_is_refused",
+    "test_unreadable_body_is_rejected",
     trailing_commas=accept(lambda body: body.endswith(b",}")),
     comments_in_json=accept(lambda body: b"/*" in body or b"//" in body),
     json_in_a_json_string=accept(lambda body: body.startswith(b'"{')),
@@ -117,25 +117,25 @@ faults(
     nul_after_the_object=accept(lambda body: body.endswith(b"}\x00")),
     malformed_bodies_of_admins=accept(lambda role, is_for: role == "admin" and is_for("main")),
     invalid_utf_8_in_chunked_bodies=accept(lambda is_chunked, body: is_chunked and b"\xff" in body),
-    nesting_returns_500=refuse_with(500, lambda body: body.startswith((b"[[[[", b'{"name":{"'))),
-    huge_number_returns_500=refuse_with(500, lambda body: b"0" * 5000 in body),
-    invalid_utf_8_returns_500=refuse_with(500, lambda body: b"\xff" in body),
-    duplicate_key_returns_500=refuse_with(500, lambda body: body.count(b'"key"') > 1),
-    lone_surrogate_returns_500=refuse_with(500, lambda body: b"\\ud800" in body),
-    byte_order_mark_returns_500=refuse_with(500, lambda body: body.startswith(b"\xef\xbb\xbf")),
+    nesting_returns_500=reject_with(500, lambda body: body.startswith((b"[[[[", b'{"name":{"'))),
+    huge_number_returns_500=reject_with(500, lambda body: b"0" * 5000 in body),
+    invalid_utf_8_returns_500=reject_with(500, lambda body: b"\xff" in body),
+    duplicate_key_returns_500=reject_with(500, lambda body: body.count(b'"key"') > 1),
+    lone_surrogate_returns_500=reject_with(500, lambda body: b"\\ud800" in body),
+    byte_order_mark_returns_500=reject_with(500, lambda body: body.startswith(b"\xef\xbb\xbf")),
     malformed_json_returns_500=on(
-        400, lambda body, is_json, answer: body and not is_json and answer.refuse(500)
+        400, lambda body, is_json, answer: body and not is_json and answer.reject(500)
     ),
 )
 faults(
-    "test_missing_body_is_refused",
+    "test_missing_body_is_rejected",
     missing_body_is_an_empty_update=ignore_body(lambda method, body: method == "PUT" and not body),
     missing_bodies_without_a_media_type=accept(lambda body, media_type: not (body or media_type)),
     empty_chunked_bodies=accept(lambda body, is_chunked: not body and is_chunked),
 )
 faults(
-    "test_body_over_the_limit_is_refused",
-    bodies_of_the_maximum_size=refuse(lambda body: len(body) == LARGEST_BODY),
+    "test_body_over_the_limit_is_rejected",
+    bodies_of_the_maximum_size=reject(lambda body: len(body) == LARGEST_BODY),
     media_type_is_html_for_an_oversized_body=lambda body, answer: (
         len(body) > LARGEST_BODY and answer.set_header("Content-Type", "text/html")
     ),
@@ -143,7 +143,7 @@ faults(
     bodies_one_byte_over_the_limit=accept(lambda body: len(body) == LARGEST_BODY + 1),
 )
 faults(
-    "test_other_media_type_is_refused",
+    "test_other_media_type_is_rejected",
     chunked_text=accept(lambda media_type, is_chunked: media_type == "text/plain" and is_chunked),
     suffixed_media_types=accept(lambda media_type: "+json" in media_type),
     url_encoded_forms=accept(lambda media_type, body: "form" in media_type and body[:4] == b"key="),

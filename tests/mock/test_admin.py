@@ -91,7 +91,7 @@ def test_mock_can_be_controlled_over_http(admin: httpx.Client, mock: Mock) -> No
     assert len(admin.get("requests?last=1").json()["requests"]) == 1
 
 
-REFUSED: list[tuple[str, object, int, str]] = [
+REJECTED: list[tuple[str, object, int, str]] = [
     ("requests/wait", {"self": 1, "mock": 1}, 400, "unknown field; expected one of count"),
     ("requests/wait", {"status": "200"}, 400, "status: must be of type int"),
     ("requests/wait", [], 400, "body: must be a JSON object"),
@@ -109,7 +109,7 @@ REFUSED: list[tuple[str, object, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize("case", REFUSED, ids=lambda case: f"{case[0]}-{str(case[1])[:30]}")
+@pytest.mark.parametrize("case", REJECTED, ids=lambda case: f"{case[0]}-{str(case[1])[:30]}")
 def test_invalid_request_has_no_effect(
     admin: httpx.Client, case: tuple[str, object, int, str]
 ) -> None:

@@ -220,9 +220,9 @@ def collect_log(**popen: Any) -> str:
 def test_log_is_json_unless_on_a_terminal() -> None:
     """If standard error is not a terminal, each log line is a JSON object."""
     entries: list[dict[str, Any]] = [json.loads(line) for line in collect_log().splitlines()]
-    updated, refused, broken, odd = entries
+    updated, rejected, broken, odd = entries
     assert updated["time"].endswith("+00:00")
-    assert updated.pop("time") < refused["time"] < broken["time"]
+    assert updated.pop("time") < rejected["time"] < broken["time"]
     assert 0 < updated.pop("milliseconds") < 30_000
     assert len(updated.pop("request_id")) == 32
     assert updated == {
@@ -236,7 +236,7 @@ def test_log_is_json_unless_on_a_terminal() -> None:
         "fault": "",
         "reason": "",
     }
-    assert (refused["status"], refused["user"]) == (401, "")
+    assert (rejected["status"], rejected["user"]) == (401, "")
     assert (broken["status"], broken["fault"], broken["fields"]) == (200, "malformed", ["key"])
     assert odd["configuration"] == "\nx\x1b[2J"
 
@@ -250,10 +250,10 @@ def test_log_is_text_on_a_terminal() -> None:
     finally:
         os.close(controller)
         os.close(terminal)
-    updated, refused, broken, odd = shown.splitlines()
+    updated, rejected, broken, odd = shown.splitlines()
     assert f" PUT 200 as owner (name, secret) (id {MAIN}, request " in updated
     assert re.search(r", \d+\.\d ms\)$", updated)
-    assert " PUT 401 as nobody: Authorization: the token is unknown or expired (id" in refused
+    assert " PUT 401 as nobody: Authorization: the token is unknown or expired (id" in rejected
     assert " PUT 200 malformed as owner (key) (id" in broken
     assert r"(id \nx\x1b[2J, request " in odd
     assert "sec-ret" not in shown

@@ -62,9 +62,9 @@ def test_error_states_file_location_and_remedy(tmp_path: Path, case: tuple[str, 
     old, new, message = case
     text = DEFAULT.read_text("utf-8")
     assert old in text
-    with pytest.raises(ValueError, match="fixtures") as refused:
+    with pytest.raises(ValueError, match="fixtures") as rejected:
         read(tmp_path, text.replace(old, new, 1))
-    error_text = str(refused.value)
+    error_text = str(rejected.value)
     assert error_text.startswith(f"{tmp_path / 'fixtures.yaml'}:"), error_text
     assert message in error_text
     for value in (CANARY, "owner-token", "made-up"):
@@ -88,9 +88,9 @@ def test_other_documents_are_rejected(tmp_path: Path, content: bytes | None, mes
     file = tmp_path / "fixtures.yaml"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(ValueError, match="fixtures") as refused:
+    with pytest.raises(ValueError, match="fixtures") as rejected:
         Fixtures.read(Contract(), file)
-    assert str(refused.value).startswith(f"{file}{message}")
+    assert str(rejected.value).startswith(f"{file}{message}")
 
 
 def test_values_need_no_quotes(tmp_path: Path) -> None:

@@ -177,9 +177,9 @@ def test_invalid_argument_raises_value_error(
     mock: Mock, misuse: Callable[[Any], object], message: str
 ) -> None:
     """An argument with the wrong type or value raises a ValueError that names the argument."""
-    with pytest.raises(ValueError, match=message) as refused:
+    with pytest.raises(ValueError, match=message) as rejected:
         misuse(mock)
-    assert refused.value.__context__ is None  # an earlier exception could show a credential
+    assert rejected.value.__context__ is None  # an earlier exception could show a credential
 
 
 def test_log_shows_ids_from_an_existing_store(

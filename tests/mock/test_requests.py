@@ -30,7 +30,7 @@ def mock() -> Generator[Mock]:
 
 
 UNREADABLE = "body: is not UTF-8 or contains a lone surrogate"
-REFUSED_BODIES: dict[str, tuple[bytes, str]] = {
+REJECTED_BODIES: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "body: is empty; send {} to change nothing"),
     "not JSON": (b'{\n "name" = "x"}', "body: invalid JSON at line 2, column 9"),
     "duplicate key": (b'{"name": {"a": 1, "a": 2}}', "body: contains a duplicate key"),
@@ -46,10 +46,10 @@ REFUSED_BODIES: dict[str, tuple[bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED_BODIES)
+@pytest.mark.parametrize("case", REJECTED_BODIES)
 def test_message_states_the_problem_with_a_body(http: httpx.Client, mock: Mock, case: str) -> None:
     """The message in a 400 response describes the problem with the body and is also logged."""
-    body, message = REFUSED_BODIES[case]
+    body, message = REJECTED_BODIES[case]
     answer = http.put(mock.ids["main"], content=body, headers=JSON)
     assert answer.status_code == 400
     assert message in answer.json()["message"]
@@ -191,9 +191,9 @@ def test_cors_allows_pages_from_the_origin(http: httpx.Client) -> None:
             answer = http.put(path, json={}, headers={"Origin": ORIGIN})
             assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
             assert answer.headers.get_list("Vary") == vary
-        refused = http.options(url, headers={**preflight, "Origin": "http://localhost:3001"})
-        assert refused.status_code == 405
-        assert "Access-Control-Allow-Origin" not in refused.headers
+        rejected = http.options(url, headers={**preflight, "Origin": "http://localhost:3001"})
+        assert rejected.status_code == 405
+        assert "Access-Control-Allow-Origin" not in rejected.headers
     with (
         pytest.raises(ValueError, match="list of origins"),
         flashback_mock.running(cors_origins=ORIGIN),

@@ -135,8 +135,8 @@ def test_promise_links_to_its_finding(show: Open) -> None:
     page = show(broken())
     page.locator("#promises").get_by_role("link", name="No response to a body").click()
     expect(page.locator("article:target")).to_contain_text("No response to a body over the limit")
-    page.locator("#promises").get_by_role("link", name="A refusal in front of").click()
-    expect(page.locator("article:target")).to_contain_text("A refusal in front of the endpoint")
+    page.locator("#promises").get_by_role("link", name="A rejection in front of").click()
+    expect(page.locator("article:target")).to_contain_text("A rejection in front of the endpoint")
 
 
 def test_untested_promises_have_a_reason(show: Open) -> None:

@@ -16,7 +16,7 @@ from .ai_type import AiTypeText, as_ai_type
 
 @define(kw_only=True)
 class UpdateAiLlmRequest:
-    """The properties to change; every field is optional. Unknown fields are refused: if a
+    """The properties to change; every field is optional. Unknown fields are rejected: if a
     misspelled `secrt` were ignored, the secret would not be rotated, and nobody would notice.
     To leave a field unchanged, omit it; do not send `null`."""
 
@@ -46,17 +46,17 @@ class UpdateAiLlmRequest:
     )
     """API endpoint URL for the AI provider: an absolute `http` or `https` URL of at most 2048
     ASCII characters, without credentials (`user:pass@`). Write international host names as
-    A-labels. A backend may refuse private and loopback addresses."""
+    A-labels. A backend may reject private and loopback addresses."""
     key: Secret | Unset = field(
         default=UNSET, converter=as_secret, validator=Rule(Secret, min_length=1, max_length=8192)
     )
     """Access key or API key of 1 to 8192 characters. It is encrypted before it is stored, and is
-    never returned. An empty key is refused, because it usually comes from an unset variable."""
+    never returned. An empty key is rejected, because it usually comes from an unset variable."""
     secret: Secret | Unset = field(
         default=UNSET, converter=as_secret, validator=Rule(Secret, min_length=1, max_length=8192)
     )
     """Secret key or API secret of 1 to 8192 characters. It is encrypted before it is stored, and
-    is never returned. An empty secret is refused, because it usually comes from an unset
+    is never returned. An empty secret is rejected, because it usually comes from an unset
     variable."""
 
     def __init__(

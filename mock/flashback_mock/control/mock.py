@@ -193,7 +193,7 @@ class Mock:
         """Raise `AssertionError` unless the configuration was updated and has these field values.
 
         Each given credential must also have been sent in a successful update. The error message
-        shows how each field differs and why requests were refused, but contains no credentials.
+        shows how each field differs and why requests were rejected, but contains no credentials.
         """
         expected = self._fields(fields)
         stored = await self.store.find(id)

@@ -52,17 +52,17 @@ class App:
             if match := pattern.fullmatch(request.path):
                 if method in handlers:
                     return await handlers[method](request, *match.groups())
-                return self._refuse_method(request, handlers)
-        return self.refuse(request, 404, "Not found")
+                return self._reject_method(request, handlers)
+        return self.reject(request, 404, "Not found")
 
-    def refuse(self, request: Request, status: int, message: str) -> Answer:
+    def reject(self, request: Request, status: int, message: str) -> Answer:
         """Log a request that has no route or cannot be parsed, and return an error response."""
         request.entry.reason = message
         return self._finish(request, error_answer(status, message))
 
-    def _refuse_method(self, request: Request, allowed: Collection[str]) -> Answer:
+    def _reject_method(self, request: Request, allowed: Collection[str]) -> Answer:
         methods = ", ".join(allowed)
-        answer = self.refuse(request, 405, f"Method not allowed; use {methods}")
+        answer = self.reject(request, 405, f"Method not allowed; use {methods}")
         answer.headers["Allow"] = methods
         return answer
 
@@ -78,7 +78,7 @@ class App:
         headers = request.headers
         is_allowed = headers.get("Origin") in self._origins
         if "Access-Control-Request-Method" not in headers or not is_allowed:
-            return self._refuse_method(request, ["PUT"])
+            return self._reject_method(request, ["PUT"])
         requested = headers.get("Access-Control-Request-Headers", "authorization, content-type")
         allowed = {
             "Access-Control-Allow-Methods": "PUT",

@@ -72,8 +72,8 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _refuse_constant(_name: str) -> NoReturn:
+def _reject_constant(_name: str) -> NoReturn:
     raise HttpError(400, "body: NaN and Infinity are not valid JSON")
 
 
-DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_reject_constant)

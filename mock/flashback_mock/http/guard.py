@@ -15,7 +15,7 @@ class Guard:
 
     If no token is set, the Host header must be a loopback name or address. If a token is set, each
     request must contain the token or the session cookie, which a browser receives when it opens the
-    link that the mock prints. Cross-origin requests are refused unless they contain the token.
+    link that the mock prints. Cross-origin requests are rejected unless they contain the token.
     """
 
     def __init__(self, token: str | None = None) -> None:

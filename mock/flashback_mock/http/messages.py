@@ -23,7 +23,7 @@ ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=st
 
 @dataclass(eq=False)
 class HttpError(Exception):
-    """Raised to refuse a request. The message contains no values from the request.
+    """Raised to reject a request. The message contains no values from the request.
 
     If `reason` is set, it is logged instead of the message.
     """

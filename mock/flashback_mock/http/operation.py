@@ -12,7 +12,7 @@ from flashback_mock.control.plans import Step, take_plan
 from flashback_mock.stores.errors import (
     NameTakenError,
     NotFoundError,
-    RefusedError,
+    RejectedError,
     StoreError,
 )
 
@@ -78,20 +78,20 @@ class Operation:
             entry.fields = tuple(changes)
             return example
         is_stored = plan.get("after_update") or plan.keys().isdisjoint(REPLACING)
-        refused = None
+        rejected = None
         try:
             # If there are no changes, `update` only checks the token and the user's access level.
             accepted = changes if is_stored else {}
             entry.user = await self._mock.store.update(request.token, id, accepted)
             entry.updated = is_stored
-        except RefusedError as error:
+        except RejectedError as error:
             await self._authenticate(request)
-            refused = error
+            rejected = error
         entry.fields = tuple(changes)
-        if not isinstance(refused, NotFoundError):
+        if not isinstance(rejected, NotFoundError):
             entry.configuration = id
-        if refused:
-            raise self._refusal(refused)
+        if rejected:
+            raise self._rejection(rejected)
         return self._success(id)
 
     async def _authenticate(self, request: Request) -> None:
@@ -141,10 +141,10 @@ class Operation:
             reason = "the token is unknown or expired"
         return HttpError(401, self._contract.message(401), reason=f"Authorization: {reason}")
 
-    def _refusal(self, refused: RefusedError) -> HttpError:
-        if isinstance(refused, NameTakenError):
+    def _rejection(self, rejected: RejectedError) -> HttpError:
+        if isinstance(rejected, NameTakenError):
             return HttpError(400, self._contract.name_taken)
-        status = 404 if isinstance(refused, NotFoundError) else 403
+        status = 404 if isinstance(rejected, NotFoundError) else 403
         return HttpError(status, self._contract.message(status))
 
     def _planned(self, plan: Step, id: str) -> Answer:

@@ -40,7 +40,7 @@ QUIET.setLevel(logging.CRITICAL + 1)
 class Connection(web.RequestHandler):
     """An aiohttp connection with time limits and its own response to unparsable requests."""
 
-    refuse: Callable[[int, str], web.Response]
+    reject: Callable[[int, str], web.Response]
     received = 0  # the number of requests that were received completely
     is_answering = False  # whether a request was received completely and has no response yet
     _unread: asyncio.TimerHandle
@@ -89,26 +89,26 @@ class Connection(web.RequestHandler):
         if isinstance(exc, ConnectionError):  # raising closes the connection without a response
             raise exc
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            return self.refuse(500, f"failed: {type(exc).__name__}")
-        return self.refuse(400, UNPARSABLE)
+            return self.reject(500, f"failed: {type(exc).__name__}")
+        return self.reject(400, UNPARSABLE)
 
 
 class Server:
     """An HTTP server that passes requests with bodies of up to `max_body` bytes to a handler.
 
-    `refuse` returns the response to an unparsable request.
+    `reject` returns the response to an unparsable request.
     """
 
     def __init__(
         self,
         listener: socket.socket,
         handler: Handler,
-        refuse: Callable[[Request, int, str], Answer],
+        reject: Callable[[Request, int, str], Answer],
         max_body: int,
     ) -> None:
         self._listener = listener
         self._handler = handler
-        self._refuse = refuse
+        self._reject = reject
         self._max_body = max_body
         self._stopping = asyncio.Event()
         self._manager = web.Server(self._serve)
@@ -172,18 +172,18 @@ class Server:
             max_field_size=MAX_HEAD_BYTES,
             max_headers=MAX_HEADERS,
         )
-        connection.refuse = self._refuse_request
+        connection.reject = self._reject_request
         return connection
 
-    def _refuse_request(self, status: int, message: str) -> web.Response:
+    def _reject_request(self, status: int, message: str) -> web.Response:
         request = Request("other", "", CIMultiDict())
-        response = _response(self._refuse(request, status, message))
+        response = _response(self._reject(request, status, message))
         response.force_close()
         return response
 
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
         if incoming.version.major != 1:
-            return self._refuse_request(400, UNPARSABLE)
+            return self._reject_request(400, UNPARSABLE)
         connection = cast("Connection", incoming.protocol)
         request = Request(incoming.method, incoming.raw_path, incoming.headers.copy())
         request.peer = connection.peername

@@ -5,23 +5,23 @@ class StoreError(Exception):
     """The store failed or could not be opened. The message says why and contains no secrets."""
 
 
-class RefusedError(ValueError):
-    """The store refused an update."""
+class RejectedError(ValueError):
+    """The store rejected an update."""
 
 
-class UnauthorizedError(RefusedError):
+class UnauthorizedError(RejectedError):
     """The token is unknown, revoked or expired."""
 
 
-class NotFoundError(RefusedError):
+class NotFoundError(RejectedError):
     """No configuration has this id."""
 
 
-class ForbiddenError(RefusedError):
+class ForbiddenError(RejectedError):
     """The user is not allowed to update this configuration."""
 
 
-class NameTakenError(RefusedError):
+class NameTakenError(RejectedError):
     """Another configuration has the same id, or has the same name in the same workspace."""
 
     def __init__(self) -> None:

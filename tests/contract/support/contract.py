@@ -107,7 +107,7 @@ def broken_keyword(field: str, value: object) -> str | None:
 
 
 def is_left_open(field: str, value: object) -> bool:
-    """Return whether `x-left-open` allows a backend to either accept or refuse the value."""
+    """Return whether `x-left-open` allows a backend to either accept or reject the value."""
     return field in _OPEN and _OPEN[field].is_valid(value)
 
 

@@ -25,7 +25,10 @@ SETUP_ERRORS = {
 }
 LIKELY_CAUSES = {
     401: ("the token expired or was revoked", "run again with a fresh FLASHBACK_TOKEN"),
-    403: ("the token no longer allows updates", "find out why its access changed, then run again"),
+    403: (
+        "the token no longer allows updates",
+        "find out why its access changed, then run the tests again",
+    ),
     404: ("the configuration no longer exists", "create it again, or use another --id"),
 }
 

@@ -1,6 +1,6 @@
 """The response that the contract requires for a request.
 
-The response depends on the sender, on the configuration, and on any reasons to refuse the headers,
+The response depends on the sender, on the configuration, and on any reasons to reject the headers,
 body or query.
 """
 
@@ -15,9 +15,9 @@ from support import contract, urls
 from support.exchange import Request
 from support.rule import RULES, Rule, describe
 
-REFUSALS = frozenset(range(300, 500))
+REJECTIONS = frozenset(range(300, 500))
 LARGE_BODY = 65536  # in bytes; some servers do not accept larger bodies
-LONGEST_NUMBER = 100  # in digits; Python refuses to parse more than 4,300
+LONGEST_NUMBER = 100  # in digits; Python rejects to parse more than 4,300
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # The kind of each JSON error, keyed by the start of Python's error message.
@@ -35,7 +35,7 @@ class Expectation:
 
     rule: Rule
     access: Rule | None  # the access rule that a 2xx would violate, if any
-    reasons: list[Rule]  # other reasons to refuse the request
+    reasons: list[Rule]  # other reasons to reject the request
 
 
 def expectation_of(request: Request, rule: Rule | str | None = None) -> Expectation:
@@ -171,7 +171,7 @@ def _url_traits(value: str) -> dict[str, bool]:
 
 
 def _reasons_against(request: Request) -> tuple[list[Rule], list[Rule]]:
-    """Return the reasons to refuse the request.
+    """Return the reasons to reject the request.
 
     The first list contains those that a backend may find before it checks the token.
     """
@@ -195,7 +195,7 @@ def _reasons_against(request: Request) -> tuple[list[Rule], list[Rule]]:
 
 
 def _check_head(request: Request) -> Iterator[Rule]:
-    """Yield a rule for each reason to refuse the request's headers or query."""
+    """Yield a rule for each reason to reject the request's headers or query."""
     value = request.header("Content-Type")
     words = f"`Content-Type: {value}`" if value else "no `Content-Type`"
     media_type, _, parameters = (value or "").lower().partition(";")
@@ -216,7 +216,7 @@ def _check_head(request: Request) -> Iterator[Rule]:
 def read_json(body: bytes) -> tuple[Any, list[Rule]]:
     """Parse the body strictly according to RFC 8259.
 
-    Return the value, and a rule for each reason to refuse the body.
+    Return the value, and a rule for each reason to reject the body.
     """
     reasons: list[Rule] = []
     if body.startswith(BYTE_ORDER_MARK):
@@ -267,11 +267,11 @@ def _parse(text: str, ambiguities: list[Rule]) -> Any:
         ambiguities.append(RULES["json-open/number"])
         return 1e308
 
-    def refuse(name: str) -> None:
+    def reject(name: str) -> None:
         raise ValueError(f"constant {name}")
 
     return json.loads(
-        text, object_pairs_hook=to_object, parse_constant=refuse, parse_int=to_integer
+        text, object_pairs_hook=to_object, parse_constant=reject, parse_int=to_integer
     )
 
 
@@ -287,8 +287,8 @@ def _check_value(value: Any) -> Iterator[Rule]:
             yield _unknown_field(field)
         elif keyword := contract.broken_keyword(field, given):
             yield _wrong_value(field, given, keyword, words)
-        elif field == "endpoint" and urls.may_be_refused(given):
-            words = f"`endpoint`: a host that a backend may refuse, {describe(given)}"
+        elif field == "endpoint" and urls.may_be_rejected(given):
+            words = f"`endpoint`: a host that a backend may reject, {describe(given)}"
             yield Rule("endpoint-open/host", words, is_open=True)
 
 

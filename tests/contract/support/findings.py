@@ -174,7 +174,7 @@ def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
 
 
 class _Loader(yaml.BaseLoader):
-    """A loader that keeps dates as text and refuses duplicate keys."""
+    """A loader that keeps dates as text and rejects duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, *options: Any, **more: Any) -> Any:
         mapping = super().construct_mapping(node, *options, **more)

@@ -13,7 +13,7 @@ DATA = yaml.safe_load((Path(__file__).parents[1] / "rules.yaml").read_text("utf-
 # Rules about missing authentication. Their findings always fail the run and cannot be accepted.
 NO_AUTHENTICATION = ("authentication/no-token", "authentication/unknown-token")
 
-ACCEPTED = ": the update was accepted"  # follows the status if a refusal was expected
+ACCEPTED = ": the update was accepted"  # follows the status if a rejection was expected
 LONGEST = 60  # describe longer values only by their length
 
 
@@ -64,9 +64,9 @@ class Rule:
     def expected(self) -> str:
         """The allowed statuses as a phrase such as "400, 413 or 415"."""
         if len(self.statuses) > 6:
-            refusals = self.statuses - {200}
+            rejections = self.statuses - {200}
             accepted = "200, or " if 200 in self.statuses else ""
-            return f"{accepted}a status from {min(refusals)} to {max(refusals)}"
+            return f"{accepted}a status from {min(rejections)} to {max(rejections)}"
         *others, last = map(str, sorted(self.statuses))
         return f"{', '.join(others)} or {last}" if others else last
 

@@ -119,8 +119,8 @@ def _before_the_endpoint(exchange: Exchange, rule: Rule) -> Finding:
     outcome = f"{exchange.got}-before-the-endpoint"
     if rule.must_succeed:
         return _finding(rule, outcome, rule.expected, got)
-    expected = "a refusal by the endpoint or by a server in front of it"
-    return Finding("before-the-application/refused", outcome, expected, got, is_note=True)
+    expected = "a rejection by the endpoint or by a server in front of it"
+    return Finding("before-the-application/rejected", outcome, expected, got, is_note=True)
 
 
 def _server_error(exchange: Exchange, expectation: Expectation) -> Finding:
@@ -156,7 +156,7 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Finding:
     if rule.clause == "unauthorized" and any(status in cause.statuses for cause in revealed):
         rule = replace(rule, id=f"order/{rule.kind}")
     if rule.clause == "update" and user.kind == "ADMIN" and status in (401, 403, 404):
-        # Users with WRITE access can update, so the backend must refuse ADMIN access itself.
+        # Users with WRITE access can update, so the backend must reject ADMIN access itself.
         rule = replace(rule, id="access-levels/ADMIN")
     got = exchange.got
     if user.statuses != {401}:

@@ -37,8 +37,8 @@ def has_userinfo(value: str) -> bool:
     return "@" in authority
 
 
-def may_be_refused(value: str) -> bool:
-    """Return whether a backend may refuse the host because it cannot be a public DNS name."""
+def may_be_rejected(value: str) -> bool:
+    """Return whether a backend may reject the host because it cannot be a public DNS name."""
     if not whatwg_accepts(value):
         return True
     # This parser normalizes hosts such as `127.1` to 127.0.0.1.

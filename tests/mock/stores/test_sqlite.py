@@ -102,7 +102,7 @@ def test_store_is_open_in_one_process_at_a_time(location: StoreLocation, path: P
 
 
 def test_deleted_or_replaced_file_fails_updates(location: StoreLocation, path: Path) -> None:
-    """If a store's file was deleted or replaced, updates fail, because they would be lost."""
+    """If a store's file was deleted or replaced, updates fail instead of being lost."""
     with location.opened(is_new=True) as store:
         path.unlink()
         for content in (None, b"", b"another file"):

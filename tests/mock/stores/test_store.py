@@ -71,7 +71,7 @@ def test_rejected_or_empty_update_changes_nothing(store: BlockingStore) -> None:
     new = {"key": "new"}
     taken = {"name": "Anthropic in staging", **new}
     before = store.find(MAIN).describe()
-    for token, id, changes, refusal in (
+    for token, id, changes, rejection in (
         ("expired-token", MAIN, new, UnauthorizedError),
         (OWNER, "unknown", new, NotFoundError),
         (OWNER, f"{MAIN}\0", new, NotFoundError),
@@ -81,7 +81,7 @@ def test_rejected_or_empty_update_changes_nothing(store: BlockingStore) -> None:
         ("admin-token", MAIN, taken, NameTakenError),
         (OWNER, MAIN, {}, None),
     ):
-        with pytest.raises(refusal) if refusal else nullcontext():
+        with pytest.raises(rejection) if rejection else nullcontext():
             store.update(token, id, changes)
         assert store.find(MAIN).describe() == before
         assert store.find(MAIN).has("key", "made-up-access-key")

@@ -133,12 +133,12 @@ const start = async () => {
 
 const requestItem = (entry) => {
   const outcome = [entry.status || "no response", entry.fault].filter(Boolean).join(" ");
-  const refused = entry.status < 200 || entry.status >= 300 || entry.fault;
+  const rejected = entry.status < 200 || entry.status >= 300 || entry.fault;
   const time = new Date(entry.time).toLocaleTimeString();
   const fields = entry.fields.length ? ` (${entry.fields.join(", ")})` : "";
   const detail = `${entry.method} as ${entry.user || "nobody"}${fields}, ${time}`;
   const reason = entry.reason ? [document.createElement("br"), entry.reason] : [];
-  return item(text("strong", outcome, refused ? "refused" : ""), " ", text("span", detail), ...reason);
+  return item(text("strong", outcome, rejected ? "rejected" : ""), " ", text("span", detail), ...reason);
 };
 
 const planItem = (plan) => {
