@@ -46,7 +46,8 @@ def _type(schema: dict[str, Any]) -> Any:
     if schema["type"] != "string":
         number = Integer if schema["type"] == "integer" else StrictFloat
         return Annotated[number, Field(ge=schema.get("minimum"), le=schema.get("maximum"))]
-    shortest, longest = schema.get("minLength"), schema.get("maxLength")
+    shortest = schema.get("minLength")
+    longest = schema.get("maxLength")
     if schema.get("format") == "date":
         return Annotated[date, Strict()]
     if schema.get("format") == "uri":

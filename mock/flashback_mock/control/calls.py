@@ -55,10 +55,8 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
         try:
             bound = expected.bind(mock, *args, **kwargs).arguments
         except TypeError:  # the error could quote a credential that was passed by mistake
-            names = ", ".join(item.name for item in parameters)
-            raise ValueError(
-                f"missing or unexpected argument; expected {names or 'no arguments'}"
-            ) from None
+            names = ", ".join(item.name for item in parameters) or "no arguments"
+            raise ValueError(f"missing or unexpected argument; expected {names}") from None
         check_types({name: bound[name] for name in types if name in bound}, types)
         try:
             return await method(mock, *args, **kwargs)

@@ -59,6 +59,18 @@ def matches(entry: Entry, criteria: Mapping[str, Any]) -> bool:
     return True
 
 
+def describe(criteria: Mapping[str, Any]) -> str:
+    """Return a phrase such as ` with the given user, status=200`, or nothing without criteria."""
+    listed: list[str] = []
+    for name, value in criteria.items():
+        if isinstance(value, str | list | tuple):
+            # Do not quote text, which could be a credential that was passed by mistake.
+            listed.append(f"the given {name}")
+        else:
+            listed.append(f"{name}={value}")
+    return f" with {', '.join(listed)}" if listed else ""
+
+
 def history(entries: list[Entry], id: str) -> list[str]:
     """Return lines that list the latest requests, with those for this configuration first."""
     own: list[str] = []

@@ -15,7 +15,7 @@ from flashback_mock.stores.store import Access, Store
 from flashback_mock.tracebacks import without_frames
 
 from .calls import check_types, control
-from .journal import CRITERIA, Entry, history, matches
+from .journal import CRITERIA, Entry, describe, history, matches
 from .plans import Step, check_step
 
 MAX_LOGGED = 10_000
@@ -151,19 +151,10 @@ class Mock:
                     if matches(entry, criteria):
                         found.append(entry)
         except TimeoutError:
-            listed: list[str] = []
-            for name, value in criteria.items():
-                if isinstance(value, str | list | tuple):
-                    # Do not quote text, which could be a credential that was passed by mistake.
-                    listed.append(f"the given {name}")
-                else:
-                    listed.append(f"{name}={value}")
-            matching = f" with {', '.join(listed)}" if listed else ""
-            message = (
-                f"expected {count} request(s){matching} within {timeout:g} s, got {len(found)}"
-            )
+            wanted = f"{count} request(s){describe(criteria)} within {timeout:g} s"
             latest = map(str, self.requests[-10:])
-            raise TimeoutError("\n  ".join([message, *latest])) from None
+            lines = [f"expected {wanted}, got {len(found)}", *latest]
+            raise TimeoutError("\n  ".join(lines)) from None
         finally:
             self._waiting.remove(logged)
         return found
