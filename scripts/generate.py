@@ -41,6 +41,7 @@ HEADER = re.compile(
     r"(?i)(?!(accept(-encoding)?|authorization|connection|content-(length|type)|cookie|host"
     r"|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+"
 )
+STYLES = {"cookie": "form", "header": "simple", "path": "simple", "query": "form"}
 SERVER = re.compile(r"(?i)https?://[^\s{}?#@\\]+")
 # Pass all formatter settings here so that no configuration file can change the output.
 RUFF = ("--isolated", "--no-cache", "--line-length=100", "--target-version=py311")
@@ -87,7 +88,7 @@ def main() -> int:
         print(f"scripts/generate: {error}", file=sys.stderr)
         return 2
     if check and changed:
-        print("not up to date with openapi.yaml and scripts/templates; run scripts/generate:")
+        print("not up to date with openapi.yaml and scripts/templates (run scripts/generate):")
         print("\n".join(sorted(changed)))
         return 1
     return 0
@@ -130,7 +131,7 @@ def read(contract: Path) -> dict[str, Any]:
 def objects(
     part: Any, place: str = "", *, has_names: bool = False
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each object in the contract, with its location, except in examples and extensions.
+    """Yield each object in the contract, except in examples and extensions, with its location.
 
     `has_names` says whether the part's keys are names from the contract, such as those of fields.
     """
@@ -175,16 +176,26 @@ def _operation_problems(part: dict[str, Any], place: str) -> Iterator[str]:
     if part.get("in") == "header" and not HEADER.fullmatch(str(part.get("name"))):
         yield ": the client sets this header, or the name is invalid; remove it or rename it"
     if place == "servers[0]" and not SERVER.fullmatch(str(part.get("url"))):
-        yield ".url: must be an absolute URL without variables, user, query or fragment"
+        yield ".url: must be an absolute URL without variables, a user, a query or a fragment"
     if str(part.get("$ref")).startswith("#/components/pathItems/"):
         yield ": a $ref to a path item is not supported; write the path item here"
-    if "servers" in part and place:
+    if "servers" in part and place.startswith("paths.") and ".schema" not in place:
         yield ".servers: only the contract's top-level servers are supported; move this one there"
-    if "in" in part and part.keys() & {"content", "explode", "style"}:
+    if part.get("in") in STYLES and not _has_default_style(part):
         yield ": only the default style is supported; remove style, explode and content"
     is_security_scheme = re.fullmatch(r"components\.securitySchemes\.[^.]+", place)
     if is_security_scheme and str(part.get("scheme")).lower() != "bearer":
         yield ": only bearer tokens are supported; use `type: http` and `scheme: bearer`"
+
+
+def _has_default_style(parameter: dict[str, Any]) -> bool:
+    style = STYLES[parameter["in"]]
+    is_exploded = style == "form"
+    return (
+        "content" not in parameter
+        and parameter.get("style", style) == style
+        and parameter.get("explode", is_exploded) == is_exploded
+    )
 
 
 def render(contract: Path, output: Path) -> None:
@@ -225,7 +236,7 @@ def render(contract: Path, output: Path) -> None:
         raise GenerationError(f"{contract.name}: the generator cannot read it ({reason})") from None
     if warnings:
         listed = "\n".join(f"{warning.header}: {warning.detail}" for warning in warnings)
-        raise GenerationError(f"{contract.name} contains unsupported parts; fix:\n{listed}")
+        raise GenerationError(f"{contract.name} contains unsupported parts; fix them:\n{listed}")
 
 
 def parse_warnings(data: Any) -> list[Any]:
@@ -282,7 +293,7 @@ def ruff(folder: Path, *arguments: str) -> None:
     if done.returncode:
         raise GenerationError(
             "the output is not valid Python; if two parts of the contract have the same name in"
-            f" Python, rename one:\n{done.stdout}{done.stderr}"
+            f" Python, rename one. Ruff reported:\n{done.stdout}{done.stderr}"
         )
 
 

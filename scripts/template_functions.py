@@ -129,11 +129,6 @@ def body_rule(contract: dict[str, Any], endpoint: Any) -> str:
 
 def rule(contract: dict[str, Any], prop: Any, schema: dict[str, Any]) -> str:
     """Return the source code of a `fields.Rule` for the property."""
-    if hasattr(prop, "inner_properties"):
-        options = ""
-        for inner, inner_schema in union_members(prop, schema):
-            options += rule(contract, inner, resolved(contract, inner_schema)) + ", "
-        return f"Rule(options=({options}))"
     kind = _KINDS.get(type(prop).__name__)
     if hasattr(prop, "values"):
         kind = prop.class_info.name
@@ -145,17 +140,30 @@ def rule(contract: dict[str, Any], prop: Any, schema: dict[str, Any]) -> str:
     if kind == "list":
         items = rule(contract, prop.inner_property, resolved(contract, schema.get("items", {})))
         arguments.append(f"items={items}")
+    if hasattr(prop, "inner_properties"):
+        options = ""
+        for inner, inner_schema in union_members(contract, prop, schema):
+            options += rule(contract, inner, inner_schema) + ", "
+        arguments.append(f"options=({options})")
     for key, name in _RULES.items():
         if key in schema:
             arguments.append(f"{name}={schema[key]!r}")
     return f"Rule({', '.join(arguments)})"
 
 
-def union_members(prop: Any, schema: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
+def union_members(
+    contract: dict[str, Any], prop: Any, schema: dict[str, Any]
+) -> list[tuple[Any, dict[str, Any]]]:
     """Return the members of a union with their schemas."""
-    schemas = [*schema.get("anyOf", []), *schema.get("oneOf", [])]
-    if len(schemas) != len(prop.inner_properties):
-        # The union is a list of types, or the generator has merged members of the same type.
+    listed = [*schema.get("anyOf", []), *schema.get("oneOf", [])]
+    schemas = [resolved(contract, member) for member in listed]
+    is_nested = any(
+        member.get("anyOf") or member.get("oneOf") or isinstance(member.get("type"), list)
+        for member in schemas
+    )
+    if is_nested or len(schemas) != len(prop.inner_properties):
+        # The union is a list of types, or the generator has flattened a nested union or merged
+        # members of the same type. Then only the keywords next to the members are checked.
         schemas = [schema] * len(prop.inner_properties)
     return list(zip(prop.inner_properties, schemas, strict=True))
 

@@ -36,8 +36,8 @@ arguments = dict(label="ci", passphrase="hush", scope="write-all")
 created = {"kind": "api-key", "scopes": ["read"], "owner": {"name": "o"}}
 responses.append(httpx.Response(201, json=created))
 others = dict(x_key=uuid.UUID(int=1), beta=True, day=None, dry_run=True, days=3)
-others |= dict(region="read", theme="dark/1", x_trace="tt")
-fields = dict(tags=["a"], ratio=1, alias=None, limit=2)
+others |= dict(region="read", theme="dark/1", x_trace="tt", x_note="n")
+fields = dict(tags=["a"], ratio=1, alias=None, limit=2, code="abc", nested="abc")
 key = client.create_api_key("w/1", **arguments, **fields, **others)
 assert (key.kind, key.scopes, key.owner.name) == ("api-key", [Scope.READ], "o")
 sent = requests[-1]
@@ -76,6 +76,7 @@ for invalid in ({"days": 0}, {"days": 1.5}, {"dry_run": "yes"}, {"label": "too l
               {"tags": ["a"] * 3}, {"tags": "a"}, {"ratio": 1.1}, {"scope": "none"},
               {"passphrase": 1}, {"label": "Upper"}, {"since": "2020"}, {"x_trace": "é"},
               {"x_trace": "a\\r\\nX-Y: 1"}, {"x_trace": "A"}, {"theme": "a; b=c"},
+              {"x_note": "a\\r\\nX-Y: 1"}, {"code": "abcd"}, {"code": 1.5},
               {"region": "none"}, {"scopes": ["none"]}, {"tags": [1]}, {"ratio": float("nan")},
               {"label": "a"}, {"label": "eightyyy"}, {"alias": 1}, {"alias": "long"}, {"day": "1"},
               {"limit": 0}, {"limit": "some"}, {"limit": 1.5},
@@ -185,7 +186,7 @@ def test_check_lists_changed_files(generated: Path, capsys: pytest.CaptureFixtur
     generate.README.write_text(generate.VERSION.sub("v0.0.1", readme, count=1), "utf-8")
     assert run("--check") == 1
     output = capsys.readouterr().out
-    assert output.endswith("run scripts/generate:\nREADME.md\nerrors.py\nextra.py\npy.typed\n")
+    assert output.endswith("(run scripts/generate):\nREADME.md\nerrors.py\nextra.py\npy.typed\n")
     assert run() == 0
     assert generate.files(generated) == committed
     assert generate.README.read_text("utf-8") == readme

@@ -146,7 +146,7 @@ class Response(Generic[P]):
 
     @property
     def retry_after(self) -> float | None:
-        """The seconds to wait before a retry, from the Retry-After header (seconds or a date)."""
+        """The number of seconds to wait, from the Retry-After header (seconds or a date)."""
         value = self.headers.get("retry-after", "")
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
             return float(value)
@@ -227,7 +227,4 @@ class Response(Generic[P]):
 
 def printable(text: str) -> str:
     """Return the first 500 characters, with each unprintable character replaced by a space."""
-    shown = ""
-    for char in text[:500]:
-        shown += char if char.isprintable() else " "
-    return shown
+    return "".join(char if char.isprintable() else " " for char in text[:500])

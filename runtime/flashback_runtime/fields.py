@@ -82,7 +82,7 @@ class Rule:
     const: object = UNSET
     items: Rule | None = None
     options: tuple[Rule, ...] = ()
-    """The rules of a union. A value must satisfy one of them."""
+    """The rules of a union. A value must satisfy one of these, and this object's other rules."""
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Validate a model field. attrs calls this method as a validator."""
@@ -99,19 +99,16 @@ class Rule:
         if self.kind is not str and isinstance(value, Secret):
             value = value.reveal()
         rules = self.options or (self,)
-        error = None
-        for rule in rules:
-            if rule.accepts_type(value):
-                error = rule.broken(name, value)
-                if error is None:
-                    return None
-        if error is None:
+        errors = [rule.broken(name, value) for rule in rules if rule.accepts_type(value)]
+        if not errors:
             names = [_TYPE_NAMES.get(rule.kind, rule.kind.__name__) for rule in rules]
             problem = f"must be of type {' or '.join(names)}, not {type(value).__name__}"
             if value is None:
                 problem += NULL_HINT
-            error = ArgumentTypeError.about(name, problem)
-        return error
+            return ArgumentTypeError.about(name, problem)
+        if None not in errors:
+            return errors[-1]
+        return self.broken(name, value) if self.options else None
 
     def broken(self, name: str, value: object) -> ArgumentError | None:
         """Return the error for a value of the right type, or None if the value is valid."""
@@ -167,8 +164,8 @@ class Rule:
             return f"must be one of {', '.join(values)}"
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
-        # `$` also matches before a final line break. Append one so that the pattern applies to all
-        # line breaks in the text.
+        # `$` also matches before a final line break. Append a line break so that the pattern
+        # applies to all line breaks in the text.
         if self.pattern is not None and not re.search(self.pattern, f"{text}\n", _ASCII):
             return self.message or f"must match {self.pattern}"
         return None

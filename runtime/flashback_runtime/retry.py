@@ -121,7 +121,7 @@ def _may_have_been_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
 
 
 def _delay(running: RunningCall, outcome: Outcome) -> float | None:
-    """Return the seconds to wait before the next retry, or None to stop retrying."""
+    """Return the number of seconds to wait before the next retry, or None to stop retrying."""
     if isinstance(outcome, Response) and outcome.status_code not in RETRIED_STATUSES:
         return None
     if running.connections.closed or running.retries >= running.settings.max_retries:

@@ -89,11 +89,14 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
 
 
 def _decoded(text: str) -> Iterator[str]:
-    text = _LONG_REFERENCE.sub("", text)
-    yield html.unescape(text)  # a secret can contain backslashes that are not escapes
-    for decode in (_unescape_json, html.unescape, unquote) * 2:
+    yield _unescape_html(text)  # a secret can contain backslashes that are not escapes
+    for decode in (_unescape_json, _unescape_html, unquote) * 2:
         text = decode(text)
         yield text
+
+
+def _unescape_html(text: str) -> str:
+    return html.unescape(_LONG_REFERENCE.sub("", text))
 
 
 def _unescape_json(text: str) -> str:

@@ -97,7 +97,7 @@ def timeout_until(until: float, limit: float | None = None) -> float | None:
     """Return the lower of the two limits in seconds, or None if there is no limit."""
     seconds_left = max(0.001, until - time.monotonic())  # a socket timeout of 0 means non-blocking
     if limit is not None:
-        return min(seconds_left, limit)
+        seconds_left = min(seconds_left, limit)
     return None if seconds_left == inf else seconds_left
 
 
@@ -154,7 +154,7 @@ class Connections:
         """Return an httpx transport whose connections enforce the attempt's deadline.
 
         httpx has no public way to set a network backend, so this method uses private attributes. No
-        other code in this package uses them. Our own transport class would not need them, but
+        other code in this package uses them. A custom transport class would not need them, but
         pytest-httpx and OpenTelemetry work only with `httpx.HTTPTransport`, which they patch.
         """
         transport = httpx.HTTPTransport(**pool_options(proxy))

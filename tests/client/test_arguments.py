@@ -67,7 +67,7 @@ def test_invalid_id_is_rejected(update: Any, id_: Any) -> None:
     assert service.requests == []
 
 
-# A caller's own enum, whose members differ from their `str()`
+# A caller's own enum, whose members are not equal to their `str()`
 Configurations: Any = enum.Enum("Configurations", {"MAIN": ID}, type=str)
 
 

@@ -61,7 +61,7 @@ def report_to_sentry(error: BaseException, url: str) -> None:
 
 
 def reports_of(error: BaseException) -> Iterator[str]:
-    """Yield the text that each crash reporter sends about the error, and its traceback."""
+    """Yield the text that each crash reporter sends about the error, and then the traceback."""
     for reporter in (report_to_rollbar, report_to_elastic_apm, report_to_sentry):
         with serving(ACCEPT_REPORT) as intake:
             reporter(error, intake.url)

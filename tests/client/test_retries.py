@@ -58,7 +58,7 @@ def test_permanent_failures_are_not_retried(status: int) -> None:
 
 
 def test_retry_after_is_the_minimum_wait(waits: list[float]) -> None:
-    """Retry-After sets the minimum wait: an integer, a decimal fraction or a date in UTC."""
+    """Retry-After sets the minimum wait, as an integer, a decimal fraction or a date in UTC."""
     now = time.time()
     dates = email.utils.formatdate(now + 20, usegmt=True), time.asctime(time.gmtime(now + 20))
     with mock.patch.dict("os.environ", TZ="JST-9"):
@@ -103,7 +103,7 @@ LOST = [httpx.ReadTimeout, httpx.WriteError, httpx.RemoteProtocolError]
 
 
 @pytest.mark.parametrize("kind", UNSENT + LOST)
-def test_lost_connection_may_have_been_applied(kind: type[httpx.RequestError]) -> None:
+def test_request_on_a_lost_connection_may_have_been_applied(kind: type[httpx.RequestError]) -> None:
     """`maybe_applied` is false if the request was not sent."""
     with pytest.raises(errors.ApiConnectionError) as caught:
         blocking(Service(kind("lost"))).update_ai_llm(ID)
@@ -134,7 +134,7 @@ def test_invalid_renewed_token_keeps_maybe_applied() -> None:
 
 
 def test_token_function_must_return_text() -> None:
-    """The error for a token function that returns None gives the type that it must return."""
+    """The error for a token function that returns None states the required type."""
     token: Any = lambda: None  # noqa: E731
     problem = r"token must be of type str, not NoneType \(0 attempts"
     with pytest.raises(errors.ArgumentError, match=problem):
