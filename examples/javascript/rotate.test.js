@@ -29,7 +29,7 @@ test("stores the new secret", async () => {
   assert.ok(updated, message);
 });
 
-test("waits for the time in Retry-After", async () => {
+test("waits for the time given in Retry-After", async () => {
   const tooMany = { status: 429, headers: { "Retry-After": "0.2" } };
   await admin("POST", "settings", { answerNext: [tooMany, { fault: "reset" }] });
   await rotate(id, "new-secret");

@@ -102,14 +102,15 @@ def test_missing_credential_does_not_stop_the_others(
 def test_invalid_plan_is_an_error(tmp_path: Path, output: Callable[[], str], more: str) -> None:
     """For an invalid plan, the script prints a one-line error and exits with status 2."""
     file = tmp_path / "plan.toml"
-    file.write_text(f"[[rotation]]\nid = 'x'\nlabel = 'x'\n{more}\n" if more else "")
-    assert rotate.main([str(file)]) == 2
-    assert output().count("\n") == 1
+    for table in ("[[rotation]]", "[rotation]"):
+        file.write_text(f"{table}\nid = 'x'\nlabel = 'x'\n{more}\n" if more else "")
+        assert rotate.main([str(file)]) == 2
+        assert output().count("\n") == 1
 
 
 @pytest.mark.parametrize("seconds", ["-1", "0", "nan", "1e300"])
 def test_invalid_interval_is_an_error(output: Callable[[], str], seconds: str) -> None:
-    """The script rejects an interval in which it would send updates without a pause."""
+    """The script rejects an interval that would make it send updates without a pause."""
     with pytest.raises(SystemExit, match="2"):
         rotate.main([PLAN, "--every", seconds])
     assert f"--every: invalid interval value: '{seconds}'" in output()

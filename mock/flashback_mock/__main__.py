@@ -149,7 +149,7 @@ def _options() -> argparse.Namespace:
     add("--contract", type=Path, metavar="FILE", help=about)
     about = (
         "also serve /__admin on non-loopback addresses; requests must contain the bearer token "
-        f"from FILE or ${ADMIN_TOKEN}, or else the token that is printed at startup"
+        f"from FILE or ${ADMIN_TOKEN}, or, if neither is set, the token printed at startup"
     )
     add("--admin-token", nargs="?", const="", metavar="FILE", help=about)
     about = "allow web pages from this origin to send updates (CORS); can be repeated"

@@ -9,7 +9,7 @@ from .contract import PARAMETER
 from .control.mock import Mock
 from .http.guard import Guard
 
-# The maximum number of tokens in the banner, and of configurations. If nothing reads standard
+# The banner lists at most this many tokens and this many configurations. If nothing reads standard
 # output, a longer banner could fill the pipe and block the mock.
 LISTED = 20
 

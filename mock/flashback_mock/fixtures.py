@@ -61,11 +61,11 @@ class Fixtures:
     @classmethod
     @without_frames
     def read(cls, contract: Contract, path: Path | str | None = None) -> Self:
-        """Read fixtures from a YAML or JSON file, or the default fixtures if `path` is None.
+        """Read fixtures from a YAML or JSON file, or the default fixtures if there is no path.
 
-        If the file is invalid, raise a `ValueError` that says where it is wrong and how to fix it.
+        If the file is invalid, raise a `ValueError` that says where the error is and how to fix it.
         """
-        if path is None:
+        if not path:
             # Do not check the default fixtures, because a custom contract could reject them.
             return cls._of(_parse(DEFAULT))
         document = _parse(Path(path))

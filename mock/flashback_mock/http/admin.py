@@ -29,7 +29,7 @@ Json = dict[str, Any]
 AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a `Mock` method
 
-# The status of the response to an error, by the error's type.
+# The response status for each type of error.
 STATUSES: dict[type[Exception], int] = {
     NotFoundError: 404,
     ValueError: 400,

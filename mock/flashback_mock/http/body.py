@@ -32,7 +32,7 @@ def check_headers(headers: MultiMapping[str], media_type: str) -> None:
     if "Content-Encoding" in headers:
         raise HttpError(415, "Content-Encoding: send the body without a content coding")
     if headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
-        raise HttpError(400, "Transfer-Encoding: must be chunked, or absent")
+        raise HttpError(400, "Transfer-Encoding: must be chunked or absent")
     declared = headers.getall("Content-Type", [])
     if declared == [media_type]:
         return

@@ -165,7 +165,7 @@ class Operation:
 
 
 def _decode(raw_id: str) -> str:
-    """Return the decoded id, or an empty string if it is not UTF-8."""
+    """Return the decoded id, or an empty string if the id is not valid UTF-8."""
     try:
         return unquote(raw_id, errors="strict")
     except UnicodeError:

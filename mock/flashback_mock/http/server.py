@@ -74,7 +74,7 @@ class Connection(web.RequestHandler):
         self._unread = asyncio.get_running_loop().call_later(SECONDS, transport.abort)
 
     def resume_writing(self) -> None:
-        """Stop the time limit."""
+        """Cancel the time limit."""
         super().resume_writing()
         self._unread.cancel()
 
