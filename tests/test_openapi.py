@@ -81,7 +81,7 @@ def test_contract_follows_the_rules_of_this_repository(
 
 
 def test_no_response_contains_a_credential(document: dict[str, Any]) -> None:
-    """No schema of a response has a field that is write-only in a request."""
+    """No response schema has a field that is write-only in a request."""
     schemas = document["components"]["schemas"]
     fields = schemas["UpdateAiLlmRequest"]["properties"]
     credentials = {name for name, schema in fields.items() if schema.get("writeOnly")}

@@ -27,7 +27,7 @@ PROGRAMS = {
 def test_only_a_clean_tree_without_another_tag_is_built(
     root: Path, tmp_path: Path, commands: str, problem: str
 ) -> None:
-    """scripts/release rejects uncommitted files, and a tag that contradicts the version."""
+    """scripts/release rejects uncommitted files and a tag that contradicts the version."""
     scripts = {name: f"#!/bin/sh\n{command}\n" for name, command in PROGRAMS.items()}
     scripts["scripts/release"] = (root / "scripts" / "release").read_text("utf-8")
     for name, text in scripts.items():

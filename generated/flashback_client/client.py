@@ -76,7 +76,7 @@ class FlashbackClient(Client):
             ai_type: Type of AI provider; the values are case-sensitive.
             endpoint: API endpoint URL for the AI provider: an absolute `http` or `https` URL of
                 at most 2048 ASCII characters, without credentials (`user:pass@`). Write
-                international host names as A-labels. A backend may reject private and loopback
+                internationalized host names as A-labels. A backend may reject private and loopback
                 addresses.
             key: Access key or API key of 1 to 8192 characters. It is encrypted before it is
                 stored, and is never returned. An empty key is rejected, because it usually comes

@@ -46,7 +46,7 @@ DIGITS = 18  # the maximum number of digits in a number
 LONGEST = 300_000  # the maximum length of a string or an array
 LARGEST = 5_000_000  # the maximum number of characters in an array
 PATTERN = 1_500  # generating strings from a pattern counts as this many candidates
-LETTERS = 1_000  # a value with this many characters counts as one more candidate
+LETTERS = 1_000  # a value counts as one more candidate per this many characters
 
 
 class BoundaryValues:

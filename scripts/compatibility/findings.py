@@ -117,7 +117,7 @@ class Verdict:
 
     @property
     def least_version(self) -> str:
-        """Return the lowest release that SemVer allows for the new contract, such as `1.2.0`."""
+        """Return the lowest release, such as `1.2.0`, that SemVer allows for the new contract."""
         return ".".join(map(str, self._least))
 
     @property
@@ -168,12 +168,12 @@ def parse_version(contract: Contract) -> tuple[Any, ...]:
 
 
 def _sortable(identifier: str) -> str:
-    """Return the identifier of a pre-release with leading zeros if it is a number."""
+    """Return the pre-release identifier, padded with leading zeros if it is a number."""
     return identifier.zfill(20) if identifier.isdecimal() else identifier
 
 
 def read_decisions(path: Path) -> dict[str, Any]:
-    """Map finding IDs to compat.yaml's entries; raise CannotCompareError if one is invalid."""
+    """Map finding IDs to compat.yaml's entries; raise CannotCompareError if an entry is invalid."""
     try:
         text = path.read_text("utf-8") if path.exists() else ""
         entries: Any = yaml.safe_load(text) or []

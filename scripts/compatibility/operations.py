@@ -131,7 +131,7 @@ class Pair:
         evidence: str = "",
         **details: Any,
     ) -> None:
-        """Add a finding, with values for other fields of Finding in `details`.
+        """Add a finding. `details` contains values for other fields of Finding.
 
         `evidence` describes an example of a breaking change: a response if the pair has a status,
         and a request otherwise.

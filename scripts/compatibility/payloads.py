@@ -41,7 +41,7 @@ WHAT = {
     ("response", None): (Change.UNDECIDED, "may be an undocumented value (not proved)"),
     ("response", False): (Change.BREAKING, "may be a value that was not documented"),
 }
-# Maps (annotation, whether it is new) to the severity of the change. Others are undecided.
+# Maps (annotation, whether it is new) to the severity of the change. Other changes are undecided.
 ANNOTATIONS = {
     ("deprecated", True): Change.ADDITION,
     ("deprecated", False): Change.WORDS,

@@ -2,8 +2,8 @@
 
 griffe finds removed objects, and parameters that are removed, reordered or newly required. This
 module also compares types and base classes, and finds additions. Of the types of model fields, it
-compares only those a format determines, because the comparison of requests and responses covers
-the others.
+compares only those that a format determines, because the comparison of requests and responses
+covers the others.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def own_annotations(schema: Any) -> dict[str, str]:
 
 
 def has_keyword(start: str, *schemas: Schema) -> bool:
-    """Return whether the schemas contain a keyword with this start, such as `$` for references."""
+    """Return whether any keyword in the schemas starts with `start` (`$` for references)."""
     keywords = chain.from_iterable(subschemas(*schemas))
     return any(keyword.startswith(start) for keyword in keywords)
 

@@ -275,7 +275,7 @@ def test_an_invalid_contract_in_an_old_commit_is_skipped(clone: Path, get_report
 
 
 def test_dates_without_quotes_are_strings() -> None:
-    """A date or time in a contract is the string that the contract contains."""
+    """An unquoted date or time in a contract is read as a string."""
     text = "openapi: 3.1.0\nx-dates: [2026-01-31, 2026-01-31T10:00:00Z, 2026-02-30]\n"
     dates = ["2026-01-31", "2026-01-31T10:00:00Z", "2026-02-30"]
     assert documents.parse(text, "openapi.yaml").document["x-dates"] == dates

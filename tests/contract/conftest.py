@@ -77,7 +77,7 @@ def _run(option: argparse.Namespace) -> RunPlugin:
 def _check_combination(option: argparse.Namespace) -> None:
     """Raise `NoVerdictError` if two options contradict each other."""
     if option.source and option.fail_on and not {*option.source} & {*option.fail_on}:
-        reason = "--fail-on excludes every rule that --source includes, so no finding could fail"
+        reason = "--fail-on excludes every rule that --source includes, so nothing can fail the run"
         raise NoVerdictError(reason, "name the same source in both options")
     written = option.write_deviations
     if written and option.deviations and written.resolve() == option.deviations.resolve():
@@ -97,7 +97,7 @@ def _given_variables(id: str) -> dict[str, str]:
         cure = "set it again"
         is_valid = value.isprintable()
         if name in TOKENS:
-            cure = "set it to the token alone, without `Bearer`, spaces and line breaks"
+            cure = "set it to the token alone, without `Bearer`, spaces or line breaks"
             is_valid = re.fullmatch("[!-~]*", value) is not None
         if not is_valid:
             raise NoVerdictError(f"{name} contains an invalid character", cure)
@@ -157,7 +157,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     console = Output(markup=False, highlight=False, soft_wrap=True)
     if not session.items:
-        console.print("-k matches no promise; run --list without it to see the names")
+        console.print("-k matches no promise; use --list without it to see the names")
     family = ""
     for item in session.items:
         promise = item.stash[PROMISE]

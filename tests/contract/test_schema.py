@@ -22,7 +22,7 @@ CHARSET: Any = {"headers": {"Content-Type": MEDIA_TYPE}, "words": f"`Content-Typ
 @pytest.mark.parametrize("field", contract.PROPERTIES)
 @clause("update")
 def test_unusual_value_answers_200(promise: Promise, field: str) -> None:
-    """Unusual but valid values for a field, including the longest ones, return 200."""
+    """Updates with unusual but valid values for a field, even the longest ones, return 200."""
     for value in values.unusual(field):
         exchange = promise.send_renamed(promise.request(body={field: value}))
         if exchange and not str(value).isascii():  # also send the value without \u escapes
@@ -32,7 +32,7 @@ def test_unusual_value_answers_200(promise: Promise, field: str) -> None:
 
 @clause("update")
 def test_any_fields_together_answer_200(promise: Promise) -> None:
-    """Every combination of fields returns 200, in any order and in any valid JSON notation."""
+    """A body with any fields, in any order and in any valid JSON notation, returns 200."""
     for body in values.bodies():
         promise.ask(body=body)
 

@@ -31,7 +31,7 @@ TOKEN = "token-of-a-live-backend-91c4"
 def test_mock_keeps_the_contract(
     command: Command, schema: jsonschema_rs.Draft202012Validator, tmp_path: Path
 ) -> None:
-    """A run against the mock has no findings, whatever the environment and the working directory.
+    """A run against the mock has no findings, whatever its environment and working directory.
 
     It leaves nothing but its reports in the working directory.
     """
@@ -208,7 +208,7 @@ def test_keyword_selects_by_name_clause_and_family() -> None:
     assert len(selected_promises("Ids")) == 5
 
 
-def test_list_of_no_promise_says_so(command: Command) -> None:
+def test_list_without_a_matching_promise_says_so(command: Command) -> None:
     """--list says so if -k matches no promise."""
     result = command("--list", "-k", "no-promise")
     assert result.status == 2
@@ -229,7 +229,7 @@ def test_interrupted_run_has_no_verdict(
 ) -> None:
     """An interrupted run exits with status 2, and its report says that there is no verdict.
 
-    This also applies if all processes get the signal, and if they get it several times.
+    This also applies if all processes get the signal or if they get it several times.
     """
     command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
     sigint_before = signal.signal(signal.SIGINT, sigint_handler)
@@ -261,7 +261,7 @@ def test_interrupted_run_has_no_verdict(
 
 @pytest.mark.parametrize("options", [(), ("--list",)], ids=str)
 def test_closed_output_ends_the_run(root: Path, reports: Path, options: tuple[str, ...]) -> None:
-    """The run ends without a traceback if the reader of its output stops, as `head` does."""
+    """The run ends without a traceback if the reader of its output exits early, as `head` does."""
     command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
     pipe = subprocess.PIPE
     with subprocess.Popen([*command, *options], stdout=pipe, stderr=pipe, text=True) as run:
@@ -298,7 +298,7 @@ def test_tokens_are_never_shown(reports: Path) -> None:
         repeated = " ".join([request.token] * 400)
         spellings = " ".join(spellings_of(request.token))
         answer.set_fields(message=f"{spellings} {repeated}", aiLlmId=repeated)
-        # Serialized, the escape sequences have two backslashes; send them with one.
+        # When serialized, the escape sequences have two backslashes; send them with one.
         answer.set_body(answer.body.replace(b"\\\\u00", b"\\u00"))
 
     promises = ("test_near_token", "test_other_scheme", "test_member_may_update")

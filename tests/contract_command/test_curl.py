@@ -92,7 +92,7 @@ def test_curl_commands_include_only_the_latest_request() -> None:
 
 @pytest.mark.parametrize("prefix", [b"", b"u:", b"Bearer "], ids=repr)
 def test_token_in_base64_is_redacted_completely(prefix: bytes) -> None:
-    """Only those Base64 characters remain that do not depend on the token."""
+    """Only the Base64 characters that do not depend on the token remain."""
     text = base64.b64encode(prefix + b"canary/Token+x9.Y").decode()
     redacted = Redactor({"FLASHBACK_TOKEN": "canary/Token+x9.Y"}).redact(text)
     assert redacted == text[: len(prefix) * 8 // 6] + "${FLASHBACK_TOKEN}"

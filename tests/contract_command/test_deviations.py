@@ -179,20 +179,20 @@ def test_sources_can_be_ignored() -> None:
 
 
 def test_again_without_an_earlier_run_has_no_verdict(reports: Path) -> None:
-    """If there is no verdict for --again to repeat, the run says so."""
+    """If there is no earlier verdict for --again to read, the run says so."""
     result = run_with_url(URL, VARIABLES, "--report-dir", str(reports), "--again")
     assert result.status == 2
     assert "verdict.json: file not found" in result.output
 
 
 def test_contradictory_options_have_no_verdict(known: Path) -> None:
-    """A run has no verdict if no finding could fail it, or if it would overwrite its input."""
+    """A run has no verdict if nothing can fail it, or if it would overwrite its input."""
     known.write_text("'127.0.0.1:1': []")
     never = run_with_url(URL, VARIABLES, "--source", "page", "--fail-on", "vendor,ours")
     files = ("--deviations", str(known), "--write-deviations", str(known))
     overwritten = run_with_url(URL, VARIABLES, *files)
     assert never.status == overwritten.status == 2
-    assert "no finding could fail" in never.output
+    assert "nothing can fail the run" in never.output
     assert "would overwrite" in overwritten.output
     assert known.read_text() == "'127.0.0.1:1': []"
 

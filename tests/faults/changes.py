@@ -10,7 +10,7 @@ Condition = Change
 
 
 class Fault(NamedTuple):
-    """A change that breaks at least one promise whose name starts with `promises`."""
+    """A change that breaks at least one promise whose name starts with the value of `promises`."""
 
     change: Change
     promises: str
@@ -20,7 +20,7 @@ FAULTS: dict[str, Fault] = {}
 
 
 def faults(promises: str, *functions: Change, **changes: Change) -> None:
-    """Define one fault per change. Each breaks at least one promise whose name has this start.
+    """Define one fault per change. Each breaks at least one promise whose name has this prefix.
 
     A fault is named after its function or keyword argument.
     """

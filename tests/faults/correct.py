@@ -48,7 +48,7 @@ def responses_have_additional_headers(request: Request, answer: Answer) -> None:
 
 
 def responses_are_compressed(answer: Answer) -> None:
-    """Compress the response even if the request does not mention it, as RFC 9110 allows."""
+    """Compress responses even if requests do not mention compression, as RFC 9110 allows."""
     if answer.body:
         answer.compress()
 

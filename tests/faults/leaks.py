@@ -10,7 +10,7 @@ from tests.faults.messages import Answer, Request, rejected
 
 
 def leak(value: Change) -> Change:
-    """Add a field `debug` to responses, with the value that the given function returns."""
+    """Add a `debug` field to responses, with the value that the given function returns."""
 
     def change(request: Request, answer: Answer) -> None:
         if leaked := call(value, request):

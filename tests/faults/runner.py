@@ -22,12 +22,12 @@ CONTRACT_TESTS = Path(__file__).parents[1] / "contract"
 
 @dataclass(eq=False)
 class RunResult:
-    """The result of a contract test run. As a pytest plugin, it follows the run."""
+    """The result of a contract test run. As a pytest plugin, it observes the run."""
 
     status: int = NO_VERDICT
     output: str = ""
     verdict: dict[str, Any] = field(default_factory=dict[str, Any])  # docs/verdict.schema.json
-    promises: dict[str, str] = field(default_factory=dict[str, str])  # names and node ids
+    promises: dict[str, str] = field(default_factory=dict[str, str])  # the node id of each name
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Store the promises that were selected."""
@@ -55,7 +55,7 @@ class RunResult:
         return promise
 
 
-Names = str | tuple[str, ...]  # the start of the names of some promises, or several starts
+Names = str | tuple[str, ...]  # one or more prefixes of promise names
 
 
 def run_with_changes(changes: Iterable[Change], *options: str, promises: Names = "") -> RunResult:

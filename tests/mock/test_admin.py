@@ -39,7 +39,7 @@ PLANS: list[dict[str, object]] = [
     {"status": 403, "delay": 20, "afterUpdate": True},
     {"status": 429, "headers": {"Retry-After": "1"}, "id": "a/b ü", "times": 2},
 ]
-# Each step is a method, a path, a body, the expected status and a part of the expected response.
+# Each step consists of a method, path, body, expected status and part of the expected response.
 STEPS: list[tuple[str, str, object, int, dict[str, object]]] = [
     ("POST", "configurations", {"id": "a/b ü", "workspace": "globex"}, 201, {"id": "a/b ü"}),
     ("GET", ADDED, None, 200, {"workspace": "globex"}),
@@ -156,7 +156,7 @@ ALLOWED = {
     + "127.0.0.1:{port}\nOrigin: http://127.0.0.1:{port}\nSec-Fetch-Site: same-origin",
     "the address bar": LIST + "localhost:{port}\nSec-Fetch-Site: none",
     "a link to the page": "GET /__admin/docs HTTP/1.1\nHost: localhost" + LINK,
-    "health, by any name": "GET /__admin/health HTTP/1.1\nHost: mock.example",
+    "health, with any host name": "GET /__admin/health HTTP/1.1\nHost: mock.example",
 }
 
 

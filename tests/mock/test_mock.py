@@ -119,7 +119,7 @@ def test_wait_ends_when_the_mock_stops() -> None:
 
 
 def test_method_cannot_be_called_in_the_event_loop(mock: Mock) -> None:
-    """In the mock's event loop, a method raises an error, because it would wait forever."""
+    """In the mock's event loop, a method raises an error; otherwise, it would wait forever."""
 
     async def reset() -> None:
         mock.reset()

@@ -109,7 +109,7 @@ def test_refused_closes_the_port() -> None:
         for reopen in (mock.clear_planned, mock.reset):
             mock.answer_next(fault="refused", duration=0.1)
             longer: Step = {"fault": "refused", "duration": 60}
-            mock.answer_sequence(longer, {"fault": "refused", "duration": 0.1})  # the longer wins
+            mock.answer_sequence(longer, {"fault": "refused", "duration": 0.1})  # `longer` wins
             time.sleep(0.3)
             with pytest.raises(httpx.ConnectError):
                 client.get(url)

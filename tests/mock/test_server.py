@@ -317,7 +317,7 @@ def test_sigterm_sends_pending_responses() -> None:
 
 
 def test_unread_output_does_not_stop_the_mock() -> None:
-    """If standard error is unread or closed, the mock drops log lines and keeps running."""
+    """If standard error is not read or is closed, the mock drops log lines and keeps running."""
     with command() as (process, _, url), httpx.Client(base_url=url, trust_env=False) as client:
         for _ in range(500):
             assert client.get("/ai/llm/x").status_code == 405

@@ -18,7 +18,7 @@ Open = Callable[[Verdict], Page]
 
 @pytest.fixture(scope="module")
 def page(browser: Browser, request: pytest.FixtureRequest) -> Generator[Page]:
-    """Yield a browser page for several tests; the optional parameter has its context's options."""
+    """Yield a browser page for several tests; the optional parameter sets the context's options."""
     options = getattr(request, "param", {})
     clipboard = ["clipboard-read", "clipboard-write"]
     with browser.new_context(permissions=clipboard, **options) as context:

@@ -17,8 +17,8 @@ from .ai_type import AiTypeText, as_ai_type
 @define(kw_only=True)
 class UpdateAiLlmRequest:
     """The properties to change; every field is optional. Unknown fields are rejected: if a
-    misspelled `secrt` were ignored, the secret would not be rotated, and nobody would notice.
-    To leave a field unchanged, omit it; do not send `null`."""
+    misspelled field (`secrt`) were ignored, the secret would not be rotated, and nobody would
+    notice. To leave a field unchanged, omit it; do not send `null`."""
 
     name: str | Unset = field(
         default=UNSET,
@@ -45,8 +45,8 @@ class UpdateAiLlmRequest:
         ),
     )
     """API endpoint URL for the AI provider: an absolute `http` or `https` URL of at most 2048
-    ASCII characters, without credentials (`user:pass@`). Write international host names as
-    A-labels. A backend may reject private and loopback addresses."""
+    ASCII characters, without credentials (`user:pass@`). Write internationalized host names
+    as A-labels. A backend may reject private and loopback addresses."""
     key: Secret | Unset = field(
         default=UNSET, converter=as_secret, validator=Rule(Secret, min_length=1, max_length=8192)
     )

@@ -44,7 +44,7 @@ class Backend:
         if SIBLING_ID in given:
             self.own_ids.append(given[SIBLING_ID])
         self.statuses: Counter[int] = Counter()
-        self.from_endpoint: list[Exchange] = []  # responses of the endpoint, not of a proxy
+        self.from_endpoint: list[Exchange] = []  # responses from the endpoint, not from a proxy
         self.latest: deque[Exchange] = deque(maxlen=3)
         self.tokens = {name: given[name] for name in TOKENS if name in given}
         self.redactor = Redactor(self.tokens)

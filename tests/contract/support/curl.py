@@ -22,7 +22,7 @@ def base64_parts(octets: bytes) -> Iterator[str]:
 
 
 def _pattern_for(text: str) -> str:
-    """Return a pattern for the text, whose punctuation JSON, URLs or HTML might escape."""
+    """Return a pattern that matches the text even if JSON, URLs or HTML escape its punctuation."""
     pattern = ""
     for char in text:
         if char.isalnum():
@@ -36,7 +36,7 @@ def _pattern_for(text: str) -> str:
 
 
 def _patterns_for(token: str) -> Iterator[str]:
-    """Yield patterns for the token: as it is, reversed, in Base64, in hex, and all escaped."""
+    """Yield patterns for the token: as it is, reversed, in Base64, in hex, and fully escaped."""
     octets = token.encode()
     yield _pattern_for(token)
     yield _pattern_for(token[::-1])

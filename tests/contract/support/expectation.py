@@ -17,7 +17,7 @@ from support.rule import RULES, Rule, describe
 
 REJECTIONS = frozenset(range(300, 500))
 LARGE_BODY = 65536  # in bytes; some servers do not accept larger bodies
-LONGEST_NUMBER = 100  # in digits; Python rejects to parse more than 4,300
+LONGEST_NUMBER = 100  # in digits; Python refuses to parse more than 4,300
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # The kind of each JSON error, keyed by the start of Python's error message.

@@ -146,7 +146,7 @@ class Findings(dict[str, Finding]):
                     rule,
                     outcome,
                     expected="the response from the accepted finding",
-                    got="other responses: remove the entry from the deviations file",
+                    got="other responses; remove the entry from the deviations file",
                     subject=f"the accepted deviation {id} no longer occurs",
                     promise=promise,
                 )

@@ -39,7 +39,7 @@ class Credentials:
     def __init__(self) -> None:
         """Start with no known canaries."""
         self._known: set[str] = set()
-        # Maps the start of each canary part to the parts with that start and their encodings.
+        # Maps the start of each canary part to the parts that begin with it, and their encodings.
         self._parts: dict[str, dict[str, str]] = {}
         self._harmless: set[str] = set()  # response lines that contain no part of a canary
 

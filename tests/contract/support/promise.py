@@ -244,7 +244,7 @@ class Promise:
         return hides
 
     def _owner_of(self, clause: str) -> str:
-        """Return the name of the promise that covers the clause, by default this promise's name."""
+        """Return the name of the promise that covers the clause, or this one's if none does."""
         if self.clause == clause:
             return self.name
         for promise in self.run.promises.values():

@@ -16,7 +16,7 @@ from support.leaks import Credentials, internals
 from support.rule import ACCEPTED, DATA, Rule, describe, slug
 
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
-# Servers may return these statuses before routing: for example, if the URI is too long.
+# Servers may return these statuses before routing, for example if the URI is too long.
 BEFORE_ROUTING = (411, 414, 431)
 CHANGING_HEADERS = {*DATA["changing_headers"]}
 PROXY_PAGE = re.compile(
@@ -156,7 +156,7 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Finding:
     if rule.clause == "unauthorized" and any(status in cause.statuses for cause in revealed):
         rule = replace(rule, id=f"order/{rule.kind}")
     if rule.clause == "update" and user.kind == "ADMIN" and status in (401, 403, 404):
-        # Users with WRITE access can update, so the backend must reject ADMIN access itself.
+        # Users with WRITE access can update, so the cause must be the ADMIN access itself.
         rule = replace(rule, id="access-levels/ADMIN")
     got = exchange.got
     if user.statuses != {401}:

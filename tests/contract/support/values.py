@@ -98,7 +98,7 @@ def unusual(field: str) -> list[Any]:
 
 
 def letters_of_all_scripts() -> str:
-    """Return every 64th printable Unicode character, which represents every modern script."""
+    """Return every 64th Unicode character that is printable; this covers every modern script."""
     letters = ""
     for code in range(0x21, 0x20000, 0x40):
         if chr(code).isprintable():

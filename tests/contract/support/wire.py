@@ -84,7 +84,7 @@ class Wire:
             self._deadlines.pop(connection, None)
 
     def _disconnect_late(self) -> None:
-        """Disconnect servers that exceed the timeout.
+        """Disconnect from servers that exceed the timeout.
 
         The sockets' own timeouts do not limit responses that arrive byte by byte.
         """

@@ -1,4 +1,4 @@
-"""Helpers for crash tests: processes that are killed while they use a store, and a full disk."""
+"""Helpers for crash tests: a full disk, and processes that are killed while they use a store."""
 
 import asyncio
 import multiprocessing
@@ -34,7 +34,7 @@ def numbered(number: int) -> dict[str, str]:
 
 
 async def update_forever(address: str, keys: Path, updated: Pipe) -> None:
-    """Send numbered updates to a store, and send each number to `updated` after its update."""
+    """Send numbered updates to a store; after each update, send its number to `updated`."""
     store = store_at(address, CONTRACT.credentials, keys)
     await store.open(None)
     for number in count(1):

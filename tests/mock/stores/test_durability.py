@@ -60,9 +60,9 @@ def test_killed_rotation_leaves_usable_keys(location: StoreLocation) -> None:
 def test_replaced_credentials_are_in_no_file(location: StoreLocation, tmp_path: Path) -> None:
     """The files contain only the current credentials, and no copy of a replaced one.
 
-    An encrypted credential starts with its key's id, and the store contains the id once more. The
-    credentials belong to two size classes, because SQLite leaves the most copies behind when rows
-    of both classes are adjacent.
+    An encrypted credential starts with its key's id, and the store also contains the id once
+    elsewhere. The credentials belong to two size classes, because SQLite leaves the most copies
+    behind when rows of both classes are adjacent.
     """
 
     def count_credentials(vault: Vault) -> int:

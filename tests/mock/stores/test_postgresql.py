@@ -64,7 +64,7 @@ def test_processes_share_a_store(location: StoreLocation) -> None:
 def test_rotation_and_updates_wait_for_each_other(location: StoreLocation) -> None:
     """Concurrent rotations and updates wait for each other and lose no data.
 
-    After the last rotation, every credential is encrypted with the new key, the only one left.
+    After the last rotation, every credential is encrypted with the new key, the only key left.
     """
     with location.opened(is_new=True) as one, location.opened() as other:
         before = other.store.update(OWNER, MAIN, {"secret": "before"})
@@ -131,7 +131,7 @@ def test_server_crash_loses_no_update(location: StoreLocation, cluster: Cluster)
 
 
 async def update_during_crash(store: Store, cluster: Cluster) -> int:
-    """Stop the server while numbered updates are sent; return the first number that failed."""
+    """Stop the server while numbered updates are sent; return the first failed update's number."""
     with suppress(StoreError):
         for number in count(1):
             await store.update(OWNER, MAIN, {"name": str(number)})

@@ -62,7 +62,7 @@ def _parse(response: Response[Any]) -> ErrorResponse | UpdateAiLlmResponse | Non
 def sync_detailed(
     id: str, *, body: UpdateAiLlmRequest, client: Client
 ) -> Response[ErrorResponse | UpdateAiLlmResponse]:
-    """Send the request, and return the response, regardless of its status.
+    """Send the request and return the response, regardless of its status.
 
     The body is parsed if the status is documented. Raise ArgumentError if an argument is invalid,
     ApiConnectionError if no complete response is received, and ResponseDecodeError if the body
@@ -79,14 +79,14 @@ def sync_detailed(
 def sync(
     id: str, *, body: UpdateAiLlmRequest, client: Client
 ) -> ErrorResponse | UpdateAiLlmResponse | None:
-    """Send the request, and return the parsed body, or None for an undocumented status."""
+    """Send the request; return the parsed body, or None for an undocumented status."""
     return sync_detailed(id=id, body=body, client=client).parsed
 
 
 async def asyncio_detailed(
     id: str, *, body: UpdateAiLlmRequest, client: AsyncClient
 ) -> Response[ErrorResponse | UpdateAiLlmResponse]:
-    """Send the request, and return the response, regardless of its status.
+    """Send the request and return the response, regardless of its status.
 
     The body is parsed if the status is documented. Raise ArgumentError if an argument is invalid,
     ApiConnectionError if no complete response is received, and ResponseDecodeError if the body
@@ -103,5 +103,5 @@ async def asyncio_detailed(
 async def asyncio(
     id: str, *, body: UpdateAiLlmRequest, client: AsyncClient
 ) -> ErrorResponse | UpdateAiLlmResponse | None:
-    """Send the request, and return the parsed body, or None for an undocumented status."""
+    """Send the request; return the parsed body, or None for an undocumented status."""
     return (await asyncio_detailed(id=id, body=body, client=client)).parsed
