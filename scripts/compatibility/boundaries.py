@@ -44,6 +44,7 @@ FEW = 4  # the number of values to keep for each subschema
 MANY = 700  # the number of candidates to try for each subschema
 DIGITS = 18  # the maximum number of digits in a number
 LONGEST = 300_000  # the maximum length of a string or an array
+MOST_FIELDS = 10_000  # the maximum number of fields in an object
 LARGEST = 5_000_000  # the maximum number of characters in an array
 PATTERN = 1_500  # generating strings from a pattern counts as this many candidates
 LETTERS = 1_000  # a value counts as one more candidate per this many characters
@@ -199,10 +200,11 @@ class BoundaryValues:
         for name, values in found.items():
             for value in (*values, *ANYTHING):
                 yield {**least, name: value}
+        sizes = sorted(size for size in self.sizes["Properties"] if size <= MOST_FIELDS)
         for value in self.admitted(schema.get("additionalProperties", True))[:1]:
-            for index in range(max(self.sizes["Properties"])):
-                first.setdefault(f"{index}", value)
-        for size in sorted(self.sizes["Properties"]):
+            for index in range(max(sizes)):
+                first.setdefault(f"a{index}", value)
+        for size in sizes:
             yield dict(islice(first.items(), size))
 
     def _matching(self, pattern: str) -> list[str]:

@@ -258,6 +258,7 @@ def default_base(head: Contract) -> Contract | str:
         text = git("show", f"{commit}:./{NAME}")
         try:
             contract = parse(text, f"commit {commit}")
+            must_be_valid(contract)
         except CannotCompareError:
             continue  # nobody can fix a contract in an old commit
         if contract.version != head.version:
