@@ -43,15 +43,16 @@ class Outcome(NamedTuple):
 def read_plan(path: Path) -> list[Rotation]:
     """Read the rotations from a TOML file; raise OSError or ValueError if the file is unusable."""
     plan: list[Rotation] = []
-    entries = tomllib.loads(path.read_text("utf-8")).get("rotation", [])
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ValueError("each rotation must be a table; start it with [[rotation]]")
-    for entry in entries:
+    for entry in tomllib.loads(path.read_text("utf-8")).get("rotation", []):
         variables = {field: entry[field] for field in ("key", "secret") if field in entry}
-        is_text = all(isinstance(value, str) for value in entry.values())
-        if not is_text or not variables or entry.keys() - variables.keys() != {"id", "label"}:
+        if (
+            not variables
+            or entry.keys() - variables.keys() != {"id", "label"}
+            or not all(isinstance(value, str) for value in entry.values())
+        ):
             raise ValueError(
-                "each [[rotation]] needs an id, a label, and a key, a secret or both, as strings"
+                "each [[rotation]] needs an id, a label, and at least one of key and secret; "
+                "all must be strings"
             )
         plan.append(Rotation(entry["id"], entry["label"], variables))
     if not plan:
