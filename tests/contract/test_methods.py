@@ -31,6 +31,8 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
     statuses = {401, 403, 404, 405, 501}
     if method in UNUSUAL:
         statuses.add(400)
+    if "Content-Type" in parts.get("headers", {}):
+        statuses |= {400, 415}  # the media type may be checked before the method
     if method in READING:
         statuses |= READS
     words = f"the method `{method}`"

@@ -129,17 +129,20 @@ def _read(connection: Connection, request: Request) -> Exchange:
             raise ValueError("response body exceeds 1 MiB")
         if answer.length:
             raise http.client.IncompleteRead(body, answer.length)
-        if answer.getheader("Content-Encoding", "").lower() in ("gzip", "x-gzip", "deflate"):
-            body = _decompressed(body)
+        encoding = answer.getheader("Content-Encoding", "").lower()
+        if encoding in ("gzip", "x-gzip", "deflate"):
+            body = _decompressed(body, encoding)
         headers = tuple(answer.getheaders())
         return Exchange(request, answer.status, answer.reason, headers, body)
 
 
-def _decompressed(body: bytes) -> bytes:
+def _decompressed(body: bytes, encoding: str) -> bytes:
     """Decompress the body of a response; raise `ValueError` if it is incomplete or too large."""
     text = b""
     while body:  # gzip data can have several members
         decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # detects gzip and zlib
+        if encoding == "deflate" and body[0] & 0x0F != zlib.DEFLATED:
+            decoder = zlib.decompressobj(-zlib.MAX_WBITS)  # some servers omit zlib's header
         try:
             text += decoder.decompress(body, LARGEST_RESPONSE)
         except zlib.error as error:
