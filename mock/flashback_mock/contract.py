@@ -101,7 +101,7 @@ class Contract:
                     return known_status, example
             if examples:
                 listed.append(f"{known_status} ({', '.join(examples)})")
-        raise ValueError("no such example; the contract has " + ", ".join(listed))
+        raise ValueError("no such example; the contract defines " + ", ".join(listed))
 
     def message(self, status: int) -> str:
         """Return the message from the first example for a status."""

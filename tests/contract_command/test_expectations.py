@@ -98,7 +98,7 @@ def test_backend_may_reject_a_query() -> None:
     assert rule.expected == "200, or a status from 400 to 499"
 
 
-def test_backend_may_check_in_any_order_after_the_token() -> None:
+def test_backend_may_run_checks_in_any_order_after_the_token() -> None:
     """A backend may check some rules before the token, and the others afterward in any order."""
     without_token = expectation_of(request({"name": ""}, user=NOBODY, place=UNKNOWN))
     unparsed = expectation_of(request(b"{", user=NOBODY))

@@ -10,7 +10,8 @@ from tests.faults.faults import FAULTS
 from tests.faults.messages import Answer
 from tests.faults.runner import Names, RunResult, run_with_changes
 
-# Each backend has several faults so that few full runs are needed. The values are broken clauses.
+# Each backend has several faults so that few full runs are needed. The values are the violated
+# clauses.
 SEVERAL_FAULTS = [
     {
         "challenge_is_missing": "challenge",

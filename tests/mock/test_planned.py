@@ -175,7 +175,7 @@ def test_plan_applies_to_invalid_requests(mock: Mock) -> None:
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({}, "nothing planned; specify status, example, headers, delay or fault"),
     ({"status": 204}, "status: must be 200 or a number from 400 to 599"),
-    ({"example": "nameTaken", "status": 404}, "no such example; the contract has 200"),
+    ({"example": "nameTaken", "status": 404}, "no such example; the contract defines 200"),
     ({"example": "", "delay": 1}, "example, id: must not be empty"),
     ({"status": 500, "id": ""}, "example, id: must not be empty"),
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),
@@ -216,7 +216,7 @@ PREFERRED: list[tuple[str, str, int, str]] = [
     ("code=404", "", 404, ""),
     ("respond-async, Code = 500; x=y", "", 500, ""),
     ("code=400, example=nameTaken", "", 400, "name: another configuration"),
-    ("code=0", "", 400, "Prefer: no such example; the contract has 200 (u"),
+    ("code=0", "", 400, "Prefer: no such example; the contract defines 200 (u"),
     ("return=minimal, x-code=404", "", 200, ""),
     ("," * 1001, "", 400, "Prefer: must be at most 1000 characters long"),
     ("", "?a=b&__code=400&__example=unknownField", 400, "body: has an unknown field"),

@@ -60,7 +60,7 @@ def matches(entry: Entry, criteria: Mapping[str, Any]) -> bool:
 
 
 def describe(criteria: Mapping[str, Any]) -> str:
-    """Return a phrase such as ` with the given user, status=200`, or nothing without criteria."""
+    """Return a phrase such as ` with the given user, status=200`, or an empty text."""
     listed: list[str] = []
     for name, value in criteria.items():
         if isinstance(value, str | list | tuple):

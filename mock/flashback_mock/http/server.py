@@ -61,7 +61,7 @@ class Connection(web.RequestHandler):
             loop.call_later(HALF_CLOSED_SECONDS, self._close_if_idle, deadline, received)
 
     def close_after_response(self) -> None:
-        """Close the connection, but first respond to a request that was received completely."""
+        """Close the connection after responding to a request that was received completely."""
         if self.is_answering:
             self.close()
         else:

@@ -48,7 +48,7 @@ class Vault:
     def open(self, sealed: bytes, *place: str) -> str:
         """Decrypt a credential.
 
-        Raise `StoreError` if the sealed value was damaged, was moved from another place or was
+        Raise `StoreError` if the sealed value was damaged, was copied from elsewhere or was
         sealed with another key.
         """
         header = sealed[:HEADER_BYTES]
@@ -59,7 +59,7 @@ class Vault:
         except InvalidTag:
             name = "the credential " + " in ".join(reversed(place))
             raise StoreError(
-                f"{name} cannot be decrypted because it was damaged or moved from another place; "
+                f"{name} cannot be decrypted because it was damaged or copied from elsewhere; "
                 "send an update to replace it"
             ) from None
         return str(json.loads(padded))

@@ -217,7 +217,7 @@ WHERE field = 'secret' AND changed IS NOT NULL AND configuration = (
     SELECT id FROM flashback_mock_configuration WHERE name = 'OpenAI in production'
 )
 """
-CANNOT_BE_DECRYPTED = "cannot be decrypted because it was damaged or moved"
+CANNOT_BE_DECRYPTED = "cannot be decrypted because it was damaged or copied"
 
 
 @durable
