@@ -78,7 +78,7 @@ def _compare(options: argparse.Namespace) -> int:
         _print_no_base(base, options.format)
         return IN_ORDER
     for contract in (base, head):
-        findings.parse_version(contract)
+        documents.parse_version(contract)
     found: list[findings.Finding] = []
     reason = ""
     if canonical_json(base.document) != canonical_json(head.document):

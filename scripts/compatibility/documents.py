@@ -47,6 +47,12 @@ NAMED = {  # objects whose keys are names, not keywords
 REQUIRED = {"parameters": {"in", "name"}, "requestBody": {"content"}}
 TAG = "tag:yaml.org,2002:"  # the start of the names of YAML types
 RELEASE = re.compile(r"v\d+\.\d+\.\d+")
+NUMBER = "(0|[1-9][0-9]*)"
+IDENTIFIER = "(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+VERSION = re.compile(
+    rf"{NUMBER}\.{NUMBER}\.{NUMBER}(?:-({IDENTIFIER}(?:\.{IDENTIFIER})*))?"
+    r"(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
+)
 
 
 class CannotCompareError(Exception):
@@ -182,6 +188,29 @@ def _as_json(text: str) -> str:
     return json.dumps(reader.load(text), allow_nan=False)
 
 
+def parse_version(contract: Contract) -> tuple[Any, ...]:
+    """Return a tuple that sorts as SemVer requires: major, minor, patch, is_release, identifiers.
+
+    Raise CannotCompareError if the version is not a semantic version.
+    """
+    found = VERSION.fullmatch(contract.version)
+    if not found:
+        raise contract.error(
+            f"info.version {contract.version!r} is not a semantic version; "
+            "use MAJOR.MINOR.PATCH, in quotes"
+        )
+    *numbers, suffix = found.groups()
+    identifiers = suffix.split(".") if suffix else []
+    return (*map(int, numbers), not suffix, *map(_sortable, identifiers))
+
+
+def _sortable(identifier: str) -> tuple[int, int | str]:
+    """Return a key that sorts numeric pre-release identifiers before other identifiers."""
+    if identifier.isdecimal():
+        return 0, int(identifier)
+    return 1, identifier
+
+
 def parse(text: str, source: str) -> Contract:
     """Parse a contract; raise CannotCompareError if it is not an OpenAPI 3.1 document."""
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415 # slow to import
@@ -259,6 +288,7 @@ def default_base(head: Contract) -> Contract | str:
         try:
             contract = parse(text, f"commit {commit}")
             must_be_valid(contract)
+            parse_version(contract)
         except CannotCompareError:
             continue  # nobody can fix a contract in an old commit
         if contract.version != head.version:

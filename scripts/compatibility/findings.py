@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import re
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from scripts.compatibility.documents import CannotCompareError
+from scripts.compatibility.documents import CannotCompareError, parse_version
 from scripts.compatibility.values import canonical_json, is_list, is_mapping
 
 if TYPE_CHECKING:
@@ -74,12 +73,6 @@ def merged(findings: list[Finding]) -> list[Finding]:
     return list(result.values())
 
 
-NUMBER = "(0|[1-9][0-9]*)"
-IDENTIFIER = "(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-VERSION = re.compile(
-    rf"{NUMBER}\.{NUMBER}\.{NUMBER}(?:-({IDENTIFIER}(?:\.{IDENTIFIER})*))?"
-    r"(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
-)
 VERDICTS = ("breaking", "addition", "words")
 KEYS = {"finding", "verdict", "reason", "date"}
 
@@ -149,27 +142,6 @@ def make_verdict(
 
 def _rank(finding: Finding) -> tuple[Any, ...]:
     return -finding.change, finding.removed, finding.part != "wire", finding.place
-
-
-def parse_version(contract: Contract) -> tuple[Any, ...]:
-    """Return a tuple that sorts as SemVer requires: major, minor, patch, is_release, identifiers.
-
-    Raise CannotCompareError if the version is not a semantic version.
-    """
-    found = VERSION.fullmatch(contract.version)
-    if not found:
-        raise contract.error(
-            f"info.version {contract.version!r} is not a semantic version; "
-            "use MAJOR.MINOR.PATCH, in quotes"
-        )
-    *numbers, suffix = found.groups()
-    identifiers = suffix.split(".") if suffix else []
-    return (*map(int, numbers), not suffix, *map(_sortable, identifiers))
-
-
-def _sortable(identifier: str) -> str:
-    """Return the pre-release identifier, padded with leading zeros if it is a number."""
-    return identifier.zfill(20) if identifier.isdecimal() else identifier
 
 
 def read_decisions(path: Path) -> dict[str, Any]:

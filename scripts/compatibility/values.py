@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
@@ -60,10 +61,10 @@ def canonical_json(value: Any) -> str:
 def brief(value: Any) -> str:
     """Return the value as JSON, but shorten long lists and repeated characters."""
     if is_mapping(value):
-        fields = [f"{brief(name)}: {brief(inner)}" for name, inner in value.items()]
-        return f"{{{_cut_list(fields, 'fields')}}}"
+        fields = (f"{brief(name)}: {brief(inner)}" for name, inner in value.items())
+        return f"{{{_first(fields, len(value), 'fields')}}}"
     if is_list(value):
-        return f"[{_cut_list([brief(item) for item in value], 'items')}]"
+        return f"[{_first(map(brief, value), len(value), 'items')}]"
     found = RUN.fullmatch(value) if isinstance(value, str) else None
     if not found:
         return canonical_json(value)
@@ -72,10 +73,12 @@ def brief(value: Any) -> str:
     return f"{start} + {run}" if found[1] else run
 
 
-def _cut_list(parts: list[str], unit: str) -> str:
-    if len(parts) > 2 * SHOWN:
-        parts = [*parts[:SHOWN], f"… ({len(parts)} {unit})"]
-    return ", ".join(parts)
+def _first(parts: Iterator[str], size: int, unit: str) -> str:
+    """Join the parts, or the first ones if there are many. `parts` is lazy, which saves time."""
+    shown = list(islice(parts, 2 * SHOWN))
+    if size > len(shown):
+        shown[SHOWN:] = [f"… ({size} {unit})"]
+    return ", ".join(shown)
 
 
 def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:

@@ -136,6 +136,7 @@ def get_report(
         (Change.BREAKING, "0.2.3", "0.3.0", "0.2.4"),
         (Change.BREAKING, "1.0.0-rc.1", "1.0.0", "1.0.0-rc.1"),
         (Change.BREAKING, "1.0.0-rc.2", "1.0.0-rc.10", "1.0.0-beta"),
+        (Change.BREAKING, "1.0.0-1", "1.0.0--a", "1.0.0-0"),
         (Change.NONE, "1.0.0-rc.1", "1.0.0-rc.1", "1.0.0-rc"),
         (Change.NONE, "1.0.0", "1.0.0+build", "1.0.0-rc.1"),
         (Change.BREAKING, "1.0.0", "2.0.0-rc.1", "1.1.0-rc.1"),
@@ -257,7 +258,9 @@ def test_an_unreleased_version_can_have_several_commits(clone: Path, get_report:
     assert (report["found"], report["in_order"]) == ("breaking", True)
 
 
-def test_base_is_the_previous_version_without_a_release(clone: Path, get_report: Report) -> None:
+def test_base_is_the_previous_version_if_there_is_no_release(
+    clone: Path, get_report: Report
+) -> None:
     """Without a release, the default base is the last commit that has a different version."""
     commit(clone, FIELD, set_version("2.0.0"))
     commit(clone, FIELD, WORDS, set_version("2.0.0"))
@@ -270,6 +273,8 @@ def test_base_is_the_previous_version_without_a_release(clone: Path, get_report:
 def test_an_invalid_contract_in_an_old_commit_is_skipped(clone: Path, get_report: Report) -> None:
     """Without a release, the default base is the last valid contract with a different version."""
     commit(clone, ("openapi: 3.1.0", "openapi: ["), set_version("1.3.0"))
+    commit(clone, ("operationId:", "operation:"), set_version("1.3.0"))
+    commit(clone, set_version("draft"))
     write(clone, set_version("1.4.0"))
     assert get_report()["base"]["version"] == "1.2.0"
 
