@@ -221,7 +221,12 @@ class Response(Generic[P]):
             if text not in checked and redacted(text) != text:
                 self.content = redacted(text).encode("utf-8", "replace")
             checked.add(text)
-        fields = {redacted(name): redacted(value) for name, value in self.headers.items()}
+        original = httpx.Headers(self.headers)
+        encoding = original.encoding
+        fields: list[tuple[str, str]] = []
+        for name, value in original.raw:  # `items()` would convert the names to lower case
+            field = (redacted(name.decode(encoding)), redacted(value.decode(encoding)))
+            fields.append(field)
         self.headers = httpx.Headers(fields, "utf-8")
 
 

@@ -20,7 +20,7 @@ from tests.client.wire import http_response
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-TOKEN = "token-of-the-test"
+TOKEN = "Token-of-the-Test"
 SECRET = "s3cret/of the-test"
 ID = "550e8400-e29b-41d4-a716-446655440000"
 CONTRACT: Any = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text("utf-8"))

@@ -133,7 +133,7 @@ def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str
     shown = f"{caught.value} {vars(caught.value)} {caught.value.args} {caught.value.body.decode()}"
     assert encode(secret).strip("\"'") not in shown
     assert secret not in shown
-    assert TOKEN not in shown
+    assert TOKEN.lower() not in shown.lower()  # httpx converts header names to lower case
     assert "***" in shown
 
 
