@@ -1,6 +1,7 @@
 """Start one of the backends on a free loopback port."""
 
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import Generator
@@ -17,6 +18,15 @@ from tests.backends import fastapi_fixed, fastapi_naive, flask_fixed
 from tests.backends.store import Store
 
 FASTAPI = {"fastapi_naive": fastapi_naive.create_app, "fastapi_fixed": fastapi_fixed.create_app}
+
+
+@contextmanager
+def serving_tcp(handler: type[socketserver.BaseRequestHandler]) -> Generator[str]:
+    """Serve connections with this handler, and yield the server's URL."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
 
 
 @contextmanager

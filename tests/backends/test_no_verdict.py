@@ -1,23 +1,15 @@
 """Tests that a run without a verdict explains the problem and how to fix it."""
 
-import gc
-import socket
 import socketserver
-import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from flashback_mock.http.server import RESET
 from scripts.contract import environment
-from support.backend import NOBODY, OWN
-from support.exchange import Request
 from support.options import KEPT, NO_VERDICT
-from support.wire import Wire
-from tests.backends.serving import serving
+from tests.backends.serving import serving, serving_tcp
 from tests.backends.store import IDS, TOKENS, Store
 from tests.certificates import self_signed
 from tests.faults.changes import reply
@@ -80,15 +72,6 @@ def test_closed_port_has_no_verdict() -> None:
     assert_no_verdict(result, "http://127.0.0.1:1 does not respond")
 
 
-@contextmanager
-def serving_tcp(handler: type[socketserver.BaseRequestHandler]) -> Generator[str]:
-    """Serve connections with this handler, and yield the server's URL."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-
-
 class _SlowHandler(socketserver.StreamRequestHandler):
     """A handler that sends an endless response, one byte every 0.1 s."""
 
@@ -128,44 +111,6 @@ def test_https_url_of_a_server_that_closes_connections_has_no_verdict() -> None:
         result = run_with_url(url.replace("http:", "https:"), VARIABLES)
     assert_no_verdict(result, "use http:// in --backend-url")
     assert "--ca" not in result.output
-
-
-class _ResetHandler(socketserver.BaseRequestHandler):
-    """A handler that sends part of a response and then resets the connection."""
-
-    def handle(self) -> None:
-        self.request.recv(65536)
-        self.request.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\n{")
-        time.sleep(0.1)
-        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        self.request.close()
-
-
-class _EarlyHintsHandler(socketserver.BaseRequestHandler):
-    def handle(self) -> None:
-        self.request.recv(65536)
-        self.request.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n")
-
-
-def status_from(handler: type[socketserver.BaseRequestHandler]) -> int:
-    """Return the status that the tests get from a server with this handler."""
-    with serving_tcp(handler) as url:
-        wire = Wire(url, timeout=4)
-        exchange = wire.send(Request(target="/", headers=(), user=NOBODY, place=OWN))
-        wire.close()
-    return exchange.status
-
-
-def test_reset_during_a_response_leaves_no_socket_open(recwarn: pytest.WarningsRecorder) -> None:
-    """A reset leaves no socket open, so the run does not end with a ResourceWarning."""
-    assert status_from(_ResetHandler) == 0
-    gc.collect()
-    assert recwarn.list == []
-
-
-def test_interim_response_is_not_the_final_one() -> None:
-    """A final response follows an interim (1xx) response; see RFC 9110, section 15.2."""
-    assert status_from(_EarlyHintsHandler) == 204
 
 
 def test_missing_sibling_has_no_verdict() -> None:

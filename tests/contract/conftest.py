@@ -27,7 +27,7 @@ from reports.console import Output
 from support import controls, values
 from support.backend import ADMIN, TOKENS, WRITER, Backend
 from support.exchange import NoVerdictError
-from support.findings import Findings, load_deviations
+from support.findings import DEFAULT, Findings, load_deviations
 from support.options import LAST_RUN, MEANINGS, add_options
 from support.plugin import PROMISE, Hooks, RunPlugin
 from support.promise import Promise, Run
@@ -77,11 +77,11 @@ def _run(option: argparse.Namespace) -> RunPlugin:
 def _check_combination(option: argparse.Namespace) -> None:
     """Raise `NoVerdictError` if two options contradict each other."""
     if option.source and option.fail_on and not {*option.source} & {*option.fail_on}:
-        reason = "--fail-on excludes every rule that --source includes, so nothing can fail the run"
+        reason = "--fail-on excludes all rules that --source includes except missing authentication"
         raise NoVerdictError(reason, "name the same source in both options")
     written = option.write_deviations
-    if written and option.deviations and written.resolve() == option.deviations.resolve():
-        reason = "--write-deviations would overwrite the file that --deviations reads"
+    if written and written.resolve() == (option.deviations or DEFAULT).resolve():
+        reason = "--write-deviations would overwrite the file of accepted findings"
         raise NoVerdictError(reason, "write to another file")
 
 

@@ -67,6 +67,7 @@ def test_names_that_differ_are_not_taken(promise: Promise) -> None:
     for character, other in (("\u540d", "\u524d"), (LOCK, "\U0001f511")):
         promise.prepare(body={"name": f"{end} {character}"})
         exchange = promise.ask("name-exact/alike", id=sibling, body={"name": f"{end} {other}"})
+    # Skip the longest name if all characters outside the Basic Multilingual Plane are equal.
     if exchange and exchange.succeeded:
         longest = end.ljust(max_length("name"), LOCK)
         promise.prepare(body={"name": longest})

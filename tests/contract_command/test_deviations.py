@@ -186,13 +186,13 @@ def test_again_without_an_earlier_run_has_no_verdict(reports: Path) -> None:
 
 
 def test_contradictory_options_have_no_verdict(known: Path) -> None:
-    """A run has no verdict if nothing can fail it, or if it would overwrite its input."""
+    """A run has no verdict if its options contradict each other or would overwrite its input."""
     known.write_text("'127.0.0.1:1': []")
     never = run_with_url(URL, VARIABLES, "--source", "page", "--fail-on", "vendor,ours")
     files = ("--deviations", str(known), "--write-deviations", str(known))
     overwritten = run_with_url(URL, VARIABLES, *files)
     assert never.status == overwritten.status == 2
-    assert "nothing can fail the run" in never.output
+    assert "except missing authentication" in never.output
     assert "would overwrite" in overwritten.output
     assert known.read_text() == "'127.0.0.1:1': []"
 

@@ -1,6 +1,8 @@
 """An HTTP/1.1 client that sends targets and headers unchanged, on one connection per thread."""
 
+import gzip
 import http.client
+import io
 import socket
 import ssl
 import threading
@@ -137,27 +139,37 @@ def _read(connection: Connection, request: Request) -> Exchange:
 
 
 def _decompressed(body: bytes, encoding: str) -> bytes:
-    """Decompress the body of a response; raise `ValueError` if it is incomplete or too large."""
-    text = b""
-    while body:  # gzip data can have several members
-        decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # detects gzip and zlib
-        if encoding == "deflate" and body[0] & 0x0F != zlib.DEFLATED:
-            decoder = zlib.decompressobj(-zlib.MAX_WBITS)  # some servers omit zlib's header
-        try:
-            text += decoder.decompress(body, LARGEST_RESPONSE)
-        except zlib.error as error:
-            raise ValueError(f"response body cannot be decompressed: {error}") from None
-        if not decoder.eof or len(text) > LARGEST_RESPONSE:
-            raise ValueError("compressed response body is incomplete or exceeds 1 MiB")
-        body = decoder.unused_data
+    """Decompress the body of a response; raise `ValueError` if it is invalid or too large."""
+    try:
+        if encoding == "deflate":
+            text = _inflated(body)
+        else:
+            text = gzip.GzipFile(fileobj=io.BytesIO(body)).read(LARGEST_RESPONSE + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"response body cannot be decompressed: {error}") from None
+    if len(text) > LARGEST_RESPONSE:
+        raise ValueError("decompressed response body exceeds 1 MiB")
+    return text
+
+
+def _inflated(body: bytes) -> bytes:
+    window = zlib.MAX_WBITS
+    if body and body[0] & 0x0F != zlib.DEFLATED:
+        window = -window  # some servers omit zlib's header
+    decoder = zlib.decompressobj(window)
+    text = decoder.decompress(body, LARGEST_RESPONSE + 1)
+    if body and not decoder.eof and len(text) <= LARGEST_RESPONSE:
+        raise EOFError("it is incomplete")
     return text
 
 
 def _words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no complete response before the timeout"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS failed: invalid certificate: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {getattr(error, 'verify_message', '') or error.reason or error}"
+        return f"TLS failed: {error.reason or error}"
     if isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
         return f"an incomplete response, or one that is not HTTP ({type(error).__name__})"
     return str(getattr(error, "strerror", None) or error)

@@ -1,0 +1,95 @@
+"""Tests for the HTTP client that the contract tests use."""
+
+import gc
+import gzip
+import socket
+import socketserver
+import time
+import zlib
+
+import pytest
+
+from flashback_mock.http.server import RESET
+from support.backend import NOBODY, OWN
+from support.exchange import Exchange, Request
+from support.wire import LARGEST_RESPONSE, Wire
+from tests.backends.serving import serving_tcp
+
+
+class _ResetHandler(socketserver.BaseRequestHandler):
+    """A handler that sends part of a response and then resets the connection."""
+
+    def handle(self) -> None:
+        self.request.recv(65536)
+        self.request.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\n{")
+        time.sleep(0.1)
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.request.close()
+
+
+class _EarlyHintsHandler(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.recv(65536)
+        self.request.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n")
+
+
+class _EncodedHandler(socketserver.BaseRequestHandler):
+    encoding = ""
+    body = b""
+
+    def handle(self) -> None:
+        self.request.recv(65536)
+        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {self.encoding}\r\n\r\n"
+        self.request.sendall(head.encode() + self.body)
+
+
+def exchange_with(handler: type[socketserver.BaseRequestHandler]) -> Exchange:
+    """Return the exchange that the tests have with a server with this handler."""
+    with serving_tcp(handler) as url:
+        wire = Wire(url, timeout=4)
+        exchange = wire.send(Request(target="/", headers=(), user=NOBODY, place=OWN))
+        wire.close()
+    return exchange
+
+
+GZIP = gzip.compress(b"{", mtime=0) + gzip.compress(b"}", mtime=0)
+DEFLATE = zlib.compress(b"{}")
+LARGE = b" " * (LARGEST_RESPONSE + 1)
+BODIES: dict[str, tuple[str, bytes, bytes | str]] = {
+    "gzip in two members": ("gzip", GZIP, b"{}"),
+    "gzip with trailing zeros": ("x-gzip", GZIP + bytes(8), b"{}"),
+    "deflate": ("deflate", DEFLATE, b"{}"),
+    "deflate without zlib's header": ("Deflate", DEFLATE[2:-4], b"{}"),
+    "empty gzip": ("gzip", b"", b""),
+    "empty deflate": ("deflate", b"", b""),
+    "not gzip": ("gzip", b"{}", "cannot be decompressed"),
+    "incomplete gzip": ("gzip", GZIP[:-9], "cannot be decompressed"),
+    "incomplete deflate": ("deflate", DEFLATE[:-5], "cannot be decompressed"),
+    "large gzip": ("gzip", gzip.compress(LARGE, mtime=0), "exceeds 1 MiB"),
+    "large deflate": ("deflate", zlib.compress(LARGE), "exceeds 1 MiB"),
+}
+
+
+@pytest.mark.parametrize("case", BODIES)
+def test_compressed_response_is_decompressed(monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    """A gzip or deflate response is decompressed; if that fails, there is no response."""
+    encoding, body, expected = BODIES[case]
+    monkeypatch.setattr(_EncodedHandler, "encoding", encoding)
+    monkeypatch.setattr(_EncodedHandler, "body", body)
+    exchange = exchange_with(_EncodedHandler)
+    if isinstance(expected, bytes):
+        assert (exchange.status, exchange.body) == (200, expected)
+    else:
+        assert expected in exchange.failure
+
+
+def test_reset_during_a_response_leaves_no_socket_open(recwarn: pytest.WarningsRecorder) -> None:
+    """A reset leaves no socket open, so the run does not end with a ResourceWarning."""
+    assert exchange_with(_ResetHandler).status == 0
+    gc.collect()
+    assert recwarn.list == []
+
+
+def test_interim_response_is_not_the_final_one() -> None:
+    """A final response follows an interim (1xx) response; see RFC 9110, section 15.2."""
+    assert exchange_with(_EarlyHintsHandler).status == 204
