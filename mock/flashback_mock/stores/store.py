@@ -44,7 +44,7 @@ class Stored:
         """Return a copy with these changes. Seal the fields that are named in `secret`."""
         plain = dict(self.plain)
         credentials = dict(self.credentials)
-        now = datetime.now(UTC).isoformat()
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
         for name, value in changes.items():
             if name in secret:
                 sealed = self.vault.seal(value, self.workspace, self.id, name)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from .errors import StoreError
 
-ID_BYTES = 4
+ID_BYTES = 8  # enough that an id does not occur in other data by chance
 NONCE_BYTES = 12  # the nonce size that NIST SP 800-38D recommends for GCM
 HEADER_BYTES = ID_BYTES + NONCE_BYTES
 TAG_BYTES = 16

@@ -2,10 +2,12 @@
 
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from unittest.mock import Mock
 
 import pytest
 
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token
+from flashback_mock.stores import store as store_module
 from flashback_mock.stores.errors import (
     ForbiddenError,
     NameTakenError,
@@ -13,6 +15,7 @@ from flashback_mock.stores.errors import (
     StoreError,
     UnauthorizedError,
 )
+from flashback_mock.stores.vault import ID_BYTES
 from tests.mock.stores.locations import (
     CONTRACT,
     FIXTURES,
@@ -46,6 +49,18 @@ def test_update_changes_only_the_given_fields(store: BlockingStore) -> None:
             assert stored.has(credential, expected[credential])
             assert not stored.has(credential, expected[credential] + "x")
         assert described.items() <= expected.items()
+
+
+def test_times_of_changes_have_the_same_length(
+    store: BlockingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A time includes microseconds even if they are zero, so rows do not change their size."""
+    clock = Mock(wraps=datetime)
+    clock.now.return_value = datetime(2026, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(store_module, "datetime", clock)
+    store.update(OWNER, MAIN, {"key": "new"})
+    changed = store.find(MAIN).describe()["key"]["changedAt"]
+    assert changed == "2026-01-01T00:00:00.000000+00:00"
 
 
 def test_credentials_are_kept_unchanged(store: BlockingStore) -> None:
@@ -265,4 +280,4 @@ def test_failed_rotation_changes_nothing(location: StoreLocation, store: Blockin
     with location.opened() as again:
         assert again.find(SIBLING).has("secret", "sibling's")
     rows = location.sql("SELECT sealed FROM flashback_mock_credential WHERE changed IS NOT NULL")
-    assert [row[0][:4] for row in rows] == [left.key_id] * rotated
+    assert [row[0][:ID_BYTES] for row in rows] == [left.key_id] * rotated
