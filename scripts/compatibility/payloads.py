@@ -38,8 +38,8 @@ WHAT = {
     ("request", None): (Change.UNDECIDED, "may reject valid values (not proved)"),
     ("request", False): (Change.BREAKING, "rejects values that were valid"),
     ("response", True): (Change.ADDITION, "still has only documented values"),
-    ("response", None): (Change.UNDECIDED, "may be an undocumented value (not proved)"),
-    ("response", False): (Change.BREAKING, "may be a value that was not documented"),
+    ("response", None): (Change.UNDECIDED, "may have an undocumented value (not proved)"),
+    ("response", False): (Change.BREAKING, "can have an undocumented value"),
 }
 # Maps (annotation, whether it is new) to the severity of the change. Other changes are undecided.
 ANNOTATIONS = {

@@ -45,7 +45,7 @@ def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
 
 
 @clause("name-exact")
-def test_names_that_differ_are_not_taken(promise: Promise) -> None:
+def test_different_names_do_not_conflict(promise: Promise) -> None:
     """Two names are equal if and only if all of their code points are equal."""
     sibling = promise.need_unique_names()
     end = unique()

@@ -118,7 +118,7 @@ def test_every_example_in_the_contract_is_valid() -> None:
         assert expectation_of(request(example)).rule.must_succeed
 
 
-def test_number_as_id_breaks_one_rule() -> None:
+def test_numeric_id_breaks_exactly_one_rule() -> None:
     """If the id in a response is a number, only the schema's rule reports it."""
     sent = replace(request({}), id="1")
     body = b'{"success": true, "aiLlmId": 1}'

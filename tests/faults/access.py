@@ -222,7 +222,7 @@ async def _skip_similar_rename(request: Request) -> None:
 
 
 faults(
-    "test_names_that_differ_are_not_taken",
+    "test_different_names_do_not_conflict",
     names_are_compared_case_insensitively=_reject_similar(str.casefold),
     names_are_trimmed_before_comparison=_reject_similar(str.strip),
     tags_in_names_are_removed=_reject_similar(_without_tags),

@@ -67,7 +67,7 @@ class Mock:
         return list(self._log)
 
     def log(self, entry: Entry) -> None:
-        """Add an entry to the request log. Call this method only in the event loop."""
+        """Add an entry to the request log. Call this method only from the event loop."""
         self._log.append(entry)
         for logged in self._waiting:
             logged.put_nowait(entry)

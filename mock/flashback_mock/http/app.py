@@ -40,7 +40,7 @@ class App:
         self.add("GET", "/__admin/health", self._health)
 
     def add(self, method: str, path: str, handler: RouteHandler) -> None:
-        """Add a route. The handler receives path parameters, such as `{id}`, percent-encoded."""
+        """Add a route. Path parameters, such as `{id}`, reach the handler percent-encoded."""
         pattern = "([^/]*)".join(map(re.escape, PARAMETER.split(path)))
         _, handlers = self._routes.setdefault(path, (re.compile(pattern, re.DOTALL), {}))
         handlers[method] = handler

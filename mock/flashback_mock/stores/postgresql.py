@@ -32,7 +32,7 @@ SETTINGS = {
 # By SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 REASONS = {
     "28000": "the server refused this user; check pg_hba.conf, and sslmode in the URL",
-    "28P01": "the server refused the password; check the URL, $PGPASSWORD or ~/.pgpass",
+    "28P01": "the server rejected the password; check the URL, $PGPASSWORD or ~/.pgpass",
     "3D000": "the database does not exist; create it with createdb",
     "3F000": "the schema does not exist; run CREATE SCHEMA, or change search_path in the URL",
     "42501": "this user cannot use the schema; run GRANT CREATE, USAGE ON SCHEMA … TO …",

@@ -223,7 +223,7 @@ def test_malformed_url_is_rejected() -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("postgresql://hush:hush@127.0.0.1:{port}/postgres", "the server refused the password"),
+        ("postgresql://hush:hush@127.0.0.1:{port}/postgres", "the server rejected the password"),
         ("postgresql://guest:hush@127.0.0.1:{port}/postgres", "GRANT CREATE, USAGE ON SCHEMA"),
         ("{good}none", "the database does not exist; create it with createdb"),
         ("{good}?search_path=nowhere", "the schema does not exist; run CREATE SCHEMA"),
