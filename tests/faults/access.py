@@ -101,7 +101,6 @@ faults(
 )
 faults(
     "test_member_may_update[ADMIN]",
-    admin_may_not_update=reply(403, lambda role: role == "admin"),
     admin_may_not_rename=reply(403, lambda role, name: role == "admin" and name),
     admin_may_not_update_the_sibling=reply(
         403, lambda role, is_for: role == "admin" and is_for("sibling")
@@ -163,7 +162,6 @@ async def _reject_taken_name(request: Request, answer: Answer) -> None:
 faults(
     "test_name_is_unique_in_its_workspace",
     taken_name_is_checked_before_the_token=on(401, _reject_taken_name),
-    new_name_is_not_stored=lambda request: request.drop_field("name"),
     name_is_lost_with_many_fields=when(
         lambda fields: len(fields) >= 5, lambda request: request.drop_field("name")
     ),
@@ -206,10 +204,6 @@ def _without_astral(name: str) -> str:
     return re.sub("[\U00010000-\U0010ffff]", "", name)
 
 
-def _in_latin_1(name: str) -> bytes:
-    return _without_astral(name).encode("latin-1", "replace")
-
-
 def _truncated(name: str) -> bytes:
     return name.encode("utf-16-le")[: 2 * max_length("name")]
 
@@ -223,7 +217,6 @@ async def _skip_similar_rename(request: Request) -> None:
 
 faults(
     "test_different_names_do_not_conflict",
-    names_are_compared_case_insensitively=_reject_similar(str.casefold),
     names_are_trimmed_before_comparison=_reject_similar(str.strip),
     tags_in_names_are_removed=_reject_similar(_without_tags),
     long_names_are_truncated=on(
@@ -235,7 +228,6 @@ faults(
     ),
     names_are_normalized_before_comparison=_reject_similar(_normalized),
     characters_beyond_u_ffff_are_equal=_reject_similar(_without_astral),
-    names_are_compared_in_latin_1=_reject_similar(_in_latin_1),
     rename_that_changes_only_the_case_is_skipped=_skip_similar_rename,
 )
 

@@ -34,17 +34,9 @@ def get_returns_the_masked_secret(request: Request, answer: Answer) -> None:
         answer.set_status(200).set_fields(success=True, secret=f"••••{secret[-4:]}")
 
 
-def last_secret_in_404(request: Request, answer: Answer) -> None:
-    if answer.status == 404 and "secret" in request.memory:
-        answer.set_fields(message=request.memory["secret"])
-    request.memory["secret"] = request.secret or request.memory.get("secret", "")
-
-
 faults(
     "test_every_response[credentials]",
     key_of_the_previous_request,
-    last_secret_in_404,
-    key_in_a_sentence=leak(lambda key: f"stored {key}"),
     first_half_of_the_key=leak(lambda key: f"{key[: len(key) // 2]}…"),
     first_six_characters_of_the_key=leak(lambda key: f"{key[:6]}***"),
     secret_in_html_escapes=leak(lambda secret: "".join(f"&#x{ord(c):x};" for c in secret[:99])),
@@ -58,18 +50,11 @@ faults(
     token_in_base64=leak(lambda token: _base64(f'{{"token": "{token}"}}'.encode())),
     half_of_the_secret_in_base64=leak(lambda secret: _base64(secret[len(secret) // 2 :].encode())),
     secret_in_base32=leak(lambda secret: base64.b32encode(secret.encode()).decode()),
-    body_in_base64=leak(lambda body: _base64(body[:3000])),
     secret_hash_in_base64=leak(lambda secret: _base64(hashlib.sha256(secret.encode()).digest())),
     start_of_a_too_long_secret=leak(lambda secret: secret[max_length("secret") :] and secret[:40]),
-    fields_in_200=on(200, leak(lambda fields: fields)),
-    raw_body_in_400=on(400, leak(lambda body: body.decode("latin-1"))),
     last_four_characters_of_the_key=leak(lambda key: f"****{key[-4:]}"),
     key_for_admins=leak(lambda role, key: role == "admin" and key),
     key_in_404=on(404, leak(lambda key: key)),
-    key_in_500=when(
-        lambda key, method, role: key and method == "PUT" and role == "admin",
-        lambda key: rejected(500).set_fields(debug=key),
-    ),
     secret_in_a_header=on(
         200, lambda secret, answer: secret.isalnum() and answer.set_header("X-S", secret)
     ),

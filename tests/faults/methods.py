@@ -59,7 +59,6 @@ faults(
     "test_nearby_path_has_the_same_checks",
     readers_may_update_with_a_trailing_slash,
     collection_path_returns_500=reply(500, lambda path: path == "/ai/llm"),
-    path_with_a_trailing_slash_needs_no_token=reply(200, lambda path: path.endswith("/")),
     upper_case_path_needs_no_token=reply(200, lambda path: path.startswith("/AI")),
     versioned_path_needs_no_token=reply(200, lambda path: path.startswith("/v1")),
     path_with_a_double_slash_needs_no_token=reply(200, lambda path: "llm//" in path),

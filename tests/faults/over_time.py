@@ -27,7 +27,6 @@ faults(
     two_of_seventy_connections_are_reset,
     same_body_returns_409=reject_with(409, lambda fields, body, count: fields and count(body) == 2),
     repeated_key_returns_409=reject_with(409, lambda key, count: key and count(key) > 1),
-    hundredth_request_returns_500=reply(500, lambda count: count("any") == 100),
     every_fiftieth_request_returns_500=reply(500, lambda count: count("any") % 50 == 0),
     connection_allows_fifty_requests=reply(400, lambda connection, count: count(connection) > 50),
 )

@@ -29,9 +29,7 @@ faults(
     response_has_no_media_type=lambda answer: answer.drop_header("Content-Type"),
     response_is_a_list=lambda answer: answer.set_body(b"[" + answer.body + b"]"),
     response_is_not_json=lambda answer: answer.set_body(answer.body.replace(b'"', b"'")),
-    text_follows_the_json=lambda answer: answer.set_body(answer.body + b"\nOK"),
     response_is_utf_16=lambda answer: answer.set_body(answer.body.decode().encode("utf-16")),
-    update_returns_204=on(200, lambda answer: answer.replace_with(Answer(204, b""))),
     endpoint_update_redirects=on(
         200,
         lambda endpoint, path, answer: (

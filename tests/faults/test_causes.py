@@ -41,7 +41,7 @@ SEVERAL_FAULTS = [
     {"missing_body_is_an_empty_update": "body", "every_update_returns_500": "update"},
     {
         "taken_name_returns_500": "unique-names",
-        "admin_may_not_update": "access-levels",
+        "admin_may_not_rename": "access-levels",
         "percent_encoded_ids_are_not_decoded": "id-encoding",
         "chunked_bodies": "chunked",
     },

@@ -98,7 +98,6 @@ faults(
     snake_case_fields_are_accepted=partial(_rename_field, "ai_type", "aiType"),
     upper_case_fields_are_accepted=partial(_rename_field, "KEY", "key"),
     fields_with_homoglyphs_are_accepted=partial(_rename_field, "k\u0435y", "key"),
-    unknown_and_known_fields=accept(lambda fields: _unknown(fields) and fields.keys() & FIELDS),
     null_in_unknown_fields=accept(lambda fields: None in _unknown(fields).values()),
     fields_named_id=accept(lambda fields: "id" in fields),
     fields_in_another_object=accept(lambda fields: isinstance(fields.get("aiLlm"), dict)),
