@@ -73,7 +73,7 @@ def test_closed_port_has_no_verdict() -> None:
 
 
 class _SlowHandler(socketserver.StreamRequestHandler):
-    """A handler that sends an endless response, one byte every 0.1 s."""
+    """A handler that sends a response for a minute, one byte every 0.1 s."""
 
     length = b""
 
@@ -81,7 +81,7 @@ class _SlowHandler(socketserver.StreamRequestHandler):
         self.rfile.readline()
         with suppress(OSError):  # the client disconnects
             self.wfile.write(b"HTTP/1.1 200 OK\r\n" + self.length + b"\r\n")
-            for _ in range(100):
+            for _ in range(600):
                 self.wfile.write(b" ")
                 time.sleep(0.1)
 
@@ -97,7 +97,7 @@ def test_timeout_limits_a_response_that_arrives_byte_by_byte(
         result = run_with_url(url, VARIABLES, "--timeout", "0.5", promises="test_member")
         seconds = time.monotonic() - started
     assert_no_verdict(result, "no complete response before the timeout")
-    assert seconds < 8
+    assert seconds < 30
 
 
 class _ClosingHandler(socketserver.BaseRequestHandler):

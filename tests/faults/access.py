@@ -134,14 +134,16 @@ faults(
 )
 
 
-async def concurrent_update_restores_the_name(request: Request) -> Answer | None:
-    """Read the configuration, apply the changes, and write all of it back 20 ms later."""
-    if not (request.role == "owner" and request.is_for("main") and request.key):
-        return None
-    name = await request.name_of(request.id)
-    await asyncio.sleep(0.02)
-    await request.rename(name)
-    return None
+async def concurrent_update_restores_the_name(request: Request) -> None:
+    """Read the configuration, apply the changes, and write all of it back 0.2 s later."""
+    if request.role != "owner" or not request.is_for("main"):
+        return
+    if request.key:
+        name = await request.name_of(request.id)
+        await asyncio.sleep(0.2)
+        await request.rename(name)
+    elif request.name:
+        await asyncio.sleep(0.1)  # until all concurrent requests have read the old name
 
 
 faults(
@@ -238,13 +240,13 @@ def name_stays_taken_after_it_is_given_up(request: Request) -> Answer | None:
 
 
 async def concurrent_updates_can_store_the_same_name(request: Request) -> Answer | None:
-    """Accept a name that was free 20 ms ago, even if a concurrent request has taken it since."""
+    """Accept a name that was free 100 ms ago, even if a concurrent request has taken it since."""
     is_own = request.is_for("main") or request.is_for("sibling")
     if request.role != "owner" or not is_own or request.names != ["name"] or not request.name:
         return None
     other = request.ids["sibling" if request.is_for("main") else "main"]
     was_free = await request.name_of(other) != request.name
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.05)
     is_taken = await request.name_of(other) == request.name
     return accepted(request) if was_free and is_taken else None
 

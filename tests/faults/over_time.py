@@ -64,27 +64,27 @@ faults(
 
 async def three_concurrent_requests_return_500(request: Request) -> Answer | None:
     request.memory["now"] = request.memory.get("now", 0) + 1
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.05)
     request.memory["now"] -= 1
     return rejected(500) if request.memory["now"] >= 2 else None
 
 
 async def concurrent_requests_share_the_token(request: Request) -> None:
     request.memory["user"] = request.authorization or request.memory.get("user", "")
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.1)
     if request.memory["user"]:
         request.set_header("Authorization", request.memory["user"])
 
 
 async def concurrent_requests_share_the_id(request: Request) -> None:
     request.memory["path"] = request.path
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.1)
     request.path = request.memory["path"]
 
 
 async def names_with_percent_signs_cause_a_hang(name: str) -> None:
     if "%" in name:
-        await asyncio.sleep(5)
+        await asyncio.sleep(3)
 
 
 faults(

@@ -15,6 +15,8 @@ DESKTOP = {"viewport": {"width": 1280, "height": 844}, "bypass_csp": True}
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "bypass_csp": True}
 Open = Callable[[Verdict], Page]
 
+expect.set_options(timeout=30_000)
+
 
 @pytest.fixture(scope="module")
 def page(browser: Browser, request: pytest.FixtureRequest) -> Generator[Page]:
@@ -22,7 +24,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Generator[Page]:
     options = getattr(request, "param", {})
     clipboard = ["clipboard-read", "clipboard-write"]
     with browser.new_context(permissions=clipboard, **options) as context:
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         yield context.new_page()
 
 
