@@ -6,12 +6,11 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from support.contract import LARGEST_BODY
 from tests.backends.model import validated_fields
-from tests.backends.store import USERS, NameTakenError, Store
+from tests.backends.store import USERS, RejectedError, Store
 
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
 
@@ -58,18 +57,12 @@ def create_app(store: Store) -> FastAPI:
         user: Annotated[str, Depends(current_user)],
         body: Annotated[bytes, Depends(json_body)],
     ) -> dict[str, object]:
-        if id not in store.configurations:
-            raise HTTPException(404, "AI LLM configuration not found")
-        if store.level(user, id) not in ("WRITE", "ADMIN"):
-            raise HTTPException(403, "Updates require WRITE or ADMIN access")
-        try:
-            store.update(id, validated_fields(body))
-        except ValidationError as error:
-            raise HTTPException(400, str(error.errors(include_url=False)[0]["msg"])) from None
-        except NameTakenError:
-            raise HTTPException(400, "Another configuration already has this name") from None
-        message = "AI LLM configuration updated successfully"
-        return {"success": True, "aiLlmId": id, "message": message}
+        store.find(user, id, "WRITE", "ADMIN")  # 403 and 404 come before 400
+        return store.update(user, id, validated_fields(body))
+
+    @app.exception_handler(RejectedError)
+    async def rejected(_: Request, error: RejectedError) -> JSONResponse:
+        return ChunkedResponse({"success": False, "message": error.message}, error.status)
 
     @app.exception_handler(StarletteHTTPException)
     async def http_error(_: Request, error: StarletteHTTPException) -> JSONResponse:

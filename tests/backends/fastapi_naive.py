@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, HttpUrl
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from support.contract import PROPERTIES
-from tests.backends.store import USERS, Store
+from tests.backends.store import USERS, RejectedError, Store
 
 AiType = Annotated[str, Field(pattern=f"^({'|'.join(PROPERTIES['aiType']['enum'])})$")]
 
@@ -42,17 +42,15 @@ def create_app(store: Store) -> FastAPI:
     async def update(
         id: str, body: UpdateAiLlmRequest, user: Annotated[str, Depends(current_user)]
     ) -> dict[str, object]:
-        if id not in store.configurations:
-            raise HTTPException(404, "AI LLM configuration not found")
-        if store.level(user, id) not in ("WRITE", "ADMIN"):
-            raise HTTPException(403, "You do not have access to this workspace")
-        store.update(id, body.model_dump(mode="json", exclude_unset=True))
-        message = "AI LLM configuration updated successfully"
-        return {"success": True, "aiLlmId": id, "message": message}
+        return store.update(user, id, body.model_dump(mode="json", exclude_unset=True))
 
     @app.exception_handler(StarletteHTTPException)
     async def http_error(_: Request, error: StarletteHTTPException) -> JSONResponse:
         return JSONResponse({"success": False, "message": error.detail}, error.status_code)
+
+    @app.exception_handler(RejectedError)
+    async def rejected(_: Request, error: RejectedError) -> JSONResponse:
+        return JSONResponse({"success": False, "message": error.message}, error.status)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -2,12 +2,11 @@
 
 from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
-from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from support.contract import LARGEST_BODY
 from tests.backends.model import validated_fields
-from tests.backends.store import USERS, NameTakenError, Store
+from tests.backends.store import USERS, RejectedError, Store
 
 api = Blueprint("api", __name__)
 
@@ -28,43 +27,32 @@ def get_store() -> Store:
     return store
 
 
-def authorize(id: str, *levels: str) -> None:
-    """Abort the request unless the user has one of these access levels for the configuration."""
+def current_user() -> str:
+    """Return the token's user; abort the request if there is none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     user = USERS.get(token)
     if user is None or scheme.lower() != "bearer":
         abort(401, "A valid bearer token is required")
-    if id not in get_store().configurations:
-        abort(404, "AI LLM configuration not found")
-    if get_store().level(user, id) not in levels:
-        abort(403, f"You need one of these access levels: {', '.join(levels)}")
+    return user
 
 
 @api.put("/ai/llm/<id>")
 def update(id: str) -> ResponseReturnValue:
     """Update a configuration."""
-    authorize(id, "WRITE", "ADMIN")
+    user = current_user()
     if request.mimetype != "application/json" or "Content-Encoding" in request.headers:
         abort(415, "Content-Type must be application/json, and Content-Encoding is not supported")
     body = request.get_data()
     # Flask truncates chunked bodies to MAX_CONTENT_LENGTH bytes, so check the size here.
     if len(body) > LARGEST_BODY:
         abort(413, f"The body must not be larger than {LARGEST_BODY} bytes")
-    try:
-        get_store().update(id, validated_fields(body))
-    except ValidationError as error:
-        abort(400, str(error.errors(include_url=False)[0]["msg"]))
-    except NameTakenError:
-        abort(400, "Another configuration already has this name")
-    message = "AI LLM configuration updated successfully"
-    return jsonify(success=True, aiLlmId=id, message=message)
+    return get_store().update(user, id, validated_fields(body))
 
 
 @api.get("/ai/llm/<id>")
 def read(id: str) -> ResponseReturnValue:
     """Return a configuration without its credentials."""
-    authorize(id, "READ", "WRITE", "ADMIN")
-    fields = get_store().configurations[id].fields
+    fields = get_store().find(current_user(), id, "READ", "WRITE", "ADMIN").fields
     public_fields = {name: fields.get(name) for name in ("name", "aiType", "endpoint")}
     return jsonify(success=True, aiLlm={"id": id, **public_fields})
 
@@ -72,9 +60,15 @@ def read(id: str) -> ResponseReturnValue:
 @api.delete("/ai/llm/<id>")
 def delete(id: str) -> ResponseReturnValue:
     """Delete a configuration."""
-    authorize(id, "ADMIN", "WRITE")
+    get_store().find(current_user(), id, "WRITE", "ADMIN")
     del get_store().configurations[id]
     return jsonify(success=True, message="AI LLM configuration deleted successfully")
+
+
+@api.app_errorhandler(RejectedError)
+def rejected(error: RejectedError) -> ResponseReturnValue:
+    """Return the status and the message as JSON."""
+    return jsonify(success=False, message=error.message), error.status
 
 
 @api.app_errorhandler(HTTPException)

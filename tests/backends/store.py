@@ -22,8 +22,14 @@ LEVELS = {
 }
 
 
-class NameTakenError(Exception):
-    """Another configuration in the workspace already has this name."""
+class RejectedError(Exception):
+    """The request must be answered with this status and message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        """Store the status and the message."""
+        super().__init__(message)
+        self.status = status
+        self.message = message
 
 
 @dataclass
@@ -51,19 +57,27 @@ class Store:
     updated: set[str] = field(default_factory=set[str])
     _lock: Lock = field(default_factory=Lock)
 
-    def level(self, user: str, id: str) -> str | None:
-        """Return the user's access level in the configuration's workspace; None means no access."""
-        return LEVELS[self.configurations[id].workspace].get(user)
+    def find(self, user: str, id: str, *levels: str) -> Configuration:
+        """Return a configuration for which the user has one of these access levels."""
+        if id not in self.configurations:
+            raise RejectedError(404, "AI LLM configuration not found")
+        configuration = self.configurations[id]
+        if LEVELS[configuration.workspace].get(user) not in levels:
+            raise RejectedError(403, f"You need one of these access levels: {', '.join(levels)}")
+        return configuration
 
-    def update(self, id: str, fields: dict[str, str]) -> None:
-        """Store the fields. If the name is taken, raise `NameTakenError` and store nothing."""
+    def update(self, user: str, id: str, fields: dict[str, str]) -> dict[str, object]:
+        """Store the fields, and return the body of the response."""
         with self._lock:
-            configuration = self.configurations[id]
-            for other_id, other in self.configurations.items():
-                in_same_workspace = other_id != id and other.workspace == configuration.workspace
-                has_same_name = "name" in fields and other.fields["name"] == fields["name"]
-                if self.unique_names and in_same_workspace and has_same_name:
-                    raise NameTakenError
+            configuration = self.find(user, id, "WRITE", "ADMIN")
+            if self.unique_names and "name" in fields:
+                for other in self.configurations.values():
+                    in_same_workspace = other.workspace == configuration.workspace
+                    is_other = other is not configuration and in_same_workspace
+                    if is_other and other.fields["name"] == fields["name"]:
+                        raise RejectedError(400, "Another configuration already has this name")
             configuration.fields.update(fields)
             if fields:
                 self.updated.add(id)
+        message = "AI LLM configuration updated successfully"
+        return {"success": True, "aiLlmId": id, "message": message}
