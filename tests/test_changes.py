@@ -156,7 +156,7 @@ def test_additions(copy: Copy) -> None:
     assert "only updateAiLlm is tested, not getAiLlm" in verdict
     with (copy.root / "tests/faults/validation.py").open("a", encoding="utf-8") as faults:
         faults.write(FAULTS)
-    selected = "examples_ or own_fault or flask or test_requests"
+    selected = "examples_ or own_fault or fastapi_fixed or test_requests"
     copy.run("pytest", "-n", "0", *TESTS, "-k", selected)
 
 

@@ -149,18 +149,21 @@ def test_invalid_deviations_file_has_no_verdict(known: Path, text: str, message:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (None, "file not found"),
         ("[" * 100_000, "not a valid verdict"),
         ('{"promises": [], "seed": 1e999}', "not a valid verdict"),
         ('{"promises": [], "seed": 1}', "that run had no findings"),
     ],
 )
-def test_again_requires_a_verdict_with_findings(tmp_path: Path, text: str, message: str) -> None:
+def test_again_requires_a_verdict_with_findings(
+    tmp_path: Path, text: str | None, message: str
+) -> None:
     """If the file for --again is unusable, the run exits with status 2 and says why."""
-    file = tmp_path / "other.json"
-    file.write_text(text, "utf-8")
-    result = run_with_url(URL, VARIABLES, "--again", str(file))
+    if text is not None:
+        (tmp_path / "verdict.json").write_text(text, "utf-8")
+    result = run_with_url(URL, VARIABLES, "--report-dir", str(tmp_path), "--again")
     assert result.status == 2
-    assert f"other.json: {message}" in result.output
+    assert f"verdict.json: {message}" in result.output
 
 
 def test_sources_can_be_ignored() -> None:
@@ -176,13 +179,6 @@ def test_sources_can_be_ignored() -> None:
     assert with_source.status == 0
     assert with_source.ids == []
     assert with_source.promise(promise)["outcome"] == "kept"
-
-
-def test_again_without_an_earlier_run_has_no_verdict(reports: Path) -> None:
-    """If there is no earlier verdict for --again to read, the run says so."""
-    result = run_with_url(URL, VARIABLES, "--report-dir", str(reports), "--again")
-    assert result.status == 2
-    assert "verdict.json: file not found" in result.output
 
 
 def test_contradictory_options_have_no_verdict(known: Path) -> None:

@@ -17,22 +17,18 @@ SEVERAL_FAULTS = [
         "challenge_is_missing": "challenge",
         "empty_names_are_ignored": "lengths",
         "forbidden_update_changes_the_name": "all-or-nothing",
+        "suffix_after_the_id_is_ignored": "id-exact",
+        "repeated_key_returns_409": "statuses",
+        "not_found_resets_the_connection": "id",
     },
     {
         "malformed_json_returns_500": "unreadable-body",
         "reader_may_update": "access-levels",
         "readers_may_update_with_a_trailing_slash": "access-levels",
         "unknown_fields_are_ignored": "unknown-fields",
-    },
-    {
         "duplicate_names_are_accepted": "unique-names",
         "every_method_returns_200": "other-methods",
         "expired_token_returns_500": "unauthorized",
-    },
-    {
-        "suffix_after_the_id_is_ignored": "id-exact",
-        "repeated_key_returns_409": "statuses",
-        "not_found_resets_the_connection": "id",
     },
     {
         "every_fiftieth_request_returns_500": "update",
