@@ -152,7 +152,7 @@ def test_additions(copy: Copy) -> None:
     assert "values.yaml: UNUSUAL has no values for exampleField; add some" in without_values
     with copy.edit("tests/contract/values.yaml") as values:
         values["UNUSUAL"] |= {"exampleField": ["a", "eu-west-1", "0"], "exampleNumber": [0, 9]}
-    verdict = copy.check_mock("Schema or Methods")
+    verdict = copy.check_mock("example or Methods")
     assert "only updateAiLlm is tested, not getAiLlm" in verdict
     with (copy.root / "tests/faults/validation.py").open("a", encoding="utf-8") as faults:
         faults.write(FAULTS)

@@ -36,15 +36,18 @@ def responses_have_additional_fields(request: Request, answer: Answer) -> None:
 def responses_have_additional_headers(request: Request, answer: Answer) -> None:
     number = request.count("request")
     generator = random.Random(number)  # noqa: S311 - not a secret
-    answer.headers["X-Request-Id"] = f"{number:032x}"
-    answer.headers["X-Trace"] = base64.b64encode(generator.randbytes(64)).decode()
-    answer.headers["X-Digest"] = base64.b32encode(generator.randbytes(20)).decode()
-    answer.headers["X-XSS-Protection"] = "1; mode=block; report=/app/xss"
-    answer.headers["Set-Cookie"] = "session=; Path=/; HttpOnly"
-    answer.headers["Strict-Transport-Security"] = "max-age=1"
-    answer.headers["Content-Type"] = "application/json; charset=utf-8"
+    headers = {
+        "X-Request-Id": f"{number:032x}",
+        "X-Trace": base64.b64encode(generator.randbytes(64)).decode(),
+        "X-Digest": base64.b32encode(generator.randbytes(20)).decode(),
+        "X-XSS-Protection": "1; mode=block; report=/app/xss",
+        "Set-Cookie": "session=; Path=/; HttpOnly",
+        "Strict-Transport-Security": "max-age=1",
+        "Content-Type": "application/json; charset=utf-8",
+    }
+    answer.headers.update(headers)
     if answer.status == 401:
-        answer.headers["WWW-Authenticate"] = 'Basic realm="x", Bearer error="invalid_token"'
+        answer.set_header("WWW-Authenticate", 'Basic realm="x", Bearer error="invalid_token"')
 
 
 def responses_are_compressed(answer: Answer) -> None:
