@@ -72,27 +72,20 @@ def test_closed_port_has_no_verdict() -> None:
     assert_no_verdict(result, "http://127.0.0.1:1 does not respond")
 
 
-class _SlowHandler(socketserver.StreamRequestHandler):
-    """A handler that sends a response for a minute, one byte every 0.1 s."""
-
-    length = b""
-
-    def handle(self) -> None:
-        self.rfile.readline()
-        with suppress(OSError):  # the client disconnects
-            self.wfile.write(b"HTTP/1.1 200 OK\r\n" + self.length + b"\r\n")
-            for _ in range(600):
-                self.wfile.write(b" ")
-                time.sleep(0.1)
-
-
 @pytest.mark.parametrize("length", [b"Content-Length: 1000\r\n", b""])
-def test_timeout_limits_a_response_that_arrives_byte_by_byte(
-    monkeypatch: pytest.MonkeyPatch, length: bytes
-) -> None:
+def test_timeout_limits_a_response_that_arrives_byte_by_byte(length: bytes) -> None:
     """A response times out after `--timeout` seconds even if bytes keep arriving."""
-    monkeypatch.setattr(_SlowHandler, "length", length)
-    with serving_tcp(_SlowHandler) as url:
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.readline()
+            with suppress(OSError):  # the client disconnects
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n")
+                for _ in range(600):  # for a minute
+                    self.wfile.write(b" ")
+                    time.sleep(0.1)
+
+    with serving_tcp(Handler) as url:
         started = time.monotonic()
         result = run_with_url(url, VARIABLES, "--timeout", "0.5", promises="test_member")
         seconds = time.monotonic() - started

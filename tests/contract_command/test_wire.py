@@ -27,22 +27,6 @@ class _ResetHandler(socketserver.BaseRequestHandler):
         self.request.close()
 
 
-class _EarlyHintsHandler(socketserver.BaseRequestHandler):
-    def handle(self) -> None:
-        self.request.recv(65536)
-        self.request.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n")
-
-
-class _EncodedHandler(socketserver.BaseRequestHandler):
-    encoding = ""
-    body = b""
-
-    def handle(self) -> None:
-        self.request.recv(65536)
-        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {self.encoding}\r\n\r\n"
-        self.request.sendall(head.encode() + self.body)
-
-
 def exchange_with(handler: type[socketserver.BaseRequestHandler]) -> Exchange:
     """Return the exchange that the tests have with a server with this handler."""
     with serving_tcp(handler) as url:
@@ -50,6 +34,17 @@ def exchange_with(handler: type[socketserver.BaseRequestHandler]) -> Exchange:
         exchange = wire.send(Request(target="/", headers=(), user=NOBODY, place=OWN))
         wire.close()
     return exchange
+
+
+def exchange_of(response: bytes) -> Exchange:
+    """Return the exchange that the tests have with a server that sends these bytes."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(response)
+
+    return exchange_with(Handler)
 
 
 GZIP = gzip.compress(b"{", mtime=0) + gzip.compress(b"}", mtime=0)
@@ -71,12 +66,11 @@ BODIES: dict[str, tuple[str, bytes, bytes | str]] = {
 
 
 @pytest.mark.parametrize("case", BODIES)
-def test_compressed_response_is_decompressed(monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+def test_compressed_response_is_decompressed(case: str) -> None:
     """A gzip or deflate response is decompressed; if that fails, there is no response."""
     encoding, body, expected = BODIES[case]
-    monkeypatch.setattr(_EncodedHandler, "encoding", encoding)
-    monkeypatch.setattr(_EncodedHandler, "body", body)
-    exchange = exchange_with(_EncodedHandler)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\n\r\n"
+    exchange = exchange_of(head.encode() + body)
     if isinstance(expected, bytes):
         assert (exchange.status, exchange.body) == (200, expected)
     else:
@@ -92,4 +86,5 @@ def test_reset_during_a_response_leaves_no_socket_open(recwarn: pytest.WarningsR
 
 def test_interim_response_is_not_the_final_one() -> None:
     """A final response follows an interim (1xx) response; see RFC 9110, section 15.2."""
-    assert exchange_with(_EarlyHintsHandler).status == 204
+    response = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"
+    assert exchange_of(response).status == 204
