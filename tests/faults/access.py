@@ -4,6 +4,7 @@ import asyncio
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import partial
 
 from tests.faults.backend import Change, max_length
 from tests.faults.changes import (
@@ -194,22 +195,6 @@ def _reject_similar(normalize: Callable[[str], object]) -> Change:
     return change
 
 
-def _without_tags(name: str) -> str:
-    return re.sub("<.*?>", "", name)
-
-
-def _normalized(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
-
-
-def _without_astral(name: str) -> str:
-    return re.sub("[\U00010000-\U0010ffff]", "", name)
-
-
-def _truncated(name: str) -> bytes:
-    return name.encode("utf-16-le")[: 2 * max_length("name")]
-
-
 async def _skip_similar_rename(request: Request) -> None:
     if request.is_for("main") and request.role == "owner":
         name = await request.name_of(request.id)
@@ -220,16 +205,20 @@ async def _skip_similar_rename(request: Request) -> None:
 faults(
     "test_different_names_do_not_conflict",
     names_are_trimmed_before_comparison=_reject_similar(str.strip),
-    tags_in_names_are_removed=_reject_similar(_without_tags),
+    tags_in_names_are_removed=_reject_similar(partial(re.sub, "<.*?>", "")),
     long_names_are_truncated=on(
         200, lambda name, is_for, rename: name[200:] and is_for("main") and rename(name[:200])
     ),
-    names_are_truncated_to_255_utf_16_units=_reject_similar(_truncated),
+    names_are_truncated_to_255_utf_16_units=_reject_similar(
+        lambda name: name.encode("utf-16-le")[: 2 * max_length("name")]
+    ),
     underscores_in_names_match_any_character=_reject_similar(
         lambda name: name.replace("_", "\u00e9")
     ),
-    names_are_normalized_before_comparison=_reject_similar(_normalized),
-    characters_beyond_u_ffff_are_equal=_reject_similar(_without_astral),
+    names_are_normalized_before_comparison=_reject_similar(partial(unicodedata.normalize, "NFC")),
+    characters_beyond_u_ffff_are_equal=_reject_similar(
+        partial(re.sub, "[\U00010000-\U0010ffff]", "")
+    ),
     rename_that_changes_only_the_case_is_skipped=_skip_similar_rename,
 )
 
