@@ -14,7 +14,7 @@ def test_member_may_update(promise: Promise, token: str) -> None:
     """A member with this access level can update every configuration in the workspace."""
     promise.need(token)
     for control in promise.run.controls[1:]:  # test_time.py checks controls[0]
-        promise.check(control, "update/plain")
+        promise.check(control)
     name = values.fresh()
     promise.prepare(body=name)
     promise.ask("unique-names/free", body=name)

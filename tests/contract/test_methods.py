@@ -54,7 +54,7 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
         subject = "the `Allow` header of a 405 response"
         expected = "`Allow` with `PUT`"
         finding = Finding("other-methods/Allow", outcome, expected, got, subject)
-        promise.record(finding, exchange, words)
+        promise.record(finding, exchange)
 
 
 def test_other_method_updates_nothing(promise: Promise) -> None:

@@ -1,5 +1,6 @@
 """Over time: a response depends only on its request, not on earlier or concurrent requests."""
 
+from dataclasses import replace
 from typing import Any
 
 from support import values
@@ -34,6 +35,12 @@ def request_of(promise: Promise, step: Step) -> Request:
     return promise.request(**step)
 
 
+def isolated(request: Request, status: int, kind: str, when: str) -> Request:
+    """Require this status, which the request got when it was sent alone."""
+    words = f"{expectation_of(request).rule.words}, {when}"
+    return replace(request, rule=Rule(f"alone/{kind}", words, {status}, depends_on_earlier=True))
+
+
 def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
     """Send each step on a new connection, after a valid request; return the steps' statuses."""
     statuses = {}
@@ -46,12 +53,6 @@ def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
             exchange = promise.exchange(request)
         statuses[repr(step)] = exchange.status
     return statuses
-
-
-def rule_of_isolated(status: int, request: Request, kind: str, when: str) -> Rule:
-    """Return a rule that requires this status, which the request got when it was sent alone."""
-    words = f"{expectation_of(request).rule.words}, {when}"
-    return Rule(f"alone/{kind}", words, {status}, depends_on_earlier=True)
 
 
 @clause("alone")
@@ -99,8 +100,7 @@ def test_answer_does_not_depend_on_earlier_requests(promise: Promise) -> None:
     before = "the first request"
     for step in sequence:
         request = request_of(promise, step)
-        status = alone[repr(step)]
-        promise.send(request, rule_of_isolated(status, request, "after-others", f"after {before}"))
+        promise.send(isolated(request, alone[repr(step)], "after-others", f"after {before}"))
         before = expectation_of(request).rule.words
 
 
@@ -109,9 +109,10 @@ def test_concurrent_requests_are_answered_as_if_alone(promise: Promise) -> None:
     """Each of twenty concurrent requests returns the same status as when it is sent alone."""
     steps = [step for step in steps_of(promise) if step.get("body") != RENAME]
     alone = isolated_statuses(promise, steps)
-    together = (steps * 3)[:20]
-    exchanges = promise.exchange_concurrently([request_of(promise, step) for step in together])
-    when = "among 20 concurrent requests"
-    for step, exchange in zip(together, exchanges, strict=True):
-        rule = rule_of_isolated(alone[repr(step)], exchange.request, "at-once", when)
-        promise.check(exchange, rule)
+    requests = []
+    for step in (steps * 3)[:20]:
+        request = request_of(promise, step)
+        when = "among 20 concurrent requests"
+        requests.append(isolated(request, alone[repr(step)], "at-once", when))
+    for exchange in promise.exchange_concurrently(requests):
+        promise.check(exchange)

@@ -123,7 +123,7 @@ def test_numeric_id_breaks_exactly_one_rule() -> None:
     sent = replace(request({}), id="1")
     body = b'{"success": true, "aiLlmId": 1}'
     exchange = Exchange(sent, 200, headers=(("Content-Type", "application/json"),), body=body)
-    findings = rules.check_response(exchange, expectation_of(sent), [])
+    findings = rules.check_response(exchange, [])
     assert [finding.id for finding in findings] == ["success-response/aiLlmId-type/invalid"]
 
 

@@ -72,6 +72,7 @@ class Backend:
     def request(  # noqa: PLR0913 - a request has many parts
         self,
         *,
+        rule: Rule | str | None = None,
         id: str = "",
         place: Rule | None = None,
         token: str | None = WRITER,
@@ -87,6 +88,8 @@ class Backend:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
+        `rule`, a rule or the id of one in rules.yaml, replaces the rule that is derived from the
+        request. It is needed, for example, if the response also depends on earlier requests.
         `token` names an environment variable. `authorization` replaces it and requires a `user`
         that describes the sender. `body` is a JSON value, bytes, or a tuple of chunks. Headers set
         to None are not sent. `path` and `query` are sent unchanged; a `path` requires an `id` or a
@@ -107,12 +110,13 @@ class Backend:
             user=user or sender,
             place=place,
             id=id if place == OWN else "",
+            rule=RULES[rule] if isinstance(rule, str) else rule,
             words=words,
         )
 
-    def control(self, body: object, *, id: str = "") -> Request:
+    def control(self, body: object, **parts: Any) -> Request:
         """Return a control request: a valid update, sent on a new connection, that must succeed."""
-        return self.request(id=id, body=body).again()
+        return self.request(body=body, **parts).again()
 
     def exchange(self, request: Request) -> Exchange:
         """Send the request, with retries; raise `NoVerdictError` if the backend stays too busy."""

@@ -40,7 +40,8 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
     """
     exchanges = []
     for body in bodies:
-        exchange = backend.exchange(backend.control(body))
+        rule = "update/plain" if body else None
+        exchange = backend.exchange(backend.control(body, rule=rule))
         if exchange.never_sent:
             raise _unreachable(backend, exchange)
         exchanges.append(exchange)

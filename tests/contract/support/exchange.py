@@ -54,7 +54,7 @@ class _Message:
         return self.value if isinstance(self.value, dict) else {}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Request(_Message):
     """A request exactly as it is sent, except for the `Host` header."""
 
@@ -66,6 +66,7 @@ class Request(_Message):
     user: Rule  # the rule for requests by this user
     place: Rule  # the rule for requests to this configuration
     id: str = ""  # empty if the tests must not update the configuration
+    rule: Rule | None = None  # replaces the rule that `expectation_of` derives from the request
     words: str = ""  # additional description
     on_new_connection: bool = False
     earlier: "tuple[Request, ...]" = ()  # to reproduce the response, send these first

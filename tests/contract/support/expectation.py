@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -38,14 +39,9 @@ class Expectation:
     reasons: list[Rule]  # other reasons to reject the request
 
 
-def expectation_of(request: Request, rule: Rule | str | None = None) -> Expectation:
-    """Return what the contract requires for the request.
-
-    `rule`, a rule or the id of one in rules.yaml, replaces the rule that is derived from the
-    request. It is needed, for example, if the expected response also depends on earlier requests.
-    """
-    if isinstance(rule, str):
-        rule = RULES[rule]
+@lru_cache(64)
+def expectation_of(request: Request) -> Expectation:
+    """Return what the contract requires for the request."""
     access = None
     early: list[Rule] = []
     late: list[Rule] = []
@@ -53,9 +49,11 @@ def expectation_of(request: Request, rule: Rule | str | None = None) -> Expectat
         access = _access(request)
         early, late = _reasons_against(request)
     reasons = [*early, *late]
-    if not rule and access:
+    if request.rule:
+        rule = request.rule
+    elif access:
         rule = _forbidden(access, early, reasons)
-    elif not rule:
+    else:
         rule = _permitted(request, reasons)
     if request.words not in rule.words:
         rule = replace(rule, words=f"{rule.words}; {request.words}")

@@ -13,6 +13,7 @@ import yaml
 
 from support import contract
 from support.exchange import Exchange, NoVerdictError
+from support.expectation import expectation_of
 from support.rule import ACCEPTED, NO_AUTHENTICATION, slug
 
 MOST_EXAMPLES = 3
@@ -81,8 +82,9 @@ class Finding:
         got = self.got.removesuffix(ACCEPTED)
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
-    def add_example(self, exchange: Exchange, sent: str) -> None:
+    def add_example(self, exchange: Exchange) -> None:
         """Add the exchange as an example; keep only the shortest examples, sorted by length."""
+        sent = expectation_of(exchange.request).rule.words
         without_details = sent.partition("; ")[0]
         if without_details != sent and without_details in self.examples:
             return  # the request also fails without these details, so they are not the cause

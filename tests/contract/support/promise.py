@@ -1,7 +1,6 @@
-"""Promises and the state of a run.
+"""Promises, which send requests and check the exchanges, and the state of a run.
 
-A promise is one rule in the contract that a test checks. Tests use promises to send requests and to
-check the exchanges. An exchange is a request with its response.
+An exchange is a request with its response.
 """
 
 import argparse
@@ -19,7 +18,7 @@ import pytest
 from support import controls, rules, values
 from support.backend import SIBLING_ID, Backend
 from support.exchange import Exchange, NoVerdictError, Request
-from support.expectation import Expectation, expectation_of
+from support.expectation import expectation_of
 from support.findings import Finding, Findings
 from support.leaks import Credentials
 from support.options import MEANINGS
@@ -126,7 +125,7 @@ class Promise:
 
     def ask(self, rule: Rule | str | None = None, **parts: Any) -> Exchange | None:
         """Send a request and check the exchange; return None if `--source` excludes the request."""
-        return self.send(self.request(**parts), rule)
+        return self.send(self.request(rule=rule, **parts))
 
     def ask_each(self, variations: Iterable[Mapping[str, Any]], **parts: Any) -> None:
         """Send one request for each variation; `parts` are the same in all requests."""
@@ -142,15 +141,21 @@ class Promise:
             pytest.skip("an update that this promise depends on failed")
         self.prepared = exchange.request
 
-    def send(self, request: Request, rule: Rule | str | None = None) -> Exchange | None:
-        """Send the request and check the exchange against all rules."""
-        expectation = expectation_of(request, rule)
-        if not self.is_wanted(expectation.rule.clause):
+    def send(self, request: Request, *, may_rename: bool = False) -> Exchange | None:
+        """Send the request and check the exchange; return None if `--source` excludes the request.
+
+        If `may_rename` is true and the name might be in use, send the request with a new name too.
+        """
+        rule = expectation_of(request).rule
+        if not self.is_wanted(rule.clause):
             return None
-        if expectation.rule.depends_on_earlier:
+        if rule.depends_on_earlier:
             request = replace(request, earlier=self._earlier())
         exchange = self.exchange(request)
-        self._check(exchange, expectation)
+        is_rejected = exchange.status == 400 and rule.must_succeed
+        if may_rename and is_rejected and "name" in request.text_fields:
+            exchange = self.exchange(self.request(body=values.renamed(request.fields)))
+        self.check(exchange)
         return exchange
 
     def _earlier(self) -> tuple[Request, ...]:
@@ -161,18 +166,6 @@ class Promise:
         if self.prepared:
             return self.prepared, *recent[-1:]
         return tuple(recent[-1:])
-
-    def send_renamed(self, request: Request) -> Exchange | None:
-        """Send the request as `send` does; if its name might be in use, retry with a new name."""
-        expected = expectation_of(request).rule
-        if not self.is_wanted(expected.clause):
-            return None
-        exchange = self.exchange(request)
-        may_be_taken = exchange.status == 400 and "name" in request.text_fields
-        if may_be_taken and expected.must_succeed:
-            exchange = self.exchange(self.request(body=values.renamed(request.fields)))
-        self.check(exchange)
-        return exchange
 
     def is_wanted(self, clause: str) -> bool:
         """Return whether `--source` includes the clause; raise `OverBudget` if time is up."""
@@ -199,29 +192,23 @@ class Promise:
         with ThreadPoolExecutor(len(requests)) as pool:
             return list(pool.map(exchange, requests))
 
-    def check(self, exchange: Exchange, rule: Rule | str | None = None) -> None:
-        """Check an exchange against all rules.
-
-        `rule` replaces the rule that is derived from the request; see `expectation_of`.
-        """
-        self._check(exchange, expectation_of(exchange.request, rule))
-
-    def _check(self, exchange: Exchange, expectation: Expectation) -> None:
-        self._check_safety(exchange, expectation)
+    def check(self, exchange: Exchange) -> None:
+        """Check an exchange against all rules."""
+        expectation = expectation_of(exchange.request)
+        self._check_safety(exchange)
         if expectation.access and exchange.succeeded:
             return
-        for finding in rules.check_response(exchange, expectation, self.backend.from_endpoint):
-            confirmed = self._confirmed(finding, exchange, expectation)
-            if self.record(confirmed, exchange, expectation.rule.words):
+        for finding in rules.check_response(exchange, self.backend.from_endpoint):
+            if self.record(self._confirmed(finding, exchange), exchange):
                 return
         self.passed += 1
         self.run.findings.checked_rules.add(expectation.rule.id)
 
-    def _check_safety(self, exchange: Exchange, expectation: Expectation) -> None:
-        for finding in rules.check_safety(exchange, expectation, self.run.credentials):
-            self.record(finding, exchange, expectation.rule.words)
+    def _check_safety(self, exchange: Exchange) -> None:
+        for finding in rules.check_safety(exchange, self.run.credentials):
+            self.record(finding, exchange)
 
-    def record(self, finding: Finding, exchange: Exchange, sent: str) -> bool:
+    def record(self, finding: Finding, exchange: Exchange) -> bool:
         """Record a finding; return whether to skip the remaining rules."""
         findings = self.run.findings
         findings.checked_rules.add(finding.rule)
@@ -233,7 +220,7 @@ class Promise:
         known = findings.add(finding)
         known.count += 1
         if known.id == finding.id:  # false if a broader finding explains this one
-            known.add_example(exchange, sent)
+            known.add_example(exchange)
         if self.broken_since is None and findings.decides(known):
             self.broken_since = time.monotonic()
         hides = known.severity != "accepted"
@@ -245,14 +232,12 @@ class Promise:
 
     def _owner_of(self, clause: str) -> str:
         """Return the name of the promise that covers the clause, or this one's if none does."""
-        if self.clause == clause:
-            return self.name
-        for promise in self.run.promises.values():
+        for promise in (self, *self.run.promises.values()):
             if promise.clause == clause:
                 return promise.name
         return self.name
 
-    def _confirmed(self, finding: Finding, exchange: Exchange, expectation: Expectation) -> Finding:
+    def _confirmed(self, finding: Finding, exchange: Exchange) -> Finding:
         """Repeat the failed request if the finding is new; return the finding to report.
 
         If the backend has crashed or the failure does not recur, the returned finding says so.
@@ -268,21 +253,25 @@ class Promise:
             return replace(finding, outcome="crash", got=got, explained_by=())
         if 0 < exchange.status < 400:
             return finding
-        again = exchange
         for _ in range(MOST_REPEATS):
-            if again.status == exchange.status:
-                again = self.exchange(exchange.request.again())
-                self._check_safety(again, expectation)
-        if again.status == exchange.status or again.status not in expectation.rule.statuses:
-            return finding
-        known = [id for id in findings if id.startswith("update/intermittent/")]
+            again = self.exchange(exchange.request.again())
+            self._check_safety(again)
+            if again.status != exchange.status:
+                return self._intermittent(finding, exchange, again)
+        return finding
+
+    def _intermittent(self, finding: Finding, exchange: Exchange, again: Exchange) -> Finding:
+        """Return the finding to report if a request got another status when it was repeated."""
+        rule = expectation_of(exchange.request).rule
+        known = [id for id in self.run.findings if id.startswith("update/intermittent/")]
         # For these clauses, a failure may also depend on earlier requests.
-        if finding.clause in ("alone", "idempotent") and not known:
+        is_sequence = finding.clause in ("alone", "idempotent") and not known
+        if is_sequence or again.status not in rule.statuses:
             return finding
         return Finding(
             "update/intermittent",
             finding.outcome,
-            expectation.rule.expected,
+            rule.expected,
             f"{exchange.got}, and {again.got} when the request was repeated on a new connection",
             "a request that fails only sometimes",
             explained_by=tuple(known),

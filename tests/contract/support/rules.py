@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from support import contract
 from support.exchange import UUID, Exchange
-from support.expectation import Expectation, read_json, rule_of_field, rule_of_valid
+from support.expectation import expectation_of, read_json, rule_of_field, rule_of_valid
 from support.findings import Finding
 from support.leaks import Credentials, internals
 from support.rule import ACCEPTED, DATA, Rule, describe, slug
@@ -51,10 +51,9 @@ def _header_names(exchange: Exchange) -> set[str]:
     return {name.lower() for name, _ in exchange.headers} - CHANGING_HEADERS
 
 
-def check_safety(
-    exchange: Exchange, expectation: Expectation, credentials: Credentials
-) -> Iterator[Finding]:
+def check_safety(exchange: Exchange, credentials: Credentials) -> Iterator[Finding]:
     """Check the rules that always apply: no leaks and no forbidden updates."""
+    expectation = expectation_of(exchange.request)
     got = exchange.got
     how = credentials.encoding_of_leak(exchange)
     if how:
@@ -73,14 +72,12 @@ def check_safety(
         yield _finding(expectation.access, got, expected, got + ACCEPTED, broader)
 
 
-def check_response(
-    exchange: Exchange, expectation: Expectation, from_endpoint: list[Exchange]
-) -> Iterator[Finding]:
+def check_response(exchange: Exchange, from_endpoint: list[Exchange]) -> Iterator[Finding]:
     """Yield a finding for each rule that the exchange breaks, starting with the most basic one."""
-    rule = expectation.rule
+    rule = expectation_of(exchange.request).rule
     status = exchange.status
     if not status:
-        broader = _explanations(exchange, expectation)
+        broader = _explanations(exchange)
         yield _finding(rule, "no response", "a response", exchange.failure, *broader)
         return
     is_expected = status in rule.statuses
@@ -90,7 +87,7 @@ def check_response(
         yield _before_the_endpoint(exchange, rule)
         return
     if status >= 500 and not is_expected:
-        yield _server_error(exchange, expectation)
+        yield _server_error(exchange)
         return
     if rule.has_documented_form or rule.is_open:
         yield from _check_form(exchange)
@@ -98,7 +95,7 @@ def check_response(
         if 400 <= status < 500 and status not in contract.RESPONSES:
             is_expected = 400 in rule.statuses
     if not is_expected:
-        yield _wrong_status(exchange, expectation)
+        yield _wrong_status(exchange)
 
 
 def _finding(rule: Rule, outcome: str, expected: str, got: str, *explained_by: str) -> Finding:
@@ -123,18 +120,19 @@ def _before_the_endpoint(exchange: Exchange, rule: Rule) -> Finding:
     return Finding("before-the-application/rejected", outcome, expected, got, is_note=True)
 
 
-def _server_error(exchange: Exchange, expectation: Expectation) -> Finding:
-    rule = expectation.rule
-    broader = _explanations(exchange, expectation)
+def _server_error(exchange: Exchange) -> Finding:
+    rule = expectation_of(exchange.request).rule
+    broader = _explanations(exchange)
     finding = _finding(rule, exchange.got, f"{rule.expected}, not 5xx", exchange.got, *broader)
-    cause = _cause_of_server_error(exchange, expectation)
+    cause = _cause_of_server_error(exchange)
     finding.rule = cause.id
     if cause.words != rule.words:
         finding.subject = cause.words
     return finding
 
 
-def _cause_of_server_error(exchange: Exchange, expectation: Expectation) -> Rule:
+def _cause_of_server_error(exchange: Exchange) -> Rule:
+    expectation = expectation_of(exchange.request)
     rule = expectation.rule
     text = "".join(exchange.request.text_fields.values())
     if rule.must_succeed and max(text, default="") > "\uffff":
@@ -146,7 +144,8 @@ def _cause_of_server_error(exchange: Exchange, expectation: Expectation) -> Rule
     return causes[0]
 
 
-def _wrong_status(exchange: Exchange, expectation: Expectation) -> Finding:
+def _wrong_status(exchange: Exchange) -> Finding:
+    expectation = expectation_of(exchange.request)
     rule = expectation.rule
     request = exchange.request
     user = request.user
@@ -168,16 +167,17 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Finding:
     if rule.kind == user.kind:
         finding.subject = user.words
     if not exchange.succeeded:
-        finding.explained_by += tuple(_explanations(exchange, expectation))
+        finding.explained_by += tuple(_explanations(exchange))
     elif request.chunks is not None or rule.clause == "chunked":
         # The cause may be that the backend treats all chunked bodies as empty.
         finding.explained_by = ("body/empty-in-chunks/200",)
     return finding
 
 
-def _explanations(exchange: Exchange, expectation: Expectation) -> Iterator[str]:
+def _explanations(exchange: Exchange) -> Iterator[str]:
     """Yield the ids of findings about a simpler or smaller request that got the same status."""
     request = exchange.request
+    expectation = expectation_of(request)
     rules = ["update/plain", rule_of_valid(request).id]
     rules += [reason.id for reason in expectation.reasons]
     if 200 not in request.place.statuses:
