@@ -7,6 +7,7 @@ import random
 import re
 import sys
 from collections.abc import Generator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +88,8 @@ def _check_combination(option: argparse.Namespace) -> None:
 
 def _given_variables(id: str) -> dict[str, str]:
     """Return the environment variables that are set; raise `NoVerdictError` if one is invalid."""
-    given = {"--id": id}
-    if not id.isprintable():
-        raise NoVerdictError("--id contains an invalid character", "pass it again")
-    for name, meaning in MEANINGS.items():
-        value = os.environ.get(name)
-        if not value:
-            continue
+    given = {"--id": id} | {name: os.environ[name] for name in MEANINGS if os.environ.get(name)}
+    for name, value in given.items():
         cure = "set it again"
         is_valid = value.isprintable()
         if name in TOKENS:
@@ -101,11 +97,10 @@ def _given_variables(id: str) -> dict[str, str]:
             is_valid = re.fullmatch("[!-~]*", value) is not None
         if not is_valid:
             raise NoVerdictError(f"{name} contains an invalid character", cure)
-        for other, known in given.items():
-            if value == known and (other, name) != (WRITER, ADMIN):
-                reason = f"{other} and {name} have the same value"
-                raise NoVerdictError(reason, f"set {name} to {meaning}")
-        given[name] = value
+    for one, other in combinations(given, 2):
+        if given[one] == given[other] and (one, other) != (WRITER, ADMIN):
+            reason = f"{one} and {other} have the same value"
+            raise NoVerdictError(reason, f"set {other} to {MEANINGS[other]}")
     return given
 
 
@@ -115,20 +110,21 @@ def _read_earlier(option: argparse.Namespace) -> dict[str, str]:
     Raise `NoVerdictError` if the file is not a verdict or contains no findings.
     """
     outcomes = {}
-    if not option.again.is_file():
-        raise NoVerdictError(f"--again {option.again}: file not found", "run without --again first")
+    problem = "that run had no findings"
     try:
         verdict = json.loads(option.again.read_text("utf-8"))
         for promise in verdict["promises"]:
             if promise["findings"]:
                 outcomes[promise["name"]] = promise["outcome"]
         seed = int(verdict["seed"])
+    except FileNotFoundError:
+        problem = "file not found"
     except (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError):
-        reason = f"--again {option.again}: not a valid verdict"
-        raise NoVerdictError(reason, "pass the verdict.json of an earlier run") from None
+        outcomes = {}
+        problem = "not a valid verdict"
     if not outcomes:
-        reason = f"--again {option.again}: that run had no findings"
-        raise NoVerdictError(reason, "run without --again, or pass another verdict.json")
+        cure = "run without --again, or pass the verdict.json of an earlier run"
+        raise NoVerdictError(f"--again {option.again}: {problem}", cure)
     if option.seed is None:
         option.seed = seed
     return outcomes

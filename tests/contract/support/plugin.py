@@ -43,10 +43,14 @@ class RunPlugin(Run):
     """A run as a pytest plugin, from test collection to the verdict."""
 
     def __post_init__(self) -> None:
-        """Prepare the output, and write the reports even if the run is stopped."""
+        """Prepare the output."""
         self._console = terminal.Output(highlight=False)
         self._progress = Progress(self._console)
         self._done = 0
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Store the session, which the run may have to stop."""
+        self._session = session
         signal.signal(signal.SIGTERM, self._interrupt)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -88,7 +92,6 @@ class RunPlugin(Run):
         self._done += 1
         if self._console.quiet:
             self._end("the output was closed", "read the output to the end")
-            item.session.shouldstop = "the output was closed"
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
@@ -98,44 +101,38 @@ class RunPlugin(Run):
         try:
             with contextlib.suppress(OverBudget):
                 result = yield
+        except pytest.skip.Exception as reason:
+            promise.skipped = str(reason)
+            raise
         finally:
             decisive = promise.end()
         if decisive:
             pytest.fail("; ".join(finding.title for finding in decisive), pytrace=False)
         if promise.requests == 0:
-            pytest.skip(NOT_SELECTED)
+            promise.skipped = NOT_SELECTED
         return result
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Replace the traceback, which might contain a token, with a redacted message."""
-        report = yield
-        report.sections.clear()
-        error = call.excinfo.value if call.excinfo else None
-        if report.skipped and error:
-            item.stash[PROMISE].skipped = str(error)
-        if report.failed:
-            report.longrepr = self.backend.redactor.redact(str(error))
-            self._record_error(item.name, error)
-        if self.crashed:
-            item.session.shouldstop = "the backend stopped responding"
-        if self.no_verdict:
-            item.session.shouldstop = self.no_verdict.reason
-        return report
+    def pytest_runtest_logreport(self) -> None:
+        """Stop after the current test if the backend has crashed or the run has no verdict."""
+        if self.crashed or self.no_verdict:
+            self._session.shouldstop = "no further requests are possible"
 
-    def _record_error(self, name: str, error: BaseException | None) -> None:
+    def pytest_exception_interact(
+        self, node: pytest.Item | pytest.Collector, call: pytest.CallInfo[None]
+    ) -> None:
+        """End the run without a verdict after an exception that is not a finding."""
+        error = call.excinfo and call.excinfo.value
         if isinstance(error, NoVerdictError):
             self._end(error.reason, error.cure)
         elif not isinstance(error, (OverBudget, pytest.fail.Exception)):
-            self._end(f"{TEST_ERROR}: {name}: {type(error).__name__}: {error}", REPORT_IT)
+            self._end(f"{TEST_ERROR}: {node.name}: {type(error).__name__}: {error}", REPORT_IT)
 
     def _end(self, reason: str, cure: str = "") -> None:
         """Record why the run ends without a verdict, unless a reason has already been recorded."""
         redact = self.backend.redactor.redact
         if not self.no_verdict:
             self.no_verdict = NoVerdictError(redact(reason), redact(cure))
+        self._session.shouldstop = reason
 
     def _interrupt(self, *_: object) -> None:
         """Handle SIGTERM like Ctrl-C, but only once, so that the run can write its reports."""
@@ -144,24 +141,11 @@ class RunPlugin(Run):
         self._end("interrupted")
         raise KeyboardInterrupt
 
-    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """End the run without a verdict if the user interrupted it."""
-        exits = (pytest.Session.Interrupted, pytest.exit.Exception)  # not caused by the user
-        if not isinstance(excinfo.value, exits):
-            self._end("interrupted")
-
-    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """End the run without a verdict after an internal error, which pytest prints."""
-        self._end(f"{TEST_ERROR}: {excinfo.typename}: {excinfo.value}", REPORT_IT)
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """End the run without a verdict if a test module cannot be imported."""
-        if report.failed:
-            self._end(f"{TEST_ERROR}: {report.longrepr}", REPORT_IT)
-
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the reports, print the findings, and set the exit status."""
+        if exitstatus == pytest.ExitCode.INTERNAL_ERROR:  # pytest prints the error
+            self._end(TEST_ERROR, REPORT_IT)
         self._progress.stop()
         self.backend.wire.close()
         option = self.option
