@@ -1,20 +1,24 @@
 """An HTTP/1.1 client that sends targets and headers unchanged, on one connection per thread."""
 
-import gzip
 import http.client
 import io
 import socket
 import ssl
 import threading
 import time
-import zlib
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import urllib3
 
 from support.exchange import Exchange, Request
 
 LARGEST_RESPONSE = 1 << 20
+# On Linux, this option disables delayed TCP acknowledgments for the next segment. A server that
+# sends headers and body separately may wait for an acknowledgment, for 40 ms per response.
+QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 Connection = http.client.HTTPConnection
 
 
@@ -27,9 +31,6 @@ class Wire:
         self._url = urlsplit(url)
         self._tls = ssl.create_default_context(cafile=ca) if self._url.scheme == "https" else None
         self._connections: dict[int, Connection] = {}  # by thread id
-        self._deadlines: dict[Connection, tuple[float, socket.socket]] = {}
-        self._closed = threading.Event()
-        threading.Thread(target=self._disconnect_late, daemon=True).start()
 
     def send(self, request: Request) -> Exchange:
         """Send the request once, or twice if the server has closed the idle connection."""
@@ -46,10 +47,8 @@ class Wire:
 
     def close(self) -> None:
         """Close every connection."""
-        self._closed.set()
         for connection in self._connections.values():
             connection.close()
-        self._connections.clear()
 
     def _new_connection(self) -> Connection:
         host = self._url.hostname or ""
@@ -62,39 +61,25 @@ class Wire:
         # Store the connection before opening it so that an interrupted run also closes it.
         self._connections[threading.get_ident()] = connection
         was_sent = False
+        started = time.monotonic()
         try:
             if connection.sock is None:
                 connection.connect()
             was_sent = True
-            deadline = time.monotonic() + self.timeout
-            self._deadlines[connection] = (deadline, connection.sock)
-            self._write(connection, request)
-            _acknowledge_at_once(connection)
-            exchange = _read(connection, request)
-            if time.monotonic() < deadline:
+            started = time.monotonic()
+            with _time_limit(connection.sock, self.timeout):
+                self._write(connection, request)
+                exchange = _read(connection, request)
+            if time.monotonic() < started + self.timeout:
                 return exchange
             # A response without Content-Length seems complete when its connection is shut down.
             raise TimeoutError
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
             del self._connections[threading.get_ident()]
-            timed_out = was_sent and time.monotonic() >= deadline
-            cause = TimeoutError() if timed_out else error
-            failure = _words(cause)
+            timed_out = was_sent and time.monotonic() >= started + self.timeout
+            failure = _words(TimeoutError() if timed_out else error)
             return Exchange(request, failure=failure, never_sent=not was_sent, timed_out=timed_out)
-        finally:
-            self._deadlines.pop(connection, None)
-
-    def _disconnect_late(self) -> None:
-        """Disconnect from servers that exceed the timeout.
-
-        The sockets' own timeouts do not limit responses that arrive byte by byte.
-        """
-        while not self._closed.wait(0.05):
-            for deadline, server in self._deadlines.copy().values():
-                if time.monotonic() >= deadline:
-                    with suppress(OSError):  # the socket may already be closed
-                        server.shutdown(socket.SHUT_RDWR)
 
     def _write(self, connection: Connection, request: Request) -> None:
         target = self._url.path + request.target
@@ -108,17 +93,24 @@ class Wire:
                 connection.endheaders(request.body)
             else:
                 connection.endheaders(iter(request.chunks), encode_chunked=True)
+        if QUICKACK is not None and connection.sock is not None:
+            connection.sock.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
 
 
-def _acknowledge_at_once(connection: Connection) -> None:
-    """On Linux, disable delayed TCP acknowledgments for the next segment.
+@contextmanager
+def _time_limit(connected: socket.socket, seconds: float) -> Generator[None]:
+    """Disconnect after this time; the socket's own timeout restarts whenever a byte arrives."""
+    timer = threading.Timer(seconds, _disconnect, [connected])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
-    A server that sends headers and body separately may wait until the headers are acknowledged,
-    which would add 40 ms to each of its responses.
-    """
-    option = getattr(socket, "TCP_QUICKACK", None)
-    if option is not None and connection.sock is not None:
-        connection.sock.setsockopt(socket.IPPROTO_TCP, option, 1)
+
+def _disconnect(connected: socket.socket) -> None:
+    with suppress(OSError):  # the socket may already be closed
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 def _read(connection: Connection, request: Request) -> Exchange:
@@ -126,41 +118,20 @@ def _read(connection: Connection, request: Request) -> Exchange:
         while 100 < answer.status < 200:  # interim responses precede the final one
             answer.headers = None  # type: ignore[assignment] # begin() does nothing if it is set
             answer.begin()
-        body = answer.read(LARGEST_RESPONSE)
-        if answer.read(1):
-            raise ValueError("response body exceeds 1 MiB")
+        body = answer.read(LARGEST_RESPONSE + 1)
         if answer.length:
             raise http.client.IncompleteRead(body, answer.length)
-        encoding = answer.getheader("Content-Encoding", "").lower()
-        if encoding in ("gzip", "x-gzip", "deflate"):
-            body = _decompressed(body, encoding)
         headers = tuple(answer.getheaders())
+        encoded = urllib3.HTTPResponse(
+            io.BytesIO(body), urllib3.HTTPHeaderDict(headers), preload_content=False
+        )
+        try:
+            body = encoded.read(LARGEST_RESPONSE + 1, decode_content=True)
+        except urllib3.exceptions.DecodeError:
+            raise ValueError("response body cannot be decompressed") from None
+        if len(body) > LARGEST_RESPONSE:
+            raise ValueError("response body exceeds 1 MiB")
         return Exchange(request, answer.status, answer.reason, headers, body)
-
-
-def _decompressed(body: bytes, encoding: str) -> bytes:
-    """Decompress the body of a response; raise `ValueError` if it is invalid or too large."""
-    try:
-        if encoding == "deflate":
-            text = _inflated(body)
-        else:
-            text = gzip.GzipFile(fileobj=io.BytesIO(body)).read(LARGEST_RESPONSE + 1)
-    except (EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"response body cannot be decompressed: {error}") from None
-    if len(text) > LARGEST_RESPONSE:
-        raise ValueError("decompressed response body exceeds 1 MiB")
-    return text
-
-
-def _inflated(body: bytes) -> bytes:
-    window = zlib.MAX_WBITS
-    if body and body[0] & 0x0F != zlib.DEFLATED:
-        window = -window  # some servers omit zlib's header
-    decoder = zlib.decompressobj(window)
-    text = decoder.decompress(body, LARGEST_RESPONSE + 1)
-    if body and not decoder.eof and len(text) <= LARGEST_RESPONSE:
-        raise EOFError("it is incomplete")
-    return text
 
 
 def _words(error: Exception) -> str:
