@@ -1,8 +1,6 @@
 """Authentication: only a valid bearer token grants access."""
 
 import base64
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -27,8 +25,6 @@ ELSEWHERE = RULES["authentication/token-elsewhere"]
 TWO_TOKENS = RULES["two-tokens/two-headers"]
 WRONG = "Bearer wrong"
 UNSIGNED = "eyJhbGciOiJub25lIn0"  # {"alg":"none"}, the header of an unsigned JSON Web Token
-# a Python script that percent-encodes its input
-QUOTE = "import sys, urllib.parse as url; print(url.quote(sys.stdin.read(), safe=''))"
 OTHER_CASES = ("bearer", "BEARER", "bEaReR")
 BAD_TOKENS: dict[str, dict[str, Any]] = {
     "missing": {"token": None},
@@ -55,27 +51,16 @@ def similar(backend: Backend) -> Iterator[str]:
 
 def _derived(token: str) -> dict[str, str]:
     """Map values derived from a token to shell expressions; `@` stands for the token's variable."""
-    octets = token.encode()
+    first = f"%{ord(token[0]):02X}"
     claims = "".join(token.split(".")[1:2])  # if it is a JSON Web Token
-    derived = {
+    return {
         token[:-1]: "${@%?}",
         token[1:]: "${@#?}",
+        first + token[1:]: f"{first}${{@#?}}",
         f"{token.rpartition('.')[0]}.": "${@%.*}.",
         f"{UNSIGNED}.{claims}.": f'{UNSIGNED}.$(printf %s "${{@}}" | cut -s -d. -f2).',
-        f"%{octets[0]:02X}{token[1:]}": f"%{octets[0]:02X}${{@#?}}",
+        base64.b64encode(token.encode()).decode(): '$(printf %s "${@}" | base64 -w0)',
     }
-    piped = {
-        token[::-1]: "rev",
-        token.swapcase(): "tr a-zA-Z A-Za-z",
-        base64.b64encode(octets).decode(): "base64 -w0",
-        octets.hex(): "od -An -tx1 | tr -d ' \\n'",
-        quote(token, safe=""): f'python3 -c "{QUOTE}"',
-        json.dumps(token)[1:-1].replace("/", "\\/"): 'sed "s,/,\\\\/,g"',
-        hashlib.sha256(octets).hexdigest(): "sha256sum | cut -c1-64",
-    }
-    for value, command in piped.items():
-        derived[value] = f'$(printf %s "${{@}}" | {command})'
-    return derived
 
 
 def other_schemes(backend: Backend) -> Iterator[str]:

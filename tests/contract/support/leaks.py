@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import quote, unquote
 
@@ -33,15 +34,14 @@ INTERNALS = re.compile(
 DIRECTORY = re.compile("/(?:usr|home|var|app|srv)/")
 
 
+@dataclass
 class Credentials:
     """Detects canaries from all requests so far, and other credentials from the current request."""
 
-    def __init__(self) -> None:
-        """Start with no known canaries."""
-        self._known: set[str] = set()
-        # Maps the start of each canary part to the parts that begin with it, and their encodings.
-        self._parts: dict[str, dict[str, str]] = {}
-        self._harmless: set[str] = set()  # response lines that contain no part of a canary
+    _known: set[str] = field(default_factory=set[str])
+    # Maps the start of each canary part to the parts that begin with it, and their encodings.
+    _parts: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    _harmless: set[str] = field(default_factory=set[str])  # lines that contain no part of a canary
 
     def encoding_of_leak(self, exchange: Exchange) -> str | None:
         """Return how a credential in the response is encoded, or None if there is no credential."""
@@ -105,15 +105,12 @@ def _own_credential_in(request: Request, response: str) -> str | None:
 @cache
 def whole_encodings(credential: str) -> list[tuple[str, str]]:
     """Return the name of each encoding and the whole credential in that encoding."""
-    octets = credential.encode()
     encodings = [
         ("as it is", credential),
-        ("in hex", octets.hex()),
-        ("percent-encoded", quote(credential, safe="")),
         ("as it is", json.dumps(credential)[1:-1]),
-        ("reversed", credential[::-1]),
+        ("percent-encoded", quote(credential, safe="")),
     ]
-    for part in base64_parts(octets):
+    for part in base64_parts(credential.encode()):
         encodings.append(("in base64", part))
     return encodings
 
@@ -129,17 +126,14 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
     yield "reversed", secret[::-1], 8
     for text in (secret.lower(), secret.upper(), secret.swapcase()):
         yield "in other case", text, 8
-    for text in (octets.hex(), octets.hex().upper()):
-        yield "in hex", text, 12
+    yield "in hex", octets.hex(), 12
     yield "in rot13", codecs.encode(secret, "rot13"), 8
     yield "as numbers", "".join(map(str, octets)), 12
-    for mark in ("u00", "x", "0x"):  # in JSON, HTML and source code
-        yield "in escapes", "".join(f"{mark}{octet:02x}" for octet in octets), 20
+    yield "in escapes", octets.hex("x"), 20
     for once in base64_parts(octets):
         for text in (once, *base64_parts(once.encode())):
             yield "in base64", text, 8
-    for lead in range(5):
-        yield "in base32", base64.b32encode(b"x" * lead + octets).decode()[8:-8], 10
+    yield "in base32", base64.b32encode(canary.encode()).decode()[16:-8], 10
     for mark in MASKS:
         yield "masked", f"{mark}{secret[-4:]}", 5
         for size in range(4, 12):

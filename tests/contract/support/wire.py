@@ -123,11 +123,14 @@ def _read(connection: Connection, request: Request) -> Exchange:
             raise http.client.IncompleteRead(body, answer.length)
         headers = tuple(answer.getheaders())
         encoded = urllib3.HTTPResponse(
-            io.BytesIO(body), urllib3.HTTPHeaderDict(headers), preload_content=False
+            io.BytesIO(body),
+            urllib3.HTTPHeaderDict(headers),
+            preload_content=False,
+            enforce_content_length=False,  # `answer` checks it
         )
         try:
             body = encoded.read(LARGEST_RESPONSE + 1, decode_content=True)
-        except urllib3.exceptions.DecodeError:
+        except urllib3.exceptions.HTTPError:
             raise ValueError("response body cannot be decompressed") from None
         if len(body) > LARGEST_RESPONSE:
             raise ValueError("response body exceeds 1 MiB")
