@@ -14,12 +14,13 @@ from urllib.parse import quote, unquote
 
 from support import contract, urls
 from support.exchange import Request
-from support.rule import RULES, Rule, describe
+from support.rule import DATA, RULES, Rule, describe
 
 REJECTIONS = frozenset(range(300, 500))
 LARGE_BODY = 65536  # in bytes; some servers do not accept larger bodies
 LONGEST_NUMBER = 100  # in digits; Python refuses to parse more than 4,300
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # The kind of each JSON error, keyed by the start of Python's error message.
 NOT_JSON = {
@@ -115,8 +116,7 @@ def rule_of_valid(request: Request) -> Rule:
         kind = "fields-together" if fields else "no-fields"
         return Rule(f"update/{kind}", f"`{'`, `'.join(fields) or '{}'}`")
     [(name, value)] = fields.items()
-    text = value if isinstance(value, str) else describe(value)
-    return rule_of_field(name, text)
+    return rule_of_field(name, value if isinstance(value, str) else describe(value))
 
 
 def _size_of(request: Request) -> str:
@@ -128,44 +128,14 @@ def _size_of(request: Request) -> str:
 def rule_of_field(name: str, value: str) -> Rule:
     """Return the rule for a body that contains only this field, with a valid value."""
     clause = "endpoint-url" if name == "endpoint" else "update"
-    trait = _trait_of(name, value)
     if len(value) > 100:
-        clause = "lengths"
         trait = "long"
+        clause = "lengths"
+    else:
+        patterns = DATA["url_traits"] if name == "endpoint" else DATA["text_traits"]
+        traits = [trait for trait, pattern in patterns.items() if re.search(pattern, value)]
+        trait = [*traits, "plain"][0]
     return Rule(f"{clause}/{name}-{trait}", f"`{name}`: a valid value, {trait}")
-
-
-def _trait_of(name: str, value: str) -> str:
-    """Return one word that describes the value, for use in a finding's id."""
-    traits = _url_traits(value) if name == "endpoint" else _text_traits(value)
-    for trait, applies in traits.items():
-        if applies:
-            return trait
-    return "plain"
-
-
-def _text_traits(value: str) -> dict[str, bool]:
-    return {
-        "control": CONTROL.search(value) is not None,
-        "blank": not value.strip(),
-        "astral": max(value, default="") > "\uffff",
-        "non-ascii": not value.isascii(),
-        "padded": value != value.strip(),
-        "punctuation": not value.replace(" ", "").replace("-", "").isalnum(),
-    }
-
-
-def _url_traits(value: str) -> dict[str, bool]:
-    scheme, _, rest = value.partition("://")
-    host, slash, _ = rest.partition("/")
-    return {
-        "http": scheme.lower() == "http",
-        "scheme-case": not scheme.islower(),
-        "port": ":" in host,
-        "query": "?" in value or "#" in value,
-        "host": "_" in host or host.endswith(".") or host != host.lower(),
-        "path": bool(slash),
-    }
 
 
 def _reasons_against(request: Request) -> tuple[list[Rule], list[Rule]]:
@@ -220,34 +190,33 @@ def read_json(body: bytes) -> tuple[Any, list[Rule]]:
     if body.startswith(BYTE_ORDER_MARK):
         reasons.append(RULES["json-open/byte-order-mark"])
         body = body.removeprefix(BYTE_ORDER_MARK)
+    value = None
     try:
         value = _parse(body.decode("utf-8"), reasons)
         text = json.dumps(value, ensure_ascii=False)
-        readable = text.encode(errors="replace")
-        if readable != text.encode(errors="surrogatepass"):
+        if SURROGATE.search(text):
             reasons.append(RULES["json-open/lone-surrogate"])
-        return json.loads(readable), reasons
+            value = json.loads(SURROGATE.sub("?", text))
     except RecursionError:
         reasons.append(RULES["unreadable-body/nested"])
     except UnicodeDecodeError:
         reasons.append(RULES["unreadable-body/not-utf-8"])
     except ValueError as error:
         reasons.append(_syntax_error(body, str(error)))
-    return None, reasons
+    return value, reasons
 
 
 def _syntax_error(body: bytes, error: str) -> Rule:
     if b"\x00" in body[:4] and body.strip(b"\x00"):
         return replace(RULES["unreadable-body/not-utf-8"], words="a body in UTF-16 or UTF-32")
-    kind = "not-json"
-    for start, named in NOT_JSON.items():
-        if error.startswith(start):
-            kind = named
-    if not body.strip(b" \t\r\n"):
-        kind = "blank"
     if b"/*" in body or b"// " in body:
-        kind = "comment"
-    return RULES[f"unreadable-body/{kind}"]
+        return RULES["unreadable-body/comment"]
+    if not body.strip():
+        return RULES["unreadable-body/blank"]
+    for start, kind in NOT_JSON.items():
+        if error.startswith(start):
+            return RULES[f"unreadable-body/{kind}"]
+    return RULES["unreadable-body/not-json"]
 
 
 def _parse(text: str, ambiguities: list[Rule]) -> Any:

@@ -4,6 +4,7 @@ import argparse
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +21,6 @@ MOST_EXAMPLES = 3
 DEFAULT = Path(__file__).parents[1] / "deviations.yaml"
 REASONS = ("reason", "link", "date")
 ID = re.compile(r"([\w.-]+)/[\w.-]+/[\w.-]+")
-PORTS = {"http": 80, "https": 443}
 TEXT = {"type": "string", "pattern": r"\S"}
 ENTRY = {
     "type": "object",
@@ -157,59 +157,37 @@ class Findings(dict[str, Finding]):
 def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
     """Return the accepted findings by id; raise `NoVerdictError` if the file is invalid."""
     file = given or DEFAULT
-    names = _names_of(url)
+    name = _name_of(url)
     accepted = {}
     hosts: Any = {}
     try:
-        hosts = yaml.load(file.read_text("utf-8"), _Loader) or {}  # noqa: S506 - a BaseLoader
+        # A BaseLoader keeps dates as text.
+        hosts = yaml.load(file.read_text("utf-8"), yaml.BaseLoader) or {}  # noqa: S506
         problem = next(_problems(hosts), "")
     except (OSError, RecursionError, ValueError, yaml.YAMLError) as error:
         problem = " ".join(str(error).split())
-    if not problem and given and hosts.keys().isdisjoint(names):
-        problem = f"no entry for this backend: expected {' or '.join(names)}"
+    if not problem and given and name not in hosts:
+        problem = f"no entry for this backend: expected {name}"
     if problem:
         raise NoVerdictError(f"{file}: {problem}", "correct the deviations file")
-    for name in names:
-        for entry in hosts.get(name, []):
-            accepted[entry["finding"]] = {reason: entry[reason] for reason in REASONS}
+    for entry in hosts.get(name, []):
+        accepted[entry["finding"]] = {reason: entry[reason] for reason in REASONS}
     return accepted
-
-
-class _Loader(yaml.BaseLoader):
-    """A loader that keeps dates as text and rejects duplicate keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, *options: Any, **more: Any) -> Any:
-        mapping = super().construct_mapping(node, *options, **more)
-        if len(mapping) < len(node.value):
-            raise yaml.MarkedYAMLError(problem="duplicate key", problem_mark=node.start_mark)
-        return mapping
 
 
 def _problems(hosts: Any) -> Iterator[str]:
     for error in SCHEMA.iter_errors(hosts):
         place = "/".join(map(str, error.instance_path)) or "the document"
         yield f"{place}: {error.message}"
-    for host, entries in hosts.items():
-        listed = set()
-        for entry in entries:
-            id = entry["finding"]
-            parts = ID.fullmatch(id)
-            if not parts or parts[1] not in contract.CLAUSES:
-                yield f"{id} is not a finding id; copy the id from a verdict"
-            elif id.rpartition("/")[0] in NO_AUTHENTICATION:
-                yield f"{id}: missing authentication cannot be accepted; remove the entry"
-            elif id in listed:
-                yield f"{host}: {id} is listed twice; remove one of the entries"
-            listed.add(id)
+    for entry in chain(*hosts.values()):
+        parts = ID.fullmatch(entry["finding"])
+        if not parts or parts[1] not in contract.CLAUSES:
+            yield f"{entry['finding']} is not a finding id; copy the id from a verdict"
 
 
-def _names_of(url: str) -> list[str]:
-    """Return the backend's keys in a deviations file. The port is optional if it is the default."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    usual = PORTS.get(parts.scheme)
-    port = parts.port or usual
-    return [f"{host}:{port}", host] if port == usual else [f"{host}:{port}"]
+def _name_of(url: str) -> str:
+    """Return the backend's key in a deviations file: its host, and its port if the URL has one."""
+    return urlsplit(url).netloc.lower()
 
 
 def write_deviations(file: Path, url: str, findings: Iterable[Finding]) -> None:
@@ -220,5 +198,5 @@ def write_deviations(file: Path, url: str, findings: Iterable[Finding]) -> None:
         if not finding.is_note and not finding.is_missing_authentication:
             entries.append({"finding": finding.id, **(finding.accepted or empty)})
     head = "# Fill in each reason, link and date. Remove entries that should fail the run.\n"
-    document = {_names_of(url)[0]: entries}
+    document = {_name_of(url): entries}
     file.write_text(head + yaml.safe_dump(document, sort_keys=False), "utf-8")

@@ -2,9 +2,9 @@
 
 import platform
 from collections import Counter
-from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from reports.words import map_strings
@@ -34,16 +34,18 @@ def verdict_of(run: Run) -> Document:
     promises = [_promise(run, promise) for promise in run.promises.values()]
     findings = [_finding(run, finding) for finding in sorted(run.findings.values(), key=_rank)]
     outcomes = Counter(promise["outcome"] for promise in promises)
+    statuses = sorted(backend.statuses.items())
+    tools = {package: version(package) for package in ("schemathesis", "hypothesis", "pytest")}
     return {
         "format": 1,
         "contract": {"title": contract.TITLE, "version": contract.VERSION},
-        "tools": _tools(),
+        "tools": {"python": platform.python_version(), **tools},
         "backend": {"url": backend.url, "id": backend.id},
         "seed": option.seed,
         "started": run.started.isoformat(timespec="seconds"),
         "seconds": round((datetime.now(UTC) - run.started).total_seconds(), 1),
         "requests": backend.statuses.total(),
-        "statuses": _statuses(backend.statuses),
+        "statuses": {str(status or "none"): count for status, count in statuses},
         **_result(run, outcomes),
         "selection": {
             "keyword": option.keyword,
@@ -66,28 +68,13 @@ def verdict_of(run: Run) -> Document:
     }
 
 
-def _tools() -> dict[str, str]:
-    tools = {"python": platform.python_version()}
-    for package in ("schemathesis", "hypothesis", "pytest"):
-        tools[package] = version(package)
-    return tools
-
-
-def _statuses(counts: Counter[int]) -> dict[str, int]:
-    statuses = {}
-    for status, count in sorted(counts.items()):
-        statuses[str(status) if status else "none"] = count
-    return statuses
-
-
 def _add_stale(run: Run) -> None:
     """Report accepted deviations that no longer occur."""
     option = run.option
-    is_partial = option.keyword or option.source or option.again
-    for promise in run.promises.values():
-        is_partial = is_partial or promise.skipped
+    skipped = [promise for promise in run.promises.values() if promise.skipped]
+    is_whole = not (option.keyword or option.source or option.again or skipped)
     if run.promises:
-        run.findings.add_stale(next(iter(run.promises)), is_whole=not is_partial)
+        run.findings.add_stale(next(iter(run.promises)), is_whole=is_whole)
 
 
 def _rank(finding: Finding) -> tuple[bool, int, int]:
@@ -129,13 +116,8 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
 def _promise(run: Run, promise: Promise) -> Document:
     """Return the promise's entry in the verdict."""
     name = promise.name
-    ids = []
-    severities = set()
-    for finding in run.findings.values():
-        if name in (finding.promise, finding.finder):
-            ids.append(finding.id)
-        if name == finding.promise:
-            severities.add(finding.severity)
+    findings = run.findings.values()
+    severities = [finding.severity for finding in findings if finding.promise == name]
     reason = _reason_for_no_test(promise)
     outcome = "kept"
     if "broken" in severities:
@@ -147,12 +129,9 @@ def _promise(run: Run, promise: Promise) -> Document:
         outcome = "accepted"
     again = None
     if run.earlier.get(name) == "broken":
-        if outcome != "broken":
-            again = "fixed"
-        elif promise.rounds > 1:
+        again = "still broken" if outcome == "broken" else "fixed"
+        if outcome == "broken" and promise.rounds > 1:
             again = "flaky"
-        else:
-            again = "still broken"
     return {
         "name": name,
         "family": promise.family,
@@ -162,7 +141,9 @@ def _promise(run: Run, promise: Promise) -> Document:
         "outcome": outcome,
         "reason": reason,
         "requests": promise.requests,
-        "findings": ids,
+        "findings": [
+            finding.id for finding in findings if name in (finding.promise, finding.finder)
+        ],
         "again": again,
     }
 
@@ -174,18 +155,13 @@ def _reason_for_no_test(promise: Promise) -> str:
         return promise.skipped
     if not promise.rounds:
         return "the run ended before the test started"
-    if not promise.passed and hiding:
-        return f"hidden by {hiding}"
     if not promise.passed:
-        return "no response was checked"
-    if promise.is_cut_short:
-        return f"some requests were not sent because of {hiding}"
-    return ""
+        return f"hidden by {hiding}" if hiding else "no response was checked"
+    return f"some requests were not sent because of {hiding}" if promise.is_cut_short else ""
 
 
 def _finding(run: Run, finding: Finding) -> Document:
-    clause = asdict(contract.CLAUSES[finding.clause])
-    del clause["keywords"], clause["fields"]
+    clause = contract.CLAUSES[finding.clause]
     examples = []
     for number, (sent, exchange) in enumerate(finding.examples.items(), 1):
         name = f"{finding.id.replace('/', '-')}-{number}"
@@ -199,8 +175,13 @@ def _finding(run: Run, finding: Finding) -> Document:
     return {
         "id": finding.id,
         "promise": finding.promise,
-        "clause": clause,
-        "source": clause["source"],
+        "clause": {
+            "id": clause.id,
+            "source": clause.source,
+            "text": clause.text,
+            "line": clause.line,
+        },
+        "source": clause.source,
         "count": finding.count,
         "severity": finding.severity,
         "decides": run.findings.decides(finding),
@@ -212,35 +193,34 @@ def _finding(run: Run, finding: Finding) -> Document:
 def _example(run: Run, exchange: Exchange, name: str) -> Document:
     request = exchange.request
     backend = run.backend
+    folder = run.option.report_dir
     commands = []
     body_file = None
     for number, step in enumerate((*request.earlier, request)):
-        body_file = _save_body(run, step, f"bodies/{name}-{number}.bin")
-        file = run.option.report_dir / body_file if body_file else None
+        file = None
+        body_file = None
+        if folder and curl.needs_file(step):
+            body_file = f"bodies/{name}-{number}.bin"
+            file = folder / body_file
+            _save_body(step, file, backend.redactor)
         commands.append(curl.command(step, backend.url + step.target, backend.redactor, file))
-    body = None if curl.needs_file(request) else request.text
     return {
         "curl": "\n".join(commands),
         "request": {
             "method": request.method,
             "url": backend.url + request.target,
             "headers": list(map(list, request.headers)),
-            "body": body,
+            "body": None if curl.needs_file(request) else request.text,
             "body_file": body_file,
         },
         "response": _response(exchange, backend.redactor),
     }
 
 
-def _save_body(run: Run, request: Request, name: str) -> str | None:
-    """Write the body to a file if curl cannot receive it as an argument; return the file name."""
-    if not curl.needs_file(request) or not run.option.report_dir:
-        return None
-    file = run.option.report_dir / name
+def _save_body(request: Request, file: Path, redactor: curl.Redactor) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    body = run.backend.redactor.redact(request.body.decode("latin-1"))
+    body = redactor.redact(request.body.decode("latin-1"))
     file.write_bytes(body.encode("latin-1"))
-    return name
 
 
 def _response(exchange: Exchange, redactor: curl.Redactor) -> Document | None:
@@ -266,10 +246,9 @@ def _by_source(findings: list[Document]) -> Document:
 
 
 def _missing_variables(promises: list[Document]) -> list[Document]:
+    reasons = Counter(promise["reason"] for promise in promises)
     missing = []
     for name, meaning in MEANINGS.items():
-        reason = f"set {name}: {meaning}"
-        count = [promise["reason"] for promise in promises].count(reason)
-        if count:
+        if count := reasons[f"set {name}: {meaning}"]:
             missing.append({"name": name, "meaning": meaning, "promises": count})
     return missing
