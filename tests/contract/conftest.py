@@ -25,8 +25,8 @@ except Exception as error:  # noqa: BLE001 - an invalid contract can cause any e
 from test_authentication import BAD_TOKENS
 
 from reports.console import Output
-from support import controls, values
-from support.backend import ADMIN, TOKENS, WRITER, Backend
+from support import values
+from support.backend import ADMIN, TOKENS, WRITER, Backend, check_sibling, send_controls
 from support.exchange import NoVerdictError
 from support.findings import DEFAULT, Findings, load_deviations
 from support.options import LAST_RUN, MEANINGS, add_options
@@ -170,8 +170,8 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
     run = request.config.stash[RUN]
     backend = run.backend
     values.RANDOM.seed(f"{run.option.seed} controls")
-    run.controls = controls.send_controls(backend, ({}, values.fresh(), values.GOOD))
-    controls.check_sibling(backend)
+    run.controls = send_controls(backend, ({}, values.fresh(), values.GOOD))
+    check_sibling(backend)
     for control in run.controls:
         run.credentials.learn(control.request)
     _send_rejections(run)

@@ -9,10 +9,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
-from support import contract, urls
+import ada_url
+import jsonschema_rs
+
+from support import contract
 from support.exchange import Request
 from support.rule import DATA, RULES, Rule, describe
 
@@ -20,6 +24,8 @@ REJECTIONS = frozenset(range(300, 500))
 LARGE_BODY = 65536  # in bytes; some servers do not accept larger bodies
 LONGEST_NUMBER = 100  # in digits; Python refuses to parse more than 4,300
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+RFC3986 = jsonschema_rs.Draft202012Validator({"format": "uri"}, validate_formats=True)
+WEB = ("http", "https")
 SURROGATE = re.compile("[\ud800-\udfff]")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # The kind of each JSON error, keyed by the start of Python's error message.
@@ -254,7 +260,7 @@ def _check_value(value: Any) -> Iterator[Rule]:
             yield _unknown_field(field)
         elif keyword := contract.broken_keyword(field, given):
             yield _wrong_value(field, given, keyword, words)
-        elif field == "endpoint" and urls.may_be_rejected(given):
+        elif field == "endpoint" and _may_be_rejected(given):
             words = f"`endpoint`: a host that a backend may reject, {describe(given)}"
             yield Rule("endpoint-open/host", words, is_open=True)
 
@@ -284,11 +290,52 @@ def _wrong_value(field: str, value: Any, keyword: str, words: str) -> Rule:
 def _wrong_endpoint(value: str, words: str) -> Rule:
     if CONTROL.search(value):
         return Rule("endpoint-unsafe/control-character", f"{words}, with a control character")
-    if urls.has_userinfo(value):
+    if _has_userinfo(value):
         return Rule("endpoint-unsafe/userinfo", f"{words}, with userinfo")
-    if urls.rfc3986_accepts(value) or urls.whatwg_accepts(value):
+    if _rfc3986_accepts(value) or _whatwg_accepts(value):
         words += ", a URL according to only one standard"
         return Rule("endpoint-open/one-standard", words, is_open=True)
     is_other_scheme = "://" in value[1:] and not value.lower().startswith("http")
     kind = "other-scheme" if is_other_scheme else "url"
     return Rule(f"endpoint-url/{kind}", f"{words}, which is not an http or https URL")
+
+
+def _rfc3986_accepts(value: str) -> bool:
+    """Return whether the value is an absolute http or https URI with a host, per RFC 3986."""
+    if not RFC3986.is_valid(value):
+        return False
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    return parts.scheme.lower() in WEB and bool(parts.hostname)
+
+
+def _whatwg_accepts(value: str) -> bool:
+    """Return whether the value is an http or https URL, per the WHATWG URL Standard."""
+    return ada_url.check_url(value) and ada_url.URL(value).protocol.rstrip(":") in WEB
+
+
+def _has_userinfo(value: str) -> bool:
+    """Return whether the value contains a user name or password according to either standard."""
+    if _whatwg_accepts(value):
+        url = ada_url.URL(value)
+        if url.username or url.password:
+            return True
+    authority = re.split("[/?#]", value.partition("//")[2])[0]
+    return "@" in authority
+
+
+def _may_be_rejected(value: str) -> bool:
+    """Return whether a backend may reject the host because it cannot be a public DNS name."""
+    if not _whatwg_accepts(value):
+        return True
+    # This parser normalizes hosts such as `127.1` to 127.0.0.1.
+    host = ada_url.URL(value).hostname.strip("[]").rstrip(".")
+    try:
+        ip_address(host)
+    except ValueError:
+        labels = host.split(".")
+        is_in_dns = len(host) < 254 and all(0 < len(label) < 64 for label in labels)
+        return len(labels) < 2 or not is_in_dns
+    return True

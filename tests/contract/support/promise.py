@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from support import controls, rules, values
-from support.backend import SIBLING_ID, Backend
+from support import rules, values
+from support.backend import SIBLING_ID, Backend, is_working
 from support.exchange import Exchange, NoVerdictError, Request
 from support.expectation import expectation_of
 from support.findings import Finding, Findings
@@ -247,7 +247,7 @@ class Promise:
         if exchange.succeeded or is_known:
             return finding
         may_have_stopped = exchange.status in SUSPICIOUS or exchange.status >= 500
-        if may_have_stopped and not controls.is_working(self.backend, exchange):
+        if may_have_stopped and not is_working(self.backend, exchange):
             self.run.crashed = True
             got = f"{exchange.failure}, and then the backend stopped responding"
             return replace(finding, outcome="crash", got=got, explained_by=())
