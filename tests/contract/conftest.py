@@ -172,8 +172,6 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
     values.RANDOM.seed(f"{run.option.seed} controls")
     run.controls = send_controls(backend, ({}, values.fresh(), values.GOOD))
     check_sibling(backend)
-    for control in run.controls:
-        run.credentials.learn(control.request)
     _send_rejections(run)
     yield run
     rest = dict(contract.EVERYTHING)

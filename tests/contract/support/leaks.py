@@ -1,7 +1,7 @@
 """Detects credentials and internal details in responses.
 
-Most credentials that the tests send are canaries: random values that cannot appear in a response by
-chance. Therefore, this module can also recognize parts, encodings and hashes of them.
+Most credentials that the tests send are the canaries in `values.GOOD`: random values that cannot
+appear in a response by chance. Therefore, parts, encodings and hashes of them are recognized too.
 """
 
 import base64
@@ -10,16 +10,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import quote, unquote
 
-from support import contract
+from support import contract, values
 from support.curl import base64_parts
 from support.exchange import Exchange, Request
 
 SHORTEST = 8  # ignore shorter credentials, which a response may contain by chance
-CANARY = re.compile("Canary[A-Za-z0-9]{26}")
 SHORTEST_PART = 5  # a leak can be as short as four characters and a mask character
 MASKS = "*.…•xX-_#"  # characters that backends use to mask the rest of a credential
 HASHES = ("md5", "sha1", "sha256", "sha512")
@@ -34,62 +32,49 @@ INTERNALS = re.compile(
 DIRECTORY = re.compile("/(?:usr|home|var|app|srv)/")
 
 
-@dataclass
-class Credentials:
-    """Detects canaries from all requests so far, and other credentials from the current request."""
+def encoding_of_leak(exchange: Exchange) -> str | None:
+    """Return how a credential in the response is encoded, or None if there is no credential."""
+    lines = [exchange.text, _unescaped(exchange.text)]
+    for header in (("", exchange.reason), *exchange.headers):
+        # http.client decodes headers as Latin-1, but they may contain UTF-8.
+        lines.append(": ".join(header).encode("latin-1").decode(errors="replace"))
+    for line in lines:
+        how = _canary_in(line)
+        if how:
+            return how
+    return _own_credential_in(exchange.request, "\n".join(lines))
 
-    _known: set[str] = field(default_factory=set[str])
-    # Maps the start of each canary part to the parts that begin with it, and their encodings.
-    _parts: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
-    _harmless: set[str] = field(default_factory=set[str])  # lines that contain no part of a canary
 
-    def encoding_of_leak(self, exchange: Exchange) -> str | None:
-        """Return how a credential in the response is encoded, or None if there is no credential."""
-        self.learn(exchange.request)
-        lines = [exchange.text, _unescaped(exchange.text)]
-        for header in (("", exchange.reason), *exchange.headers):
-            # http.client decodes headers as Latin-1, but they may contain UTF-8.
-            lines.append(": ".join(header).encode("latin-1").decode(errors="replace"))
-        for line in lines:
-            how = self._canary_in(line)
-            if how:
-                return how
-        return _own_credential_in(exchange.request, "\n".join(lines))
+@lru_cache(1000)
+def _canary_in(line: str) -> str | None:
+    letters = re.sub("[^0-9A-Za-z]", "", line)  # separators could split a canary
+    for text in (line, letters):
+        for start in range(len(text)):
+            parts = canary_parts().get(text[start : start + SHORTEST_PART], {})
+            for part, how in parts.items():
+                if text.startswith(part, start):
+                    return how
+    return None
 
-    def learn(self, request: Request) -> None:
-        """Remember the canaries in the request."""
-        canaries = {*CANARY.findall(request.body.decode("latin-1"))} - self._known
-        if canaries:
-            self._known |= canaries
-            self._harmless.clear()
-        for canary in canaries:
-            for how, text, size in canary_encodings(canary):
-                for start in range(len(text) - size + 1):
-                    part = text[start : start + size]
-                    self._parts.setdefault(part[:SHORTEST_PART], {})[part] = how
 
-    def _canary_in(self, line: str) -> str | None:
-        if line in self._harmless:
-            return None
-        letters = re.sub("[^0-9A-Za-z]", "", line)  # separators could split a canary
-        for text in (line, letters):
-            for start in range(len(text)):
-                parts = self._parts.get(text[start : start + SHORTEST_PART], {})
-                for part, how in parts.items():
-                    if text.startswith(part, start):
-                        return how
-        self._harmless.add(line)
-        return None
+@cache
+def canary_parts() -> dict[str, dict[str, str]]:
+    """Map the start of each part of a canary to the parts that begin with it, with encodings."""
+    parts: dict[str, dict[str, str]] = {}
+    for canary in values.GOOD.values():
+        for how, text, size in canary_encodings(canary):
+            for start in range(len(text) - size + 1):
+                part = text[start : start + size]
+                parts.setdefault(part[:SHORTEST_PART], {})[part] = how
+    return parts
 
 
 def _own_credential_in(request: Request, response: str) -> str | None:
     fields = request.text_fields
     # A backend is allowed to return the id, the name, and any text from the contract.
     harmless = f"{contract.TEXT} {request.target} {fields.get('name', '')}"
-    token = (request.header("Authorization") or "").partition(" ")[2]
-    credentials = [token]
-    for name in contract.CREDENTIALS:
-        credentials.append(fields.get(name, ""))
+    credentials = [fields.get(name, "") for name in contract.CREDENTIALS]
+    credentials.append((request.header("Authorization") or "").partition(" ")[2])
     for credential in credentials:
         # A response might contain a short or ordinary word by chance.
         if len(credential) < SHORTEST or credential.isalpha() or credential in harmless:
@@ -97,7 +82,8 @@ def _own_credential_in(request: Request, response: str) -> str | None:
         for how, spelling in whole_encodings(credential):
             if spelling in response:
                 return how
-        if CANARY.fullmatch(credential) and credential[-4:] in re.findall(r"\w+", response):
+        is_canary = credential in values.GOOD.values()
+        if is_canary and credential[-4:] in re.findall(r"\w+", response):
             return "its last four letters"
     return None
 

@@ -20,7 +20,6 @@ from support.backend import SIBLING_ID, Backend, is_working
 from support.exchange import Exchange, NoVerdictError, Request
 from support.expectation import expectation_of
 from support.findings import Finding, Findings
-from support.leaks import Credentials
 from support.options import MEANINGS
 from support.rule import Rule
 
@@ -47,7 +46,6 @@ class Run:
     option: argparse.Namespace
     earlier: Mapping[str, str]  # each promise's outcome in the run that `--again` repeats
     promises: "dict[str, Promise]" = field(default_factory=dict)
-    credentials: Credentials = field(default_factory=Credentials)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     controls: list[Exchange] = field(default_factory=list)
     no_verdict: NoVerdictError | None = None  # why the run ends without a verdict
@@ -205,7 +203,7 @@ class Promise:
         self.run.findings.checked_rules.add(expectation.rule.id)
 
     def _check_safety(self, exchange: Exchange) -> None:
-        for finding in rules.check_safety(exchange, self.run.credentials):
+        for finding in rules.check_safety(exchange):
             self.record(finding, exchange)
 
     def record(self, finding: Finding, exchange: Exchange) -> bool:

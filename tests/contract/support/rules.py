@@ -12,7 +12,7 @@ from support import contract
 from support.exchange import UUID, Exchange
 from support.expectation import expectation_of, read_json, rule_of_field, rule_of_valid
 from support.findings import Finding
-from support.leaks import Credentials, internals
+from support.leaks import encoding_of_leak, internals
 from support.rule import ACCEPTED, DATA, Rule, describe, slug
 
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
@@ -51,11 +51,11 @@ def _header_names(exchange: Exchange) -> set[str]:
     return {name.lower() for name, _ in exchange.headers} - CHANGING_HEADERS
 
 
-def check_safety(exchange: Exchange, credentials: Credentials) -> Iterator[Finding]:
+def check_safety(exchange: Exchange) -> Iterator[Finding]:
     """Check the rules that always apply: no leaks and no forbidden updates."""
     expectation = expectation_of(exchange.request)
     got = exchange.got
-    how = credentials.encoding_of_leak(exchange)
+    how = encoding_of_leak(exchange)
     if how:
         found = f"a credential ({how})"
         subject = f"a credential in a {got} response"

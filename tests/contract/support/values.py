@@ -35,13 +35,14 @@ def unique() -> str:
     return str(uuid.UUID(int=RANDOM.getrandbits(128), version=4))
 
 
-def canary(source: random.Random = RANDOM) -> str:
-    """Return a canary: a random credential, no part of which can appear in a response by chance."""
+def canary(field: str) -> str:
+    """Return a random credential, no part of which can appear in a response by chance."""
+    source = random.Random(field)  # noqa: S311 - see RANDOM
     return "Canary" + "".join(source.choices(string.ascii_letters + string.digits, k=26))
 
 
 # Canary credentials, which most requests contain. They are the same in every run.
-GOOD = {name: canary(random.Random(name)) for name in contract.CREDENTIALS}  # noqa: S311 - see RANDOM
+GOOD = {name: canary(name) for name in contract.CREDENTIALS}
 EVERYTHING = {**contract.EVERYTHING, **GOOD}
 TEXT = json.dumps(GOOD, indent=2).encode()
 CHUNKS = (TEXT[:9], TEXT[9:])
@@ -213,7 +214,7 @@ def similar_strings(field: str) -> Iterator[str]:
 
 def resembling_fields() -> Iterator[tuple[str, object]]:
     """Yield unknown field names that resemble known ones, each with the known field's value."""
-    yield "k\u0435y", canary()  # contains a Cyrillic letter
+    yield "k\u0435y", canary("key")  # contains a Cyrillic letter
     for name, value in (EVERYTHING | fresh()).items():
         snake = re.sub("([A-Z])", r"_\1", name).lower()
         similar = [name.upper(), name.title(), name[:-1], snake, snake.replace("_", "-")]
@@ -227,7 +228,7 @@ def unreadable_bodies() -> Iterator[bytes]:
     good = json.dumps(GOOD)
     texts = expand("NOT_OBJECTS", good) + expand("ODD_VALUES", good[:-1])
     for odd in DATA["ODD_STRINGS"]:
-        texts.append(f'{{"key": "{odd}", "secret": "{canary()}"}}')
+        texts.append(f'{{"key": "{odd}", "secret": "{canary("secret")}"}}')
     texts.append(json.dumps(good))  # JSON in a JSON string
     texts += ["[" * 100_000 + "]" * 100_000, '{"name":' * 25_000 + "1" + "}" * 25_000]
     for odd in ("1" + "0" * 5000, "[" * 5000 + "]" * 5000):
