@@ -34,6 +34,13 @@ from support.plugin import PROMISE, Hooks, RunPlugin
 from support.promise import Promise, Run
 
 RUN = pytest.StashKey[Run]()
+# Requests that must be rejected, with the promise that each of them tests
+REJECTED: dict[str, dict[str, Any]] = {
+    "test_bad_token_answers_401[missing]": {"body": {}, **BAD_TOKENS["missing"]},
+    "test_bad_token_answers_401[unknown]": {"body": {}, **BAD_TOKENS["unknown"]},
+    "test_unknown_id_answers_404": {"body": {}},
+    "test_invalid_value_answers_400[name]": {"body": {"name": 5}},
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,7 +68,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def _run(option: argparse.Namespace) -> RunPlugin:
     """Create the run; raise `NoVerdictError` if an option or environment variable is invalid."""
     contract.check_values(values.DATA["UNUSUAL"])
-    _check_combination(option)
+    written = option.write_deviations
+    if written and written.resolve() == (option.deviations or DEFAULT).resolve():
+        reason = "--write-deviations would overwrite the file of accepted findings"
+        raise NoVerdictError(reason, "write to another file")
     option.id = option.id or os.environ.get("FLASHBACK_AI_LLM_ID") or contract.EXAMPLE_ID
     given = _given_variables(option.id)
     if not option.backend_url or WRITER not in given:
@@ -73,17 +83,6 @@ def _run(option: argparse.Namespace) -> RunPlugin:
         option.seed = random.SystemRandom().randrange(10**9)
     accepted = load_deviations(option.deviations, option.backend_url)
     return RunPlugin(Backend(option, given), Findings(accepted, option), option, earlier)
-
-
-def _check_combination(option: argparse.Namespace) -> None:
-    """Raise `NoVerdictError` if two options contradict each other."""
-    if option.source and option.fail_on and not {*option.source} & {*option.fail_on}:
-        reason = "--fail-on excludes all rules that --source includes except missing authentication"
-        raise NoVerdictError(reason, "name the same source in both options")
-    written = option.write_deviations
-    if written and written.resolve() == (option.deviations or DEFAULT).resolve():
-        reason = "--write-deviations would overwrite the file of accepted findings"
-        raise NoVerdictError(reason, "write to another file")
 
 
 def _given_variables(id: str) -> dict[str, str]:
@@ -187,18 +186,11 @@ def _send_rejections(run: Run) -> None:
     If a request crashes the backend or succeeds without a valid token, record a finding even
     if no selected test covers that case.
     """
-    rejected = {
-        "test_bad_token_answers_401[missing]": BAD_TOKENS["missing"],
-        "test_bad_token_answers_401[unknown]": BAD_TOKENS["unknown"],
-        "test_unknown_id_answers_404": {"id": run.backend.unknown_id()},
-        "test_invalid_value_answers_400[name]": {"body": {"name": 5}},
-    }
-    for name, parts in rejected.items():
-        promise = run.promises.get(name)
-        if not promise:
-            promise = Promise(name, "", "", "unauthorized")
-            promise.run = run
-        exchange = run.backend.exchange(promise.request(**{"body": {}, **parts}))
+    for name, parts in REJECTED.items():
+        promise = run.promises.get(name) or Promise(name, "", "", "unauthorized")
+        promise.run = run
+        id = run.backend.unknown_id() if "unknown_id" in name else ""
+        exchange = run.backend.exchange(promise.request(id=id, **parts))
         if exchange.status:
             run.backend.from_endpoint.append(exchange)
         is_update = exchange.succeeded and exchange.request.user.statuses == {401}

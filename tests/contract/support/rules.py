@@ -33,18 +33,18 @@ def _is_from_elsewhere(exchange: Exchange, from_endpoint: list[Exchange]) -> boo
     """
     if exchange.status in BEFORE_ROUTING:
         return True
-    if "json" in exchange.media_type or exchange.succeeded:
-        return False
-    if exchange.status in (401, 404, 500):  # must be JSON, even from a proxy
+    # A 401, 404 or 500 must be JSON, even from a proxy.
+    is_api = "json" in exchange.media_type or exchange.status in (401, 404, 500)
+    if is_api or exchange.succeeded:
         return False
     if PROXY_PAGE.search(exchange.text):
         return True
     server = exchange.header("Server")
     names = _header_names(exchange)
-    for known in from_endpoint:
-        if known.header("Server") == server and _header_names(known) <= names:
-            return False
-    return True
+    return not any(
+        known.header("Server") == server and _header_names(known) <= names
+        for known in from_endpoint
+    )
 
 
 def _header_names(exchange: Exchange) -> set[str]:
@@ -68,8 +68,9 @@ def check_safety(exchange: Exchange) -> Iterator[Finding]:
         yield Finding("internals/error", "returned", expected, describe(internal), f"a {got}")
     if expectation.access and exchange.succeeded:
         expected = f"{expectation.rule.expected}, and no update"
-        broader = f"{exchange.request.user.id}/{got}"
-        yield _finding(expectation.access, got, expected, got + ACCEPTED, broader)
+        finding = _finding(exchange, expectation.access, got, expected, got + ACCEPTED)
+        finding.explained_by += (f"{exchange.request.user.id}/{got}",)
+        yield finding
 
 
 def check_response(exchange: Exchange, from_endpoint: list[Exchange]) -> Iterator[Finding]:
@@ -77,8 +78,7 @@ def check_response(exchange: Exchange, from_endpoint: list[Exchange]) -> Iterato
     rule = expectation_of(exchange.request).rule
     status = exchange.status
     if not status:
-        broader = _explanations(exchange)
-        yield _finding(rule, "no response", "a response", exchange.failure, *broader)
+        yield _finding(exchange, rule, exchange.got, "a response", exchange.failure)
         return
     is_expected = status in rule.statuses
     is_from_elsewhere = _is_from_elsewhere(exchange, from_endpoint)
@@ -110,32 +110,57 @@ def _check_allow(exchange: Exchange) -> Iterator[Finding]:
         yield Finding("other-methods/Allow", outcome, "`Allow` with `PUT`", got, subject)
 
 
-def _finding(rule: Rule, outcome: str, expected: str, got: str, *explained_by: str) -> Finding:
+def _finding(exchange: Exchange, rule: Rule, outcome: str, expected: str, got: str) -> Finding:
     """Return a finding that may be a consequence of a finding about a broader rule."""
+    return Finding(rule.id, outcome, expected, got, explained_by=_broader(exchange, rule, outcome))
+
+
+def _broader(exchange: Exchange, rule: Rule, outcome: str) -> tuple[str, ...]:
+    """Return the ids of findings about broader rules that would explain this outcome."""
     clause = rule.clause
-    broader: list[str] = []
+    end = slug(outcome)
+    broader = []
     for kind in (rule.kind, *DATA["broader_kinds"].get(clause, ())):
-        broader.append(f"{clause}/{kind}/{slug(outcome)}")
+        broader.append(f"{clause}/{kind}/{end}")
         if clause in ("unauthorized", "order"):  # perhaps the backend accepts invalid tokens
             broader.append(f"authentication/{kind}/200")
         if clause == "order":  # perhaps the status is the same for every id and body
-            broader.append(f"unauthorized/{kind}/{slug(outcome)}")
-    return Finding(rule.id, outcome, expected, got, explained_by=(*broader, *explained_by))
+            broader.append(f"unauthorized/{kind}/{end}")
+    if not exchange.succeeded:
+        broader += [f"{simpler}/{end}" for simpler in _simpler_rules(exchange)]
+    return tuple(broader)
+
+
+def _simpler_rules(exchange: Exchange) -> Iterator[str]:
+    """Yield the ids of rules for simpler or smaller requests, which may get the same status."""
+    request = exchange.request
+    expectation = expectation_of(request)
+    yield from ("update/plain", rule_of_valid(request).id)
+    yield from (reason.id for reason in expectation.reasons)
+    if 200 not in request.place.statuses:
+        yield "id/unknown"
+    if expectation.rule.depends_on_earlier:
+        yield "unique-names/taken"
+    if request.user.kind == "ADMIN":
+        yield "access-levels/ADMIN"
+    for name, value in request.text_fields.items():
+        if name == "name":
+            yield "unique-names/free"
+        yield from (f"update/{name}-plain", rule_of_field(name, value).id)
 
 
 def _before_the_endpoint(exchange: Exchange, rule: Rule) -> Finding:
     got = f"{exchange.got} from a proxy, server or router in front of the endpoint"
     outcome = f"{exchange.got}-before-the-endpoint"
     if rule.must_succeed:
-        return _finding(rule, outcome, rule.expected, got)
+        return _finding(exchange, rule, outcome, rule.expected, got)
     expected = "a rejection by the endpoint or by a server in front of it"
     return Finding("before-the-application/rejected", outcome, expected, got, is_note=True)
 
 
 def _server_error(exchange: Exchange) -> Finding:
     rule = expectation_of(exchange.request).rule
-    broader = _explanations(exchange)
-    finding = _finding(rule, exchange.got, f"{rule.expected}, not 5xx", exchange.got, *broader)
+    finding = _finding(exchange, rule, exchange.got, f"{rule.expected}, not 5xx", exchange.got)
     cause = _cause_of_server_error(exchange)
     finding.rule = cause.id
     if cause.words != rule.words:
@@ -145,8 +170,7 @@ def _server_error(exchange: Exchange) -> Finding:
 
 def _cause_of_server_error(exchange: Exchange) -> Rule:
     expectation = expectation_of(exchange.request)
-    rule = expectation.rule
-    causes = [*expectation.reasons, rule]
+    causes = [*expectation.reasons, expectation.rule]
     for cause in causes:  # a rule about parsing the body is the likely cause
         if cause.clause in ("unreadable-body", "json-open") or cause.kind.startswith("empty"):
             return replace(cause, id="unreadable-body/server-error")
@@ -172,35 +196,13 @@ def _wrong_status(exchange: Exchange) -> Finding:
             got += ACCEPTED
         if status == 401:
             got += "; check that this token is valid"
-    finding = _finding(rule, exchange.got, rule.expected, got)
+    finding = _finding(exchange, rule, exchange.got, rule.expected, got)
     if rule.kind == user.kind:
         finding.subject = user.words
-    if not exchange.succeeded:
-        finding.explained_by += tuple(_explanations(exchange))
-    elif request.chunks is not None or rule.clause == "chunked":
+    if exchange.succeeded and (request.chunks is not None or rule.clause == "chunked"):
         # The cause may be that the backend treats all chunked bodies as empty.
         finding.explained_by = ("body/empty-in-chunks/200",)
     return finding
-
-
-def _explanations(exchange: Exchange) -> Iterator[str]:
-    """Yield the ids of findings about a simpler or smaller request that got the same status."""
-    request = exchange.request
-    expectation = expectation_of(request)
-    rules = ["update/plain", rule_of_valid(request).id]
-    rules += [reason.id for reason in expectation.reasons]
-    if 200 not in request.place.statuses:
-        rules.append("id/unknown")
-    if expectation.rule.depends_on_earlier:
-        rules.append("unique-names/taken")
-    if request.user.kind == "ADMIN":
-        rules.append("access-levels/ADMIN")
-    for name, value in request.text_fields.items():
-        if name == "name":
-            rules.append("unique-names/free")
-        rules += [f"update/{name}-plain", rule_of_field(name, value).id]
-    for rule in rules:
-        yield f"{rule}/{slug(exchange.got)}"
 
 
 def _check_form(exchange: Exchange) -> Iterator[Finding]:
@@ -252,28 +254,29 @@ def _check_schema(clause: str, exchange: Exchange) -> Iterator[Finding]:
 
 
 def _check_headers(exchange: Exchange) -> Iterator[Finding]:
-    clause = "challenge" if exchange.status == 401 else "error-response"
     for name, reference in contract.RESPONSES[exchange.status].get("headers", {}).items():
         header = contract.resolve(reference)
-        if not header.get("required"):
-            continue
+        rule = f"error-response/{name}"
         expected = f"`{name}`"
-        if clause == "challenge":
+        if exchange.status == 401:
+            rule = f"challenge/{name}"
             expected = f"`{name}: Bearer`"
         subject = f"the `{name}` header of a {exchange.status} response"
         value = exchange.header(name)
+        if not header.get("required"):
+            continue
         if value is None:
-            yield Finding(f"{clause}/{name}", "missing", expected, "no such header", subject)
+            yield Finding(rule, "missing", expected, "no such header", subject)
         elif not re.fullmatch(header["schema"].get("pattern", "(?s).*"), value):
-            yield Finding(f"{clause}/{name}", "other", expected, f"`{value}`", subject)
+            yield Finding(rule, "other", expected, f"`{value}`", subject)
 
 
 def _check_fields(exchange: Exchange) -> Iterator[Finding]:
     clause = "error-response"
     correct: dict[str, object] = {"success": exchange.succeeded}
+    id = exchange.request.id
     if exchange.succeeded:
         clause = "success-fields"
-        id = exchange.request.id
         if UUID.fullmatch(id) and exchange.fields.get("aiLlmId") == id.lower():
             id = id.lower()
         if id:
