@@ -7,20 +7,10 @@ from urllib.parse import quote
 from support import contract, values
 from support.backend import ADMIN, WRITER
 from support.exchange import UUID
-from support.expectation import REJECTIONS
 from support.promise import Promise, clause
-from support.rule import RULES, Rule
+from support.rule import RULES
 
-# A router may reject these ids with its own response because of their encoding or length.
-UNUSUAL = Rule(
-    "id-exact/strange-id",
-    "an id with unusual characters",
-    {400, 404, 414},
-    has_documented_form=False,
-)
-OPEN = Rule(
-    "id-exact/open-id", "an id that a proxy might rewrite", REJECTIONS, has_documented_form=False
-)
+UNUSUAL = RULES["id-exact/strange-id"]
 
 
 def similar_ids(id: str) -> Iterator[str]:
@@ -65,7 +55,7 @@ def test_rewritten_id_updates_nothing(promise: Promise) -> None:
     """A request for an id with dot segments, slashes or NUL characters updates no configuration."""
     for token in promise.available(WRITER, ADMIN):
         for wrong in values.expand("REWRITTEN_IDS", promise.backend.id):
-            promise.ask(id=wrong, place=OPEN, token=token, body={})
+            promise.ask(id=wrong, place=RULES["id-exact/open-id"], token=token, body={})
 
 
 @clause("id")

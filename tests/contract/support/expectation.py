@@ -20,7 +20,6 @@ from support import contract
 from support.exchange import Request
 from support.rule import DATA, RULES, Rule, describe
 
-REJECTIONS = frozenset(range(300, 500))
 LARGE_BODY = 65536  # in bytes; some servers do not accept larger bodies
 LONGEST_NUMBER = 100  # in digits; Python refuses to parse more than 4,300
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -184,7 +183,7 @@ def _check_head(request: Request) -> Iterator[Rule]:
         words = f"`Content-Encoding: {coding}`"
         yield replace(RULES["json-open/coding"], words=words, has_documented_form=False)
     if "?" in request.target:
-        yield Rule("query-open/query", "a query", frozenset(range(400, 500)), is_open=True)
+        yield RULES["query-open/query"]
 
 
 def read_json(body: bytes) -> tuple[Any, list[Rule]]:

@@ -2,8 +2,10 @@
 
 import json
 import re
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import yaml
@@ -74,15 +76,19 @@ class Rule:
 def _named_rules() -> dict[str, Rule]:
     rules = {}
     for group in DATA["rules"]:
-        for id, words in group["requests"].items():
-            rules[id] = Rule(
-                id,
-                words,
-                frozenset(group["statuses"]),
-                is_open=group.get("is_open", False),
-                depends_on_earlier=group.get("depends_on_earlier", False),
-            )
+        requests = group.pop("requests")
+        statuses = frozenset(chain(*map(_range_of, group.pop("statuses"))))
+        for id, words in requests.items():
+            rules[id] = Rule(id, words, statuses, **group)
     return rules
+
+
+def _range_of(status: int | str) -> Iterable[int]:
+    """Return the statuses that a status such as 404, or a class such as `4xx`, stands for."""
+    if isinstance(status, int):
+        return [status]
+    first = int(status[0]) * 100
+    return range(first, first + 100)
 
 
 RULES = _named_rules()
