@@ -32,27 +32,28 @@ ATTEMPTS = 4  # maximum number of times to send a request while the backend or a
 TIMEOUTS_IN_FULL = 3  # after this many timeouts, wait at most one second per response
 
 
-# How a backend or a proxy may respond to a control request if the setup is wrong
+# What a status, or a class of statuses, says about the setup if a control request gets it
 SETUP_ERRORS = {
-    401: ("does not accept the token", "set FLASHBACK_TOKEN to a valid token with WRITE access"),
+    401: (
+        "it does not accept the token",
+        "set FLASHBACK_TOKEN to a valid token with WRITE access",
+    ),
     403: (
-        "does not allow updates with this token",
+        "it does not allow updates with this token",
         "use a WRITE token or another --id, and check that no firewall sent the response",
     ),
     404: (
-        "has no configuration with this id, or no API at this URL",
+        "it has no configuration with this id, or no API at this URL",
         "pass the id of a throwaway configuration with --id, or add a path to --backend-url",
     ),
-    405: ("does not accept PUT at this path", "check the path in --backend-url"),
+    405: ("it does not accept PUT at this path", "check the path in --backend-url"),
+    3: ("a redirect", "correct --backend-url, or make the path work without a redirect"),
+    5: ("a server error", "check the backend's log, then run again"),
 }
-LIKELY_CAUSES = {
-    401: ("the token expired or was revoked", "run again with a fresh FLASHBACK_TOKEN"),
-    403: (
-        "the token no longer allows updates",
-        "find out why its access changed, then run the tests again",
-    ),
-    404: ("the configuration no longer exists", "create it again, or use another --id"),
-}
+NOT_THE_API = (
+    "a page, not a response from the API",
+    "check that --backend-url is the URL of the API, including its path",
+)
 
 
 class Backend:
@@ -233,25 +234,15 @@ def _setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
     status = exchange.status
     if not status:
         return _unreachable(backend, exchange)
-    if status in SETUP_ERRORS:
-        what, cure = SETUP_ERRORS[status]
-        problem = f": it {what}"
-    elif 300 <= status < 400:
-        problem = f", to {exchange.header('Location') or 'elsewhere'}"
-        cure = "correct --backend-url, or make the path work without a redirect"
-    elif status >= 500:
-        problem = ": a server error"
-        cure = "check the backend's log, then run again"
-    elif "HTTPS port" in exchange.text:
-        problem = ": the port expects TLS"
+    by_class = SETUP_ERRORS.get(status // 100, NOT_THE_API)
+    problem, cure = SETUP_ERRORS.get(status, by_class)
+    if "HTTPS port" in exchange.text:
+        problem = "the port expects TLS"
         cure = "use https:// in --backend-url"
-    else:
-        problem = (
-            f": a page ({exchange.media_type or 'no media type'}), not a response from the API"
-        )
-        cure = "check that --backend-url is the URL of the API, including its path"
-    got = f"{backend.url} responded to the control request with {status}"
-    return NoVerdictError(f"{got}{problem}", cure)
+    if location := exchange.header("Location"):
+        problem += f" to {location}"
+    reason = f"{backend.url} responded to the control request with {status}: {problem}"
+    return NoVerdictError(reason, cure)
 
 
 def _unreachable(backend: Backend, exchange: Exchange) -> NoVerdictError:
@@ -277,9 +268,7 @@ def is_working(backend: Backend, exchange: Exchange) -> bool:
     Return False if the exchange crashed the backend. Raise `NoVerdictError` if the backend stopped
     working for another reason.
     """
-    suspects = "; ".join(
-        f"{one.request.method} {one.request.target}: {one.got}" for one in backend.latest
-    )
+    latest = [f"{one.request.method} {one.request.target}: {one.got}" for one in backend.latest]
     for pause in (0.2, 0.5, 1.0, 1.5, 0):
         control = backend.exchange(backend.control({}))
         if control.succeeded:
@@ -287,15 +276,6 @@ def is_working(backend: Backend, exchange: Exchange) -> bool:
         time.sleep(pause)
     if not exchange.status and not exchange.never_sent and control.never_sent:
         return False
-    if not control.status:
-        raise NoVerdictError(
-            f"{backend.url} no longer responds, not even to the control request "
-            f"({control.failure}); the last requests were {suspects}",
-            "check that the backend is still running, then run again",
-        )
-    what, cure = LIKELY_CAUSES.get(control.status, ("the backend is failing", "check its log"))
-    raise NoVerdictError(
-        f"the control request succeeded before, but now returns {control.got}: {what}; "
-        f"the last requests were {suspects}",
-        cure,
-    )
+    error = _setup_error(backend, control)
+    error.reason += f". It succeeded before; the last requests were {'; '.join(latest)}"
+    raise error
