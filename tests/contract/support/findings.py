@@ -71,7 +71,7 @@ class Finding:
     @property
     def severity(self) -> str:
         """One of `broken`, `accepted` and `note`."""
-        if self.accepted and not self.is_missing_authentication:
+        if self.accepted:
             return "accepted"
         return "note" if self.is_note else "broken"
 
@@ -91,12 +91,8 @@ class Finding:
         known = self.examples.setdefault(sent, exchange)
         if exchange.request.size < known.request.size:
             self.examples[sent] = exchange
-        self.examples = dict(sorted(self.examples.items(), key=_length)[:MOST_EXAMPLES])
-
-
-def _length(example: tuple[str, Exchange]) -> int:
-    sent, exchange = example
-    return len(sent) + exchange.request.size
+        shortest = sorted(self.examples, key=lambda sent: self.examples[sent].request.size)
+        self.examples = {sent: self.examples[sent] for sent in shortest[:MOST_EXAMPLES]}
 
 
 class Findings(dict[str, Finding]):
@@ -124,7 +120,8 @@ class Findings(dict[str, Finding]):
     def add(self, finding: Finding) -> Finding:
         """Add the finding unless it is known or explained; return the known or broader one."""
         id = self.id_of(finding)
-        finding.accepted = self._accepted.get(id)
+        if not finding.is_missing_authentication:
+            finding.accepted = self._accepted.get(id)
         return self.setdefault(id, finding)
 
     def decides(self, finding: Finding) -> bool:

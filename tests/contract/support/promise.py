@@ -132,9 +132,10 @@ class Promise:
 
     def prepare(self, **parts: Any) -> None:
         """Send an update that later requests rely on; skip the test if the update fails."""
-        if not self.run.findings.is_selected(self.clause):
+        if not self.is_wanted(self.clause):
             pytest.skip(NOT_SELECTED)
-        exchange = self.ask(**parts) or self.exchange(self.request(**parts))
+        exchange = self.exchange(self.request(**parts))
+        self.check(exchange)
         if not exchange.succeeded:
             pytest.skip("an update that this promise depends on failed")
         self.prepared = exchange.request

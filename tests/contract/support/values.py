@@ -100,11 +100,7 @@ def unusual(field: str) -> list[Any]:
 
 def letters_of_all_scripts() -> str:
     """Return every 64th Unicode character that is printable; this covers every modern script."""
-    letters = ""
-    for code in range(0x21, 0x20000, 0x40):
-        if chr(code).isprintable():
-            letters += chr(code)
-    return letters
+    return "".join(filter(str.isprintable, map(chr, range(0x21, 0x20000, 0x40))))
 
 
 def of_length(field: str, length: int) -> str:

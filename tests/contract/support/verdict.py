@@ -185,7 +185,7 @@ def _finding(run: Run, finding: Finding) -> Document:
         "count": finding.count,
         "severity": finding.severity,
         "decides": run.findings.decides(finding),
-        "accepted": finding.accepted if finding.severity == "accepted" else None,
+        "accepted": finding.accepted,
         **map_strings(from_requests, run.backend.redactor.redact),
     }
 
