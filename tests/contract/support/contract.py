@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -39,13 +40,12 @@ PARAMETERS = [resolve(parameter) for parameter in OPERATION["parameters"]]
 [ID] = [parameter for parameter in PARAMETERS if parameter["in"] == "path"]
 EXAMPLE_ID: str = ID["example"]
 LONGEST_ID: int = ID["schema"]["maxLength"]
-OTHER_OPERATIONS = []
-for _path in DOCUMENT["paths"].values():
-    for _operation in _path.values():
-        is_other = isinstance(_operation, dict) and _operation is not OPERATION
-        if is_other and "operationId" in _operation:
-            OTHER_OPERATIONS.append(_operation["operationId"])
-
+_OPERATIONS = chain(*(path.values() for path in DOCUMENT["paths"].values()))
+OTHER_OPERATIONS = [
+    operation["operationId"]
+    for operation in _OPERATIONS
+    if "operationId" in operation and operation is not OPERATION
+]
 SOURCES = (*options.SOURCES, "open")
 
 
@@ -85,7 +85,7 @@ LEFT_OPEN: dict[str, Any] = REQUEST.get("x-left-open", {}).get("properties", {})
 CREDENTIALS = [name for name, schema in PROPERTIES.items() if schema.get("writeOnly")]
 
 # The first of these keywords that a value violates determines the clause.
-KEYWORDS = ("type", "enum", "minLength", "maxLength", "pattern", "format")
+KEYWORDS = "type enum minLength maxLength pattern format"
 
 
 def _validator(schema: Mapping[str, Any]) -> jsonschema_rs.Draft202012Validator:
@@ -100,10 +100,7 @@ _OPEN = {name: _validator(schema) for name, schema in LEFT_OPEN.items()}
 def broken_keyword(field: str, value: object) -> str | None:
     """Return the first keyword in the field's schema that the value violates, or None."""
     broken = [error.kind.name for error in _FIELDS[field].iter_errors(value)]
-    for keyword in KEYWORDS:
-        if keyword in broken:
-            return keyword
-    return broken[0] if broken else None
+    return min(broken, key=KEYWORDS.find, default=None)
 
 
 def is_left_open(field: str, value: object) -> bool:

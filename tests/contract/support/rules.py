@@ -159,12 +159,11 @@ def _before_the_endpoint(exchange: Exchange, rule: Rule) -> Finding:
 
 
 def _server_error(exchange: Exchange) -> Finding:
+    cause = _cause_of_server_error(exchange)
     rule = expectation_of(exchange.request).rule
     finding = _finding(exchange, rule, exchange.got, f"{rule.expected}, not 5xx", exchange.got)
-    cause = _cause_of_server_error(exchange)
     finding.rule = cause.id
-    if cause.words != rule.words:
-        finding.subject = cause.words
+    finding.subject = cause.words if cause.words != rule.words else ""
     return finding
 
 

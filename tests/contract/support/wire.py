@@ -6,9 +6,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
@@ -31,6 +31,9 @@ class Wire:
         self._url = urlsplit(url)
         self._tls = ssl.create_default_context(cafile=ca) if self._url.scheme == "https" else None
         self._connections: dict[int, Connection] = {}  # by thread id
+        self._deadlines: dict[Any, float] = {}  # by socket
+        self._closed = threading.Event()
+        threading.Thread(target=self._disconnect_late, daemon=True).start()
 
     def send(self, request: Request) -> Exchange:
         """Send the request once, or twice if the server has closed the idle connection."""
@@ -47,6 +50,7 @@ class Wire:
 
     def close(self) -> None:
         """Close every connection."""
+        self._closed.set()
         for connection in self._connections.values():
             connection.close()
 
@@ -60,26 +64,36 @@ class Wire:
     def _exchange(self, connection: Connection, request: Request) -> Exchange:
         # Store the connection before opening it so that an interrupted run also closes it.
         self._connections[threading.get_ident()] = connection
-        was_sent = False
-        started = time.monotonic()
+        server = None
+        deadline = 0.0
         try:
             if connection.sock is None:
                 connection.connect()
-            was_sent = True
-            started = time.monotonic()
-            with _time_limit(connection.sock, self.timeout):
-                self._write(connection, request)
-                exchange = _read(connection, request)
-            if time.monotonic() < started + self.timeout:
+            server = connection.sock
+            deadline = time.monotonic() + self.timeout
+            self._deadlines[server] = deadline
+            self._write(connection, request)
+            exchange = _read(connection, request)
+            if time.monotonic() < deadline:
                 return exchange
             # A response without Content-Length seems complete when its connection is shut down.
             raise TimeoutError
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
             del self._connections[threading.get_ident()]
-            timed_out = was_sent and time.monotonic() >= started + self.timeout
+            timed_out = server is not None and time.monotonic() >= deadline
             failure = _words(TimeoutError() if timed_out else error)
-            return Exchange(request, failure=failure, never_sent=not was_sent, timed_out=timed_out)
+            return Exchange(request, failure=failure, never_sent=not server, timed_out=timed_out)
+        finally:
+            self._deadlines.pop(server, None)
+
+    def _disconnect_late(self) -> None:
+        """Disconnect when a response is late. A socket's timeout restarts when a byte arrives."""
+        while not self._closed.wait(0.05):
+            for server, deadline in self._deadlines.copy().items():
+                if time.monotonic() >= deadline:
+                    with suppress(OSError):  # the socket may already be closed
+                        server.shutdown(socket.SHUT_RDWR)
 
     def _write(self, connection: Connection, request: Request) -> None:
         target = self._url.path + request.target
@@ -95,22 +109,6 @@ class Wire:
                 connection.endheaders(iter(request.chunks), encode_chunked=True)
         if QUICKACK is not None and connection.sock is not None:
             connection.sock.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
-
-
-@contextmanager
-def _time_limit(connected: socket.socket, seconds: float) -> Generator[None]:
-    """Disconnect after this time; the socket's own timeout restarts whenever a byte arrives."""
-    timer = threading.Timer(seconds, _disconnect, [connected])
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _disconnect(connected: socket.socket) -> None:
-    with suppress(OSError):  # the socket may already be closed
-        connected.shutdown(socket.SHUT_RDWR)
 
 
 def _read(connection: Connection, request: Request) -> Exchange:
