@@ -82,7 +82,8 @@ def check_response(exchange: Exchange, from_endpoint: list[Exchange]) -> Iterato
         return
     is_expected = status in rule.statuses
     is_from_elsewhere = _is_from_elsewhere(exchange, from_endpoint)
-    if status == 405 and is_expected and not is_from_elsewhere:
+    is_refused_method = status == 405 and exchange.request.method not in ("PUT", "TRACE")
+    if is_refused_method and not is_from_elsewhere:
         yield from _check_allow(exchange)
     if is_expected and not rule.has_documented_form:
         return
@@ -103,7 +104,7 @@ def check_response(exchange: Exchange, from_endpoint: list[Exchange]) -> Iterato
 
 def _check_allow(exchange: Exchange) -> Iterator[Finding]:
     allowed = exchange.header("Allow") or ""
-    if "PUT" not in allowed.upper() and exchange.request.method != "TRACE":
+    if "PUT" not in allowed.upper():
         outcome = "without-PUT" if allowed else "missing"
         got = f"`{allowed}`" if allowed else "no such header"
         subject = "the `Allow` header of a 405 response"
@@ -255,6 +256,8 @@ def _check_schema(clause: str, exchange: Exchange) -> Iterator[Finding]:
 def _check_headers(exchange: Exchange) -> Iterator[Finding]:
     for name, reference in contract.RESPONSES[exchange.status].get("headers", {}).items():
         header = contract.resolve(reference)
+        if not header.get("required"):
+            continue
         rule = f"error-response/{name}"
         expected = f"`{name}`"
         if exchange.status == 401:
@@ -262,8 +265,6 @@ def _check_headers(exchange: Exchange) -> Iterator[Finding]:
             expected = f"`{name}: Bearer`"
         subject = f"the `{name}` header of a {exchange.status} response"
         value = exchange.header(name)
-        if not header.get("required"):
-            continue
         if value is None:
             yield Finding(rule, "missing", expected, "no such header", subject)
         elif not re.fullmatch(header["schema"].get("pattern", "(?s).*"), value):
