@@ -41,11 +41,12 @@ PARAMETERS = [resolve(parameter) for parameter in OPERATION["parameters"]]
 EXAMPLE_ID: str = ID["example"]
 LONGEST_ID: int = ID["schema"]["maxLength"]
 _OPERATIONS = chain(*(path.values() for path in DOCUMENT["paths"].values()))
-OTHER_OPERATIONS = [
-    operation["operationId"]
-    for operation in _OPERATIONS
-    if "operationId" in operation and operation is not OPERATION
-]
+OTHER_OPERATIONS = []
+for _operation in _OPERATIONS:
+    is_other = isinstance(_operation, dict) and _operation is not OPERATION
+    if is_other and "operationId" in _operation:
+        OTHER_OPERATIONS.append(_operation["operationId"])
+
 SOURCES = (*options.SOURCES, "open")
 
 
