@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from reports.words import map_strings
+from reports.words import OUTCOMES, map_strings
 from support import contract, curl
 from support.exchange import Exchange, NoVerdictError, Request
 from support.findings import Finding
@@ -54,12 +54,7 @@ def verdict_of(run: Run) -> Document:
             "require_all": option.require_all,
             "again": bool(option.again),
         },
-        "counts": {
-            "kept": outcomes["kept"],
-            "broken": outcomes["broken"],
-            "accepted": outcomes["accepted"],
-            "not_tested": outcomes["not tested"],
-        },
+        "counts": {name.replace(" ", "_"): outcomes[name] for name in OUTCOMES},
         "by_source": _by_source(findings),
         "promises": promises,
         "findings": findings,
