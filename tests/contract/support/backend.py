@@ -112,22 +112,20 @@ class Backend:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
-        `rule`, a rule or the id of one in rules.yaml, replaces the rule that is derived from the
-        request. It is needed, for example, if the response also depends on earlier requests.
-        `token` names an environment variable. `authorization` replaces it and requires a `user`
-        that describes the sender. `body` is a JSON value, bytes, or a tuple of chunks. Headers set
-        to None are not sent. `path` and `query` are sent unchanged; a `path` requires an `id` or a
+        `rule`, or the rule in rules.yaml with this id, replaces the one that `expectation_of`
+        derives from the request. `token` names an environment variable; `authorization` replaces it
+        and requires a `user`. `body` is a JSON value, bytes, or a tuple of chunks. Headers set to
+        None are not sent. `path` and `query` are sent unchanged; a `path` requires an `id` or a
         `place`.
         """
         if authorization is None:
             authorization = f"Bearer {self.given[token]}" if token else ()
         id = id or self.id
-        path = path or contract.path_of(id, escaped=escaped)
         place = place or self._place(id)
         sender = USERS[token] if token else NOBODY
         return Request(
             method=method,
-            target=path + query,
+            target=(path or contract.path_of(id, escaped=escaped)) + query,
             headers=tuple(_headers(method, body, headers or {}, authorization)),
             body=_content(body),
             chunks=body if isinstance(body, tuple) else None,
