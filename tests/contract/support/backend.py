@@ -112,24 +112,22 @@ class Backend:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
-        `rule`, or the rule in rules.yaml with this id, replaces the one that `expectation_of`
-        derives from the request. `token` names an environment variable; `authorization` replaces it
-        and requires a `user`. `body` is a JSON value, bytes, or a tuple of chunks. Headers set to
-        None are not sent. `path` and `query` are sent unchanged; a `path` requires an `id` or a
-        `place`.
+        `rule`, a rule or an id in rules.yaml, replaces the rule that the request implies. `token`
+        names an environment variable; `authorization` replaces it and requires a `user`. `body` is
+        a JSON value, bytes, or a tuple of chunks. Headers set to None are not sent. `path` and
+        `query` are sent unchanged; a `path` requires an `id` or a `place`.
         """
         if authorization is None:
             authorization = f"Bearer {self.given[token]}" if token else ()
         id = id or self.id
         place = place or self._place(id)
-        sender = USERS[token] if token else NOBODY
         return Request(
             method=method,
             target=(path or contract.path_of(id, escaped=escaped)) + query,
             headers=tuple(_headers(method, body, headers or {}, authorization)),
             body=_content(body),
             chunks=body if isinstance(body, tuple) else None,
-            user=user or sender,
+            user=user or (USERS[token] if token else NOBODY),
             place=place,
             id=id if place == OWN else "",
             rule=RULES[rule] if isinstance(rule, str) else rule,
