@@ -68,6 +68,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def _run(option: argparse.Namespace) -> RunPlugin:
     """Create the run; raise `NoVerdictError` if an option or environment variable is invalid."""
     contract.check_values(values.DATA["UNUSUAL"])
+    if option.source and option.fail_on and not {*option.source} & {*option.fail_on}:
+        reason = "--fail-on excludes all rules that --source includes except missing authentication"
+        raise NoVerdictError(reason, "name the same source in both options")
     written = option.write_deviations
     if written and written.resolve() == (option.deviations or DEFAULT).resolve():
         reason = "--write-deviations would overwrite the file of accepted findings"

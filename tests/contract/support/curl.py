@@ -22,24 +22,30 @@ def base64_parts(octets: bytes) -> Iterator[str]:
 
 
 def _pattern_for(text: str) -> str:
-    """Return a pattern that matches the text even if JSON, URLs or HTML escape its characters."""
+    """Return a pattern that matches the text even if JSON, URLs or HTML escape its punctuation."""
     pattern = ""
     for char in text:
+        if char.isalnum():
+            pattern += char
+            continue
         code = f"{ord(char):02x}"
         html = rf"&(?:#0?{ord(char)}|#x{code}|{codepoint2name.get(ord(char), 'apos')});"
-        escaped = rf"\\{{1,4}}u00{code}|%(?:25)?{code}|{html}"
-        pattern += rf"(?:\\{{0,7}}{re.escape(char)}|{escaped})"
+        in_url = f"%(?:25)?{code}"
+        pattern += rf"(?:\\{{0,7}}{re.escape(char)}|\\{{1,4}}u00{code}|{in_url}|{html})"
     return pattern
 
 
 def _patterns_for(token: str) -> Iterator[str]:
-    """Yield patterns for the token: as it is, reversed, in hex, and in Base64."""
+    """Yield patterns for the token: as it is, reversed, in Base64, in hex, and fully escaped."""
     octets = token.encode()
-    for text in (token, token[::-1], octets.hex()):
-        yield _pattern_for(text)
+    yield _pattern_for(token)
+    yield _pattern_for(token[::-1])
     for part in base64_parts(octets):
         # The characters next to the part also contain bits of the token.
         yield f"[\\w+/-]?{_pattern_for(part)}[\\w+/-]?=*"
+    yield octets.hex("-").replace("-", "[ :]?")
+    for start in (r"\\{1,4}u00", "%(?:25)?"):
+        yield "".join(f"{start}{octet:02x}" for octet in octets)
 
 
 class Redactor:

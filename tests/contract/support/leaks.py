@@ -91,12 +91,15 @@ def _own_credential_in(request: Request, response: str) -> str | None:
 @cache
 def whole_encodings(credential: str) -> list[tuple[str, str]]:
     """Return the name of each encoding and the whole credential in that encoding."""
+    octets = credential.encode()
     encodings = [
         ("as it is", credential),
         ("as it is", json.dumps(credential)[1:-1]),
+        ("in hex", octets.hex()),
         ("percent-encoded", quote(credential, safe="")),
+        ("reversed", credential[::-1]),
     ]
-    for part in base64_parts(credential.encode()):
+    for part in base64_parts(octets):
         encodings.append(("in base64", part))
     return encodings
 
@@ -112,7 +115,8 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
     yield "reversed", secret[::-1], 8
     for text in (secret.lower(), secret.upper(), secret.swapcase()):
         yield "in other case", text, 8
-    yield "in hex", octets.hex(), 12
+    for text in (octets.hex(), octets.hex().upper()):
+        yield "in hex", text, 12
     yield "in rot13", codecs.encode(secret, "rot13"), 8
     yield "as numbers", "".join(map(str, octets)), 12
     yield "in escapes", octets.hex("x"), 20
