@@ -41,8 +41,8 @@ HEADER = re.compile(
     r"(?i)(?!(accept(-encoding)?|authorization|connection|content-(length|type)|cookie|host"
     r"|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+"
 )
-STYLES = {"cookie": "form", "header": "simple", "path": "simple", "query": "form"}
-SERVER = re.compile(r"(?i)https?://[^\s{}?#@\\]+")
+# The generator's names for the types that a path or a header can contain.
+SIMPLE = {"EnumProperty", "IntProperty", "StringProperty", "UuidProperty"}
 # Pass all formatter settings here so that no configuration file can change the output.
 RUFF = ("--isolated", "--no-cache", "--line-length=100", "--target-version=py311")
 # In its errors, openapi_python_client shows this instead of text from the contract.
@@ -175,27 +175,15 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
 def _operation_problems(part: dict[str, Any], place: str) -> Iterator[str]:
     if part.get("in") == "header" and not HEADER.fullmatch(str(part.get("name"))):
         yield ": the client sets this header, or the name is invalid; remove it or rename it"
-    if place == "servers[0]" and not SERVER.fullmatch(str(part.get("url"))):
-        yield ".url: must be an absolute URL without variables, a user, a query or a fragment"
-    if str(part.get("$ref")).startswith("#/components/pathItems/"):
-        yield ": a $ref to a path item is not supported; write the path item here"
+    if part.get("in") == "cookie":
+        yield ": cookie parameters are not supported; use the query or a header"
+    if "in" in part and not part.keys().isdisjoint({"content", "explode", "style"}):
+        yield ": only the default style is supported; remove style, explode and content"
     if "servers" in part and place.startswith("paths.") and ".schema" not in place:
         yield ".servers: only the contract's top-level servers are supported; move this one there"
-    if part.get("in") in STYLES and not _has_default_style(part):
-        yield ": only the default style is supported; remove style, explode and content"
     is_security_scheme = re.fullmatch(r"components\.securitySchemes\.[^.]+", place)
     if is_security_scheme and str(part.get("scheme")).lower() != "bearer":
         yield ": only bearer tokens are supported; use `type: http` and `scheme: bearer`"
-
-
-def _has_default_style(parameter: dict[str, Any]) -> bool:
-    style = STYLES[parameter["in"]]
-    is_exploded = style == "form"
-    return (
-        "content" not in parameter
-        and parameter.get("style", style) == style
-        and parameter.get("explode", is_exploded) == is_exploded
-    )
 
 
 def render(contract: Path, output: Path) -> None:
@@ -224,14 +212,9 @@ def render(contract: Path, output: Path) -> None:
             project.env.globals.update(functions(document, escape))
             with contextlib.redirect_stdout(io.StringIO()):
                 warnings += project.build()
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        NameError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except GenerationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the generator can raise anything
         reason = f"{type(error).__name__}: {error}"
         raise GenerationError(f"{contract.name}: the generator cannot read it ({reason})") from None
     if warnings:
@@ -259,15 +242,7 @@ def adapt(data: Any) -> None:
             models += [body.prop for body in endpoint.bodies]
             for _, parameter in endpoint.iter_all_parameters():
                 parameter.default = None
-    modules = [kind.class_info.module_name for kind in (*data.models, *data.enums)]
-    if doubled := {name for name in modules if modules.count(name) > 1}:
-        names = ", ".join(sorted(doubled))
-        raise GenerationError(f"two schemas would share the module {names}; rename one of them")
     for model in models:
-        extra = type(getattr(model, "additional_properties", None)).__name__
-        if extra in {"ListProperty", "ModelProperty", "UnionProperty"}:
-            problem = "additionalProperties can only be strings, numbers or booleans; use an array"
-            raise GenerationError(f"{model.class_info.name}: {problem}")
         for field in getattr(model, "optional_properties", None) or []:
             field.default = None
 
@@ -277,12 +252,12 @@ def _unsupported(endpoint: Any) -> str | None:
     if not any(pattern.status_code.range[0] // 100 == 2 for pattern in patterns):
         return ": no successful response is documented; add one"
     for place, parameter in endpoint.iter_all_parameters():
-        is_nested = type(parameter).__name__ in {"ListProperty", "ModelProperty"}
-        if is_nested and place in {"path", "cookie"}:
-            problem = "arrays and objects are supported only in a query; use a string"
+        if place != "query" and type(parameter).__name__ not in SIMPLE:
+            problem = "this type is only supported in a query; use a string"
             return f", {parameter.python_name}: {problem}"
-    if any(body.body_type != "json" for body in endpoint.bodies):
-        return ": only JSON request bodies are supported; use application/json"
+    for body in endpoint.bodies:
+        if body.body_type != "json" or type(body.prop).__name__ != "ModelProperty":
+            return ": only JSON objects are supported as request bodies; use application/json"
     return None
 
 

@@ -32,11 +32,7 @@ _KINDS = {
     "UuidProperty": "UUID",
     "NoneProperty": "type(None)",
 }
-# The values that can be sent in a cookie (RFC 6265) or a header (RFC 9110), with descriptions.
-_ALLOWED = {
-    "cookie": (r"[!#-+\--:<-\[\]-~]*", 'must be ASCII without spaces or any of " , ; \\'),
-    "header": ("(?:[!-~](?:[ -~]*[!-~])?)?", "must be ASCII on one line"),
-}
+_HEADER_VALUE = "(?:[!-~](?:[ -~]*[!-~])?)?"  # RFC 9110
 _RULES = {
     "minLength": "min_length",
     "maxLength": "max_length",
@@ -69,7 +65,6 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
 
     return {
         "argument": argument,
-        "body_rule": functools.partial(body_rule, contract),
         "contract": contract,
         "errors_of": errors_of,
         "field_schemas": field_schemas,
@@ -110,62 +105,38 @@ def parameter_rule(contract: dict[str, Any], endpoint: Any, prop: Any) -> str:
     """Return the source code of a `fields.Rule` for the parameter."""
     found = parameter(contract, endpoint, prop)
     schema = resolved(contract, found.get("schema", {}))
-    if found["in"] in _ALLOWED:
-        characters, message = _ALLOWED[found["in"]]
+    if found["in"] == "header":
         pattern = schema.get("pattern", "")
+        message = "must be ASCII on one line"
         if pattern:
-            message = f"{message}, and match {pattern}"
+            message += f", and match {pattern}"
         # Both patterns must match; the second one can match anywhere.
-        schema = {"x-rule": message, **schema, "pattern": f"^(?={characters}$).*?(?:{pattern})"}
+        schema = {"x-rule": message, **schema, "pattern": f"^(?={_HEADER_VALUE}$).*?(?:{pattern})"}
     return rule(contract, prop, schema)
-
-
-def body_rule(contract: dict[str, Any], endpoint: Any) -> str:
-    """Return the source code of a `fields.Rule` for the request body."""
-    _, operation = declaration(contract, endpoint)
-    (media_type,) = resolved(contract, operation["requestBody"])["content"].values()
-    return rule(contract, endpoint.bodies[0].prop, resolved(contract, media_type["schema"]))
 
 
 def rule(contract: dict[str, Any], prop: Any, schema: dict[str, Any]) -> str:
     """Return the source code of a `fields.Rule` for the property."""
-    kind = _KINDS.get(type(prop).__name__)
-    if hasattr(prop, "values"):
-        kind = prop.class_info.name
-    if schema.get("writeOnly"):
-        kind = "Secret"
-    arguments: list[str] = []
-    if kind:
-        arguments.append(kind)
-    if kind == "list":
+    arguments = [kind(prop, schema)]
+    if hasattr(prop, "inner_property"):
         items = rule(contract, prop.inner_property, resolved(contract, schema.get("items", {})))
         arguments.append(f"items={items}")
-    if hasattr(prop, "inner_properties"):
-        options = ""
-        for inner, inner_schema in union_members(contract, prop, schema):
-            options += rule(contract, inner, inner_schema) + ", "
-        arguments.append(f"options=({options})")
     for key, name in _RULES.items():
         if key in schema:
             arguments.append(f"{name}={schema[key]!r}")
     return f"Rule({', '.join(arguments)})"
 
 
-def union_members(
-    contract: dict[str, Any], prop: Any, schema: dict[str, Any]
-) -> list[tuple[Any, dict[str, Any]]]:
-    """Return the members of a union with their schemas."""
-    listed = [*schema.get("anyOf", []), *schema.get("oneOf", [])]
-    schemas = [resolved(contract, member) for member in listed]
-    is_nested = any(
-        member.get("anyOf") or member.get("oneOf") or isinstance(member.get("type"), list)
-        for member in schemas
-    )
-    if is_nested or len(schemas) != len(prop.inner_properties):
-        # The union is a list of types, or the generator has flattened a nested union or merged
-        # members of the same type. Then only the keywords next to the members are checked.
-        schemas = [schema] * len(prop.inner_properties)
-    return list(zip(prop.inner_properties, schemas, strict=True))
+def kind(prop: Any, schema: dict[str, Any]) -> str:
+    """Return the source code of a property's type, or a tuple of types if it is a union."""
+    if schema.get("writeOnly"):
+        return "Secret"
+    if hasattr(prop, "values"):
+        return str(prop.class_info.name)
+    if hasattr(prop, "inner_properties"):
+        # A union's members are checked only for their types.
+        return f"({', '.join(kind(inner, {}) for inner in prop.inner_properties)})"
+    return _KINDS.get(type(prop).__name__, "object")
 
 
 def argument(prop: Any, secrets: list[str]) -> str:

@@ -10,13 +10,11 @@ import json
 import time
 import zlib
 from contextlib import suppress
-from datetime import date
 from typing import Any
-from uuid import UUID
 
 from .calls import Failure, Response, RunningCall, printable
 from .errors import ArgumentTypeError, FlashbackError
-from .fields import UNSET, as_text, as_texts
+from .fields import UNSET, as_text
 from .secrets import Secret, cut_frames, exception_chain
 from .transport import MAX_BODY, httpx, timeout_until
 
@@ -29,16 +27,7 @@ _CLIENTS = (httpx.Client, httpx.AsyncClient)
 _UNWRAPPED = ("h2.", "socksio.")  # httpx does not wrap all exceptions from these packages
 
 
-def _jsonable(value: Any) -> Any:
-    """Return a model, or an item of an array of dates or UUIDs, as a JSON value."""
-    if isinstance(value, (date, UUID)):
-        return as_text(value)
-    return value.to_dict()
-
-
-_encode = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_jsonable
-).encode
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 async def attempt(
@@ -71,19 +60,18 @@ def _request(
         "user-agent": settings.service.user_agent,
     }
     headers |= {name: value.reveal() for name, value in settings.headers.items()}
-    headers |= {name.lower(): text for name, text in as_texts(call.headers).items()}
+    headers |= {name.lower(): as_text(value) for name, value in call.headers.items()}
     if token is not None:
         headers["authorization"] = "Bearer " + token.reveal()
     content = None
     if call.body is not UNSET:
         headers["content-type"] = call.media_type
         with suppress(AttributeError, RecursionError, TypeError, ValueError):
-            content = _encode(call.body).encode()
+            content = _encode(call.body.to_dict()).encode()
         if content is None:  # a new error, because the suppressed error's frames hold credentials
             problem = "cannot be serialized as JSON; check the values in nested fields"
             raise ArgumentTypeError.about("body", problem)
     options: dict[str, Any] = {"params": call.params, "headers": headers}
-    options["cookies"] = as_texts(call.cookies) or None
     if isinstance(http, _CLIENTS):
         options["extensions"] = {"timeout": _timeouts(http.timeout.as_dict(), ends_at)}
         return http.build_request(call.method, running.url, content=content, **options)

@@ -45,8 +45,7 @@ class Call(NamedTuple, Generic[S, P]):
     body: Any = UNSET
     media_type: str = "application/json"
     params: Mapping[str, Any] | None = None
-    headers: Mapping[str, Any] | None = None
-    cookies: Mapping[str, Any] | None = None
+    headers: Mapping[str, Any] = {}
 
     @property
     def is_idempotent(self) -> bool:

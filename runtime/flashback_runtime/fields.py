@@ -72,7 +72,8 @@ def as_secrets(mapping: U, names: Collection[str] | None = None) -> U | dict[str
 class Rule:
     """The contract's rules for one value. Validation errors do not show the value."""
 
-    kind: type[object] = object
+    kind: type[object] | tuple[type[object], ...] = object
+    """The type, or the types that a union allows."""
     min_length: int = 0
     max_length: float = inf
     pattern: str | None = None
@@ -81,8 +82,10 @@ class Rule:
     maximum: float = inf
     const: object = UNSET
     items: Rule | None = None
-    options: tuple[Rule, ...] = ()
-    """The rules of a union. A value must satisfy one of these, and this object's other rules."""
+
+    @property
+    def kinds(self) -> tuple[type[object], ...]:
+        return self.kind if isinstance(self.kind, tuple) else (self.kind,)
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Validate a model field. attrs calls this method as a validator."""
@@ -98,20 +101,12 @@ class Rule:
         """Return the error instead of raising it, because this frame can hold a credential."""
         if self.kind is not str and isinstance(value, Secret):
             value = value.reveal()
-        rules = self.options or (self,)
-        errors = [rule.broken(name, value) for rule in rules if rule.accepts_type(value)]
-        if not errors:
-            names = [_TYPE_NAMES.get(rule.kind, rule.kind.__name__) for rule in rules]
-            problem = f"must be of type {' or '.join(names)}, not {type(value).__name__}"
+        if not any(_has_type(value, kind) for kind in self.kinds):
+            names = " or ".join(_TYPE_NAMES.get(kind, kind.__name__) for kind in self.kinds)
+            problem = f"must be of type {names}, not {type(value).__name__}"
             if value is None:
                 problem += NULL_HINT
             return ArgumentTypeError.about(name, problem)
-        if None not in errors:
-            return errors[-1]
-        return self.broken(name, value) if self.options else None
-
-    def broken(self, name: str, value: object) -> ArgumentError | None:
-        """Return the error for a value of the right type, or None if the value is valid."""
         if problem := self._broken_rule(value):
             return ArgumentError.about(name, problem)
         if self.items and isinstance(value, list):
@@ -119,16 +114,6 @@ class Rule:
                 if error := self.items.error(f"{name}[{index}]", item):
                     return error
         return None
-
-    def accepts_type(self, value: object) -> bool:
-        """Return whether the value has the right type."""
-        if self.kind is Secret or issubclass(self.kind, Enum):
-            return isinstance(value, str)  # _broken_text checks whether it is one of the values
-        if isinstance(value, (bool, datetime)):  # a bool is also an int, a datetime is also a date
-            return isinstance(value, self.kind) and self.kind not in {int, date}
-        if self.kind is float:
-            return isinstance(value, (int, float))
-        return isinstance(value, self.kind)
 
     def _broken_rule(self, value: object) -> str | None:
         if self.const is not UNSET and (type(value), value) != (type(self.const), self.const):
@@ -157,10 +142,11 @@ class Rule:
         return None
 
     def _broken_text(self, text: str) -> str | None:
-        if issubclass(self.kind, Enum) and not isinstance(text, self.kind):
-            values = [str(member.value) for member in self.kind]
+        if self.kind is not Secret and not isinstance(text, self.kind):
+            kind = next(kind for kind in self.kinds if issubclass(kind, Enum))
+            values = [str(member.value) for member in kind]
             if text in values:  # an item of a list, or the value of a nullable field
-                return f"must be {self.kind.__name__}({text!r}), not {text!r}"
+                return f"must be {kind.__name__}({text!r}), not {text!r}"
             return f"must be one of {', '.join(values)}"
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
@@ -169,6 +155,16 @@ class Rule:
         if self.pattern is not None and not re.search(self.pattern, f"{text}\n", _ASCII):
             return self.message or f"must match {self.pattern}"
         return None
+
+
+def _has_type(value: object, kind: type[object]) -> bool:
+    if kind is Secret or issubclass(kind, Enum):
+        return isinstance(value, str)  # Rule._broken_text checks whether it is one of the values
+    if isinstance(value, (bool, datetime)):  # a bool is also an int, a datetime is also a date
+        return isinstance(value, kind) and kind not in {int, date}
+    if kind is float:
+        return isinstance(value, (int, float))
+    return isinstance(value, kind)
 
 
 def segment(name: str, value: object, rule: Rule) -> str:
@@ -181,16 +177,6 @@ def segment(name: str, value: object, rule: Rule) -> str:
 
 
 def as_text(value: object) -> str:
-    """Return a parameter's value as it is sent in a path, header or cookie."""
-    if isinstance(value, str):  # for a member of a string enum, `str()` can return the name
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value)
-
-
-def as_texts(values: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return header or cookie parameters as text, omitting those whose value is None."""
-    return {name: as_text(value) for name, value in (values or {}).items() if value is not None}
+    """Return a parameter's value as it is sent in a path or header."""
+    # For a member of a string enum, `str()` can return the name.
+    return value if isinstance(value, str) else str(value)

@@ -20,7 +20,7 @@ class ErrorResponse:
     """Whether the operation succeeded; `false` in an error response."""
     message: str | Unset = field(default=UNSET, validator=Rule(str))
     """Human-readable error message; its text may change."""
-    error_code: Any | Unset = field(default=UNSET, validator=Rule())
+    error_code: Any | Unset = field(default=UNSET, validator=Rule(object))
     """A machine-readable code, if the service sends one."""
     additional_properties: dict[str, Any] = field(init=False, factory=dict[str, Any])
     """Undocumented fields in the response."""
