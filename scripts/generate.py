@@ -191,7 +191,6 @@ def render(contract: Path, output: Path) -> None:
     from openapi_python_client import Project  # noqa: PLC0415
     from openapi_python_client.config import Config, ConfigFile, MetaType  # noqa: PLC0415
     from openapi_python_client.parser import GeneratorData  # noqa: PLC0415
-    from openapi_python_client.parser.errors import GeneratorError  # noqa: PLC0415
     from openapi_python_client.strings import RESERVED_WORDS  # noqa: PLC0415
 
     RESERVED_WORDS.update(RESERVED_NAMES)
@@ -201,9 +200,7 @@ def render(contract: Path, output: Path) -> None:
         settings, MetaType.NONE, contract, "utf-8", overwrite=False, output_path=output
     )
     try:
-        data = GeneratorData.from_dict(document, config=config)
-        if isinstance(data, GeneratorError):
-            raise GenerationError(f"{contract.name}: {data.header}\n{data.detail}")
+        data: Any = GeneratorData.from_dict(document, config=config)
         warnings = parse_warnings(data)
         if not warnings:
             adapt(data)
@@ -224,6 +221,8 @@ def render(contract: Path, output: Path) -> None:
 
 def parse_warnings(data: Any) -> list[Any]:
     """Return the generator's warnings about parts that it cannot read."""
+    if not hasattr(data, "endpoint_collections_by_tag"):  # a GeneratorError
+        return [data]
     warnings = list(data.errors)
     for collection in data.endpoint_collections_by_tag.values():
         warnings += collection.parse_errors

@@ -24,7 +24,6 @@ _CONNECT_TIMEOUT = 5.0
 _CONNECT_SHARE = 0.9
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _CLIENTS = (httpx.Client, httpx.AsyncClient)
-_UNWRAPPED = ("h2.", "socksio.")  # httpx does not wrap all exceptions from these packages
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -66,11 +65,7 @@ def _request(
     content = None
     if call.body is not UNSET:
         headers["content-type"] = call.media_type
-        with suppress(AttributeError, RecursionError, TypeError, ValueError):
-            content = _encode(call.body.to_dict()).encode()
-        if content is None:  # a new error, because the suppressed error's frames hold credentials
-            problem = "cannot be serialized as JSON; check the values in nested fields"
-            raise ArgumentTypeError.about("body", problem)
+        content = _encoded(call.body)
     options: dict[str, Any] = {"params": call.params, "headers": headers}
     if isinstance(http, _CLIENTS):
         options["extensions"] = {"timeout": _timeouts(http.timeout.as_dict(), ends_at)}
@@ -84,6 +79,14 @@ def _request(
     request = httpx.Request(call.method, running.url, **options)
     request.read()  # sets `request.content`, which some transports and tools read
     return request
+
+
+def _encoded(body: Any) -> bytes:
+    with suppress(AttributeError, RecursionError, TypeError, ValueError):
+        return _encode(body.to_dict()).encode()
+    # Raise a new error, because the frames of the suppressed error hold credentials.
+    problem = "cannot be serialized as JSON; check the values in nested fields"
+    raise ArgumentTypeError.about("body", problem)
 
 
 def _timeouts(given: dict[str, float | None], ends_at: float) -> dict[str, float | None]:
@@ -129,7 +132,6 @@ def _outcome(
     cut_frames(chain)
     # The remaining traceback frames belong to the caller's own hooks and transports.
     is_closed = running.connections.closed
-    is_lost = isinstance(error, OSError) or type(error).__module__.startswith(_UNWRAPPED)
     if isinstance(error, httpx.HTTPError):
         if isinstance(running.connections.given, _CLIENTS) and _is_from_hook(error, request):
             raise error
@@ -138,27 +140,19 @@ def _outcome(
             raise root
         if isinstance(error, httpx.HTTPStatusError):  # from raise_for_status() in a hook
             return _response(running, error.response, None)
-    elif error.__traceback__ or not (is_lost or is_closed):
+    elif error.__traceback__ or (isinstance(error, FlashbackError) and not is_closed):
         raise error
     for member in chain:
-        _redact(running, member)
+        member.args = tuple(running.redacted(argument) for argument in member.args)
+        if isinstance(member, httpx.RequestError):
+            member.request = httpx.Request(running.call.method, "/")
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
     if isinstance(root, Exception) and str(root) not in text:  # a CancelledError has no message
         text += f" ({root})"
     if is_closed:
         text = "the client was closed during the call"
-    sent = not isinstance(error, (*_UNSENT, FlashbackError))
+    sent = request is not None and not isinstance(error, _UNSENT)
     return Failure(printable(running.redacted(text)), error, sent)
-
-
-def _redact(running: RunningCall, error: BaseException) -> None:
-    arguments = list(error.args)
-    for index, argument in enumerate(arguments):
-        if isinstance(argument, str):
-            arguments[index] = running.redacted(argument)
-    error.args = tuple(arguments)
-    if isinstance(error, httpx.RequestError):
-        error.request = httpx.Request(running.call.method, "/")
 
 
 def _is_from_hook(error: httpx.HTTPError, request: httpx.Request | None) -> bool:

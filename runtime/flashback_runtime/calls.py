@@ -22,6 +22,7 @@ from .transport import Connections, httpx
 
 S = TypeVar("S")
 P = TypeVar("P")
+T = TypeVar("T")
 E = TypeVar("E", bound=FlashbackError)
 
 _MAX_ERROR_BODY = 1 << 16  # bytes
@@ -100,11 +101,14 @@ class RunningCall:
         state = {name: vars(self)[name] for name in ("url", "attempts", "maybe_applied")}
         return {"call": self.call._replace(body=UNSET), **state}
 
-    def redacted(self, text: str) -> str:
+    def redacted(self, text: T) -> T:
+        """Return the text without credentials. Return any other value unchanged."""
+        if not isinstance(text, str):
+            return text
         credentials = [*self.tokens, *secrets_in(self.call.body)]
         if self.settings.proxy:
             credentials += proxy_credentials(self.settings.proxy)
-        return redact(text, credentials)
+        return cast("T", redact(text, credentials))
 
 
 class Failure(NamedTuple):

@@ -97,17 +97,16 @@ class BaseClient(Generic[C, T]):
         return connections
 
     def _check_given(self, client: C | None, transport: T | None) -> None:
-        problem = None
         if transport is not None:
             Rule(self._transport_type).check("transport", transport)
         if client is not None:
             Rule(self._client_type).check("http_client", client)
             if transport is not None:
                 problem = "cannot be combined with transport; set the transport of the httpx client"
-            elif client.auth is not None:
+                raise ArgumentError.about("http_client", problem)
+            if client.auth is not None:
                 problem = "has auth=, which would replace the token; remove auth=, or use headers="
-        if problem:
-            raise ArgumentError.about("http_client", problem)
+                raise ArgumentError.about("http_client", problem)
 
     def _new_connections(self, given: C | T | None) -> Connections:
         return Connections(given)

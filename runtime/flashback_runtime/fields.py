@@ -10,7 +10,7 @@ from math import inf
 from typing import Any, Final, Literal, TypeVar, cast, overload
 from urllib.parse import quote
 
-from attrs import Attribute, define
+from attrs import Attribute, define, field
 
 from .errors import ArgumentError, ArgumentTypeError
 from .secrets import Secret
@@ -68,12 +68,16 @@ def as_secrets(mapping: U, names: Collection[str] | None = None) -> U | dict[str
     return wrapped
 
 
+def _as_tuple(kind: type[object] | tuple[type[object], ...]) -> tuple[type[object], ...]:
+    return kind if isinstance(kind, tuple) else (kind,)
+
+
 @define(eq=False)
 class Rule:
     """The contract's rules for one value. Validation errors do not show the value."""
 
-    kind: type[object] | tuple[type[object], ...] = object
-    """The type, or the types that a union allows."""
+    kinds: tuple[type[object], ...] = field(default=(object,), converter=_as_tuple)
+    """The types that the value can have."""
     min_length: int = 0
     max_length: float = inf
     pattern: str | None = None
@@ -82,10 +86,6 @@ class Rule:
     maximum: float = inf
     const: object = UNSET
     items: Rule | None = None
-
-    @property
-    def kinds(self) -> tuple[type[object], ...]:
-        return self.kind if isinstance(self.kind, tuple) else (self.kind,)
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Validate a model field. attrs calls this method as a validator."""
@@ -99,7 +99,7 @@ class Rule:
 
     def error(self, name: str, value: object) -> ArgumentError | None:
         """Return the error instead of raising it, because this frame can hold a credential."""
-        if self.kind is not str and isinstance(value, Secret):
+        if str not in self.kinds and isinstance(value, Secret):
             value = value.reveal()
         if not any(_has_type(value, kind) for kind in self.kinds):
             names = " or ".join(_TYPE_NAMES.get(kind, kind.__name__) for kind in self.kinds)
@@ -107,8 +107,8 @@ class Rule:
             if value is None:
                 problem += NULL_HINT
             return ArgumentTypeError.about(name, problem)
-        if problem := self._broken_rule(value):
-            return ArgumentError.about(name, problem)
+        if broken := self._broken_rule(value):
+            return ArgumentError.about(name, broken)
         if self.items and isinstance(value, list):
             for index, item in enumerate(cast("list[object]", value)):
                 if error := self.items.error(f"{name}[{index}]", item):
@@ -142,7 +142,7 @@ class Rule:
         return None
 
     def _broken_text(self, text: str) -> str | None:
-        if self.kind is not Secret and not isinstance(text, self.kind):
+        if Secret not in self.kinds and not isinstance(text, self.kinds):
             kind = next(kind for kind in self.kinds if issubclass(kind, Enum))
             values = [str(member.value) for member in kind]
             if text in values:  # an item of a list, or the value of a nullable field
