@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from .calls import Failure, Response, RunningCall, printable
-from .errors import ArgumentTypeError, FlashbackError
+from .errors import ArgumentTypeError
 from .fields import UNSET, as_text
 from .secrets import Secret, cut_frames, exception_chain
 from .transport import MAX_BODY, httpx, timeout_until
@@ -24,6 +24,7 @@ _CONNECT_TIMEOUT = 5.0
 _CONNECT_SHARE = 0.9
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _CLIENTS = (httpx.Client, httpx.AsyncClient)
+_UNWRAPPED = ("h2.", "socksio.")  # httpx does not wrap all exceptions from these packages
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -132,6 +133,7 @@ def _outcome(
     cut_frames(chain)
     # The remaining traceback frames belong to the caller's own hooks and transports.
     is_closed = running.connections.closed
+    is_lost = isinstance(error, OSError) or type(error).__module__.startswith(_UNWRAPPED)
     if isinstance(error, httpx.HTTPError):
         if isinstance(running.connections.given, _CLIENTS) and _is_from_hook(error, request):
             raise error
@@ -140,7 +142,7 @@ def _outcome(
             raise root
         if isinstance(error, httpx.HTTPStatusError):  # from raise_for_status() in a hook
             return _response(running, error.response, None)
-    elif error.__traceback__ or (isinstance(error, FlashbackError) and not is_closed):
+    elif error.__traceback__ or not (is_lost or is_closed):
         raise error
     for member in chain:
         member.args = tuple(running.redacted(argument) for argument in member.args)
