@@ -175,10 +175,9 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
 def _operation_problems(part: dict[str, Any], place: str) -> Iterator[str]:
     if part.get("in") == "header" and not HEADER.fullmatch(str(part.get("name"))):
         yield ": the client sets this header, or the name is invalid; remove it or rename it"
-    if part.get("in") == "cookie":
-        yield ": cookie parameters are not supported; use the query or a header"
-    if "in" in part and not part.keys().isdisjoint({"content", "explode", "style"}):
-        yield ": only the default style is supported; remove style, explode and content"
+    has_style = not part.keys().isdisjoint({"content", "explode", "style"})
+    if part.get("in") == "cookie" or ("in" in part and has_style):
+        yield ": cookies, style, explode and content are not supported in parameters; remove them"
     if "servers" in part and place.startswith("paths.") and ".schema" not in place:
         yield ".servers: only the contract's top-level servers are supported; move this one there"
     is_security_scheme = re.fullmatch(r"components\.securitySchemes\.[^.]+", place)
@@ -241,6 +240,9 @@ def adapt(data: Any) -> None:
             models += [body.prop for body in endpoint.bodies]
             for _, parameter in endpoint.iter_all_parameters():
                 parameter.default = None
+    modules = [kind.class_info.module_name for kind in (*data.models, *data.enums)]
+    if len(modules) > len(set(modules)):
+        raise GenerationError("two schemas would share a module; rename one of them")
     for model in models:
         for field in getattr(model, "optional_properties", None) or []:
             field.default = None
@@ -252,8 +254,9 @@ def _unsupported(endpoint: Any) -> str | None:
         return ": no successful response is documented; add one"
     for place, parameter in endpoint.iter_all_parameters():
         if place != "query" and type(parameter).__name__ not in SIMPLE:
-            problem = "this type is only supported in a query; use a string"
-            return f", {parameter.python_name}: {problem}"
+            return (
+                f", {parameter.python_name}: this type is only supported in a query; use a string"
+            )
     for body in endpoint.bodies:
         if body.body_type != "json" or type(body.prop).__name__ != "ModelProperty":
             return ": only JSON objects are supported as request bodies; use application/json"
