@@ -41,6 +41,7 @@ HEADER = re.compile(
     r"(?i)(?!(accept(-encoding)?|authorization|connection|content-(length|type)|cookie|host"
     r"|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+"
 )
+SERVER = re.compile(r"(?i)https?://[^\s{}?#@\\]+")
 # The generator's names for the types that a path or a header can contain.
 SIMPLE = {"EnumProperty", "IntProperty", "StringProperty", "UuidProperty"}
 # Pass all formatter settings here so that no configuration file can change the output.
@@ -175,6 +176,10 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
 def _operation_problems(part: dict[str, Any], place: str) -> Iterator[str]:
     if part.get("in") == "header" and not HEADER.fullmatch(str(part.get("name"))):
         yield ": the client sets this header, or the name is invalid; remove it or rename it"
+    if place == "servers[0]" and not SERVER.fullmatch(str(part.get("url"))):
+        yield ".url: must be an absolute URL without variables, a user, a query or a fragment"
+    if str(part.get("$ref")).startswith("#/components/pathItems/"):
+        yield ": a $ref to a path item is not supported; write the path item here"
     has_style = not part.keys().isdisjoint({"content", "explode", "style"})
     if part.get("in") == "cookie" or ("in" in part and has_style):
         yield ": cookies, style, explode and content are not supported in parameters; remove them"
@@ -241,9 +246,14 @@ def adapt(data: Any) -> None:
             for _, parameter in endpoint.iter_all_parameters():
                 parameter.default = None
     modules = [kind.class_info.module_name for kind in (*data.models, *data.enums)]
-    if len(modules) > len(set(modules)):
-        raise GenerationError("two schemas would share a module; rename one of them")
+    if doubled := {name for name in modules if modules.count(name) > 1}:
+        names = ", ".join(sorted(doubled))
+        raise GenerationError(f"two schemas would share the module {names}; rename one of them")
     for model in models:
+        extra = type(getattr(model, "additional_properties", None)).__name__
+        if extra in {"ListProperty", "ModelProperty", "UnionProperty"}:
+            problem = "additionalProperties can only be strings, numbers or booleans; use an array"
+            raise GenerationError(f"{model.class_info.name}: {problem}")
         for field in getattr(model, "optional_properties", None) or []:
             field.default = None
 

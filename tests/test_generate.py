@@ -235,6 +235,10 @@ UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
     ({"type": "string", "pattern": r"\p{L}"}, f"{FIELD}.pattern: \\p{{L}} is not valid in Python"),
     ({"allOf": [{}], "properties": {}}, f"{FIELD}: properties next to allOf are not supported"),
     ({"type": "string", "format": "binary"}, f"{FIELD}: the format binary is not supported"),
+    (
+        {"type": "object", "additionalProperties": {"type": "object"}},
+        "additionalProperties can only be strings",
+    ),
     ({"properties": {"example": {"enum": [1]}}}, f"{FIELD}.properties.example.enum: a member"),
     ({"$ref": "other.yaml#/X"}, "$ref 'other.yaml#/X' does not start with '#/'"),
 ]
@@ -260,6 +264,9 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
         for name in ("content-length", "X Y")
     ),
     ((*PUT, "responses"), {"404": {"description": "x"}}, "no successful response is documented"),
+    (("servers",), [{"url": "https://{env}.example"}], "servers[0].url: must be an absolute URL"),
+    (("servers",), [{"url": "/api"}], "servers[0].url: must be an absolute URL"),
+    (("paths", "/x"), {"$ref": "#/components/pathItems/X"}, "paths./x: a $ref to a path item is"),
     ((*PUT, "servers"), [{"url": "https://a.test"}], "put.servers: only the contract's top-level"),
     (
         (*PUT, "responses"),
@@ -268,7 +275,7 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
     ),
     ((*PUT, "parameters"), [{"name": "ids", "in": "query", "explode": False}], "not supported in"),
     ((*PUT, "parameters"), [{"name": "ids", "in": "cookie"}], "cookies, style, explode"),
-    (("components", "schemas", "AIType"), {"enum": ["a"]}, "would share a module; rename one"),
+    (("components", "schemas", "AIType"), {"enum": ["a"]}, "share the module ai_type; rename"),
     (
         (*PUT[:2], "parameters"),
         [{"name": "X", "in": "header", "schema": BOOLEAN}],

@@ -39,6 +39,7 @@ _HEADER_NAME = Rule(
 _HEADER_VALUE = Rule(
     Secret, pattern=r"^([!-~]([ -~\t]*[!-~])?)?$", message="must be visible ASCII on one line"
 )
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 # The maximum timeout in seconds. Sockets reject longer timeouts, so treat them as unlimited.
 _MAX_TIMEOUT = 1e9
 
@@ -169,14 +170,18 @@ def proxy_credentials(proxy: Secret) -> list[Secret]:
 
 
 def _bypasses_proxy(url: httpx.URL) -> bool:
-    """Return whether NO_PROXY exempts this URL. Entries with a scheme must equal its origin."""
-    port = url.port or {"http": 80, "https": 443}[url.scheme]
-    host_and_port = f"{url.copy_with(port=None).netloc.decode()}:{port}"
-    entries = getproxies().get("no", "").lower().replace(" ", "").split(",")
-    for name in (url.host, host_and_port):
-        if proxy_bypass(name) or f"{url.scheme}://{name}" in entries:
+    """Return whether NO_PROXY exempts this URL, according to the rules of curl and httpx."""
+    host = url.host.rstrip(".")
+    name = f".[{host}]" if ":" in host else f".{host}"
+    port = url.port or _DEFAULT_PORTS[url.scheme]
+    for entry in getproxies().get("no", "").lower().split(","):
+        pattern = entry.strip().removeprefix(f"{url.scheme}://").rstrip("/.")
+        if pattern == "*":
             return True
-    return False
+        suffix = "." + pattern.lstrip("*.")
+        if suffix != "." and (name.endswith(suffix) or f"{name}:{port}".endswith(suffix)):
+            return True
+    return bool(proxy_bypass(host))
 
 
 def _parse_url(text: str) -> httpx.URL | None:

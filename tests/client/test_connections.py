@@ -91,23 +91,29 @@ def test_extra_response_does_not_block_the_next_request() -> None:
 
 
 FORKING = """
-import asyncio, os, sys
-from flashback_client import AsyncFlashbackClient, FlashbackClient
+import asyncio, httpx, os, sys
+from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackError
 url = sys.argv[1]
 loop = asyncio.new_event_loop()
 client = FlashbackClient("tok", base_url=url, max_retries=0)
 async_client = AsyncFlashbackClient("tok", base_url=url, max_retries=0)
+custom = FlashbackClient("tok", base_url=url, http_client=httpx.Client())
 async def awaited(ids):
     return [(await async_client.update_ai_llm(id_)).ai_llm_id for id_ in ids]
 def receives_own_responses(who):
     ids = [f"{who}-{number}" for number in range(50)]
     blocking = [client.update_ai_llm(id_).ai_llm_id for id_ in ids]
     return ids == blocking == loop.run_until_complete(awaited(ids))
+custom.update_ai_llm("warm")
 right = receives_own_responses("parent")
 child = os.fork()
 right = receives_own_responses("parent" if child else "child") and right
 if child == 0:
-    os._exit(0 if right else 1)
+    try:
+        custom.update_ai_llm("warm")
+    except FlashbackError as error:
+        os._exit(0 if right and "another event loop or process" in str(error) else 2)
+    os._exit(1)
 _, status = os.waitpid(child, 0)
 client.close()
 sys.exit(0 if right and status == 0 else 1)
@@ -115,7 +121,7 @@ sys.exit(0 if right and status == 0 else 1)
 
 
 def test_forked_child_uses_its_own_connections() -> None:
-    """A forked child opens its own connections and receives the responses to its requests."""
+    """A forked child opens its own connections and cannot use its parent's `http_client`."""
     with serving(echo_id) as server:
         run(sys.executable, "-c", FORKING, server.url)
     requests = server.requests
@@ -126,7 +132,7 @@ def test_forked_child_uses_its_own_connections() -> None:
 
 
 WITHOUT_DESCRIPTORS = """
-import os, resource, sys
+import asyncio, os, resource, sys
 from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackError
 
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -145,6 +151,12 @@ for client_class in (FlashbackClient, AsyncFlashbackClient):
     limit(0)
     attempt(lambda: client_class("tok"))
 url = sys.argv[1]
+async def call():
+    client = AsyncFlashbackClient("tok", base_url=url, max_retries=0)
+    await client.update_ai_llm("a", secret="s<")
+    limit(used())
+    await client.with_options(base_url=url.replace("127.0.0.1", "localhost")).update_ai_llm("a")
+attempt(lambda: asyncio.run(call()))
 client = FlashbackClient("tok", base_url=url, max_retries=0)
 limit(used())
 attempt(lambda: client.update_ai_llm("a", secret="s<"))
@@ -155,7 +167,7 @@ def test_too_many_open_files_raises_flashback_error() -> None:
     """If no file descriptors are available, the constructor and API calls raise FlashbackError."""
     with serving(OK) as server:
         output = run(sys.executable, "-c", WITHOUT_DESCRIPTORS, server.url)
-    expected = ["FlashbackError True False"] * 2 + ["ApiConnectionError True False"]
+    expected = ["FlashbackError True False"] * 2 + ["ApiConnectionError True False"] * 2
     assert output.splitlines() == expected
 
 
@@ -216,7 +228,7 @@ def test_proxy_is_never_used_for_loopback(
 
 EXEMPTING = [
     *("*", ".inside.test", "a.test, INSIDE.test", "test", "inside.test:8080"),
-    *("http://inside.test", "HTTP://INSIDE.test:8080"),
+    *("http://inside.test", "HTTP://test.", "*.inside.test", "a.test,*", "http://inside.test/"),
 ]
 EXEMPTING_IPV6 = ["2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:8080"]
 NOT_EXEMPTING = ["", "inside.test:80", "https://inside.test", "side.test", "a.inside.test"]
@@ -274,3 +286,11 @@ def test_echoed_proxy_password_is_redacted(
         with pytest.raises(errors.ApiConnectionError, match=echoed) as caught:
             update(f"{scheme}://inside.test", allow_http=True, max_retries=0)
     assert "p4ss" not in f"{caught.value.__cause__} {caplog.text}"
+
+
+def test_custom_transport_ignores_proxy_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An invalid proxy variable has no effect if the client has a custom transport."""
+    monkeypatch.setenv("all_proxy", "ftp://proxy.test")
+    blocking(Service()).update_ai_llm(ID)
+    http_client = httpx.Client(transport=Service(), trust_env=False)
+    blocking(http_client=http_client).update_ai_llm(ID)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,13 @@ def test_strict_type_checking_passes(
     """Strict type checking passes for consumer.py and for a second generated client."""
     monkeypatch.setenv("PATH", str(BIN), prepend=os.pathsep)
     run(*command, "consumer.py", "second_client", cwd=project)
+
+
+def test_package_has_no_ignore_comments() -> None:
+    """The generated code and the runtime have no comments that disable a type checker."""
+    for folder in (generate.OUTPUT, generate.RUNTIME):
+        for path in folder.rglob("*.py"):
+            assert not re.search("(type|pyright): ignore", path.read_text("utf-8"))
 
 
 def find_python(name: str) -> str | None:

@@ -110,6 +110,9 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "lower-case url": lambda text: urllib.parse.quote(text, safe="").lower(),
     "python": repr,
     "bytes": lambda text: repr(text.encode())[2:-1],
+    "upper-case json": lambda text: re.sub(
+        r"\\u....", lambda escape: "\\u" + escape[0][2:].upper(), json.dumps(text)
+    ),
     "json in json": lambda text: json.dumps(json.dumps(text)).replace("+", "\\u002B"),
     "url in url": lambda text: urllib.parse.quote(urllib.parse.quote(text, safe="")),
 }
