@@ -10,7 +10,6 @@ from typing import Any, Self
 import yaml
 
 from .contract import Contract, rule
-from .tracebacks import without_frames
 
 DEFAULT = Path(__file__).with_name("fixtures.yaml")
 SCHEMA = Path(__file__).with_name("fixtures.schema.json")
@@ -59,7 +58,6 @@ class Fixtures:
     configurations: tuple[Configuration, ...] = ()
 
     @classmethod
-    @without_frames
     def read(cls, contract: Contract, path: Path | str | None = None) -> Self:
         """Read fixtures from a YAML or JSON file, or the default fixtures if there is no path.
 
@@ -130,50 +128,31 @@ class Fixtures:
         raise ValueError("workspace: is required, because no workspace in the fixtures has members")
 
 
-class _Loader(yaml.BaseLoader):
-    """A YAML loader that reads all values as text, so `no` and `007` need no quotes."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
-        return _mapping(self.construct_pairs(node, deep))
-
-
-def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Convert pairs to a dictionary. Raise `KeyError` for mistakes that the parsers ignore."""
-    mapping: dict[str, Any] = {}
-    for name, value in pairs:
-        if value == "" and ":" in name:  # the part after the colon could be a credential
-            raise KeyError(f"{name.partition(':')[0]}: add a space after the colon")
-        if name in mapping:
-            raise KeyError(f"{name}: appears twice; remove one")
-        mapping[name] = value
-    return mapping
-
-
 def _parse(path: Path) -> Any:
     """Parse a YAML or JSON file. Raise `ValueError` if it cannot be read or is not valid."""
     try:
         text = path.read_text("utf-8-sig")
-        if path.suffix == ".json":
-            document = json.loads(text, object_pairs_hook=_mapping)
-        else:
-            document = yaml.load(text, _Loader)  # noqa: S506 - creates only text and containers
+        load = json.loads if path.suffix == ".json" else _load_yaml
+        document = load(text)
         json.dumps(document, ensure_ascii=False).encode()  # rejects lone surrogates
     except OSError as error:
         problem = f": cannot be read: {error.strerror}"
-    except yaml.MarkedYAMLError as error:
+    except yaml.MarkedYAMLError as error:  # the error's text could quote a credential
         mark = error.problem_mark or error.context_mark
-        found = re.sub("'.*'", "…", error.problem or "")  # the message could quote a credential
         line = mark and mark.line + 1
-        problem = f":{line}: {found}; quote the value or fix the indentation"
+        problem = f":{line}: is not valid YAML; quote the value or fix the indentation"
     except json.JSONDecodeError as error:
-        problem = f":{error.lineno}: {error.msg}; fix the JSON syntax"
-    except KeyError as error:
-        problem = f": {error.args[0]}"
+        problem = f":{error.lineno}: is not valid JSON"
     except (TypeError, ValueError, RecursionError, yaml.YAMLError):
         problem = ": is not valid UTF-8-encoded YAML or JSON"
     else:
         return document
     raise ValueError(f"{path}{problem}")
+
+
+def _load_yaml(text: str) -> Any:
+    """Read all values as text, so `no` and `007` need no quotes."""
+    return yaml.load(text, yaml.BaseLoader)  # noqa: S506 - creates only text and containers
 
 
 def _check_schema(document: Any, contract: Contract) -> None:
