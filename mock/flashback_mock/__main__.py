@@ -19,7 +19,7 @@ try:
     from . import banner, logs
     from .contract import Contract
     from .control.mock import Mock
-    from .fixtures import BEARER_TOKEN, DEFAULT, SCHEMA, Fixtures
+    from .fixtures import BEARER_TOKEN, Fixtures
     from .http.guard import Guard
     from .http.server import listen
     from .serving import is_loopback, new_event_loop, serving
@@ -43,9 +43,6 @@ def main() -> int:
         # Names in the banner can contain characters that the output's encoding does not support.
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _options()
-    if options.print_fixtures:
-        _print(f"# yaml-language-server: $schema={SCHEMA.as_uri()}\n{DEFAULT.read_text('utf-8')}")
-        return 0
     logs.to_stderr(options.log_level, options.log_format)
     try:
         run = _rotate_keys if options.command else _serve
@@ -61,7 +58,7 @@ def main() -> int:
 async def _serve(options: argparse.Namespace) -> None:
     contract = Contract(options.contract)
     fixtures = Fixtures.read(contract, options.fixtures)
-    guard = _guard(options.admin_token)
+    guard = Guard(_admin_token()) if options.admin_token else None
     if options.keys and not options.store:
         raise ValueError("--keys requires --store; without a store, no keys are saved")
     mock = Mock(contract, fixtures, store_at(options.store, contract.credentials, options.keys))
@@ -99,26 +96,15 @@ async def _rotate_keys(options: argparse.Namespace) -> None:
         await store.close()
 
 
-def _guard(token_file: str | None) -> Guard | None:
-    if token_file is None:
-        return None
-    token = os.environ.get(ADMIN_TOKEN, "")
-    if token_file:
-        try:
-            token = Path(token_file).read_text("utf-8").strip()
-        except (OSError, ValueError):
-            raise ValueError(
-                "--admin-token: cannot read the file; specify a text file that contains the token "
-                "(other users of this machine could see a token on the command line)"
-            ) from None
-    elif not token:
+def _admin_token() -> str:
+    """Return the token from the environment, or a new token, which is printed."""
+    token = os.environ.get(ADMIN_TOKEN)
+    if not token:
         token = secrets.token_urlsafe()
         _print(f"Token for /__admin\n  {token}\n")
     if not BEARER_TOKEN.fullmatch(token):
-        raise ValueError(
-            "--admin-token: the token must be a bearer token (letters, digits and -._~+/)"
-        )
-    return Guard(token)
+        raise ValueError(f"${ADMIN_TOKEN}: must be a bearer token (letters, digits and -._~+/)")
+    return token
 
 
 def _options() -> argparse.Namespace:
@@ -144,14 +130,13 @@ def _options() -> argparse.Namespace:
     add("--keys", type=Path, metavar="FILE", help="file with the store's master keys")
     about = "YAML or JSON file with the initial state"
     add("--fixtures", type=Path, metavar="FILE", help=about)
-    add("--print-fixtures", action="store_true", help="print the default fixtures and exit")
     about = "serve this contract instead of the bundled one"
     add("--contract", type=Path, metavar="FILE", help=about)
     about = (
         "also serve /__admin on non-loopback addresses; requests must contain the bearer token "
-        f"from FILE or ${ADMIN_TOKEN}, or, if neither is set, the token printed at startup"
+        f"from ${ADMIN_TOKEN} or, if it is not set, the token printed at startup"
     )
-    add("--admin-token", nargs="?", const="", metavar="FILE", help=about)
+    add("--admin-token", action="store_true", help=about)
     about = "allow web pages from this origin to send updates (CORS); can be repeated"
     add("--cors-origin", action="append", default=[], metavar="ORIGIN", help=about)
     levels = ["debug", "info", "warning", "error"]

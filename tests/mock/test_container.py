@@ -43,10 +43,10 @@ def test_compose_uses_existing_options(
     rotation = compose["services"]["rotation"]
     entrypoint = re.search(r"ENTRYPOINT (\[.*\])", (root / "Dockerfile").read_text("utf-8"))
     assert entrypoint
-    options = [*json.loads(entrypoint[1])[3:], *mock["command"], "--print-fixtures"]
+    options = [*json.loads(entrypoint[1])[3:], *mock["command"], "--contract", "missing"]
     monkeypatch.setattr(sys, "argv", ["flashback_mock", *options])
-    assert main() == 0
-    assert "owner-token" in capsys.readouterr().out
+    assert main() == 1
+    assert "missing: cannot be read" in capsys.readouterr().err
     assert (folder / mock["build"] / "Dockerfile").exists()
     assert rotation["environment"]["FLASHBACK_TOKEN"] == "owner-token"
     assert rotation["environment"]["FLASHBACK_ALLOW_HTTP"] == "1"
