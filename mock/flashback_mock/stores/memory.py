@@ -1,13 +1,11 @@
 """An in-memory store."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
-from itertools import islice
 
 from flashback_mock.fixtures import Fixtures, Token
 
 from .errors import ForbiddenError, NameTakenError, NotFoundError, UnauthorizedError
-from .store import MAY_UPDATE, Store, Stored, token_digest
+from .store import MAY_UPDATE, Store, Stored
 from .vault import Vault
 
 
@@ -22,7 +20,7 @@ class MemoryStore(Store):
         self._clear()
 
     def _clear(self) -> None:
-        self._tokens = dict[bytes, Token]()  # keyed by the token's SHA-256 hash
+        self._tokens = dict[str, Token]()  # keyed by the token's value
         self._access = dict[tuple[str, str], str]()  # keyed by workspace and user
         self._configurations = dict[str, Stored]()  # keyed by id
         self._ids = dict[tuple[str, str | None], str]()  # keyed by workspace and name
@@ -35,10 +33,8 @@ class MemoryStore(Store):
         pass
 
     async def user_of(self, token: str) -> str | None:
-        stored_token = self._tokens.get(token_digest(token))
-        if stored_token is None or stored_token.expired:
-            return None
-        return stored_token.user
+        stored = self._tokens.get(token)
+        return None if stored is None or stored.expired else stored.user
 
     async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
         user = await self.user_of(token)
@@ -61,10 +57,6 @@ class MemoryStore(Store):
             raise NotFoundError
         return self._configurations[id]
 
-    async def configurations(self) -> dict[str, str]:
-        first = islice(self._configurations.values(), 1000)
-        return {stored.id: stored.workspace for stored in first}
-
     async def add(self, more: Fixtures) -> None:
         configurations = dict(self._configurations)
         ids = dict(self._ids)
@@ -79,7 +71,7 @@ class MemoryStore(Store):
         self._configurations = configurations
         self._ids = ids
         for token in more.tokens:
-            self._tokens[token_digest(token.value)] = replace(token, value="")
+            self._tokens[token.value] = token
         for member in more.members:
             self._access[member.workspace, member.user] = member.access
 

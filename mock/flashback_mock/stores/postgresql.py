@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Connection, event, exc
+from sqlalchemy import Connection, exc
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -28,15 +28,6 @@ SETTINGS = {
     # An update must be durable before the 200 response is sent.
     # A rotation must be durable before the old key is deleted.
     "synchronous_commit": "on",
-}
-# By SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
-REASONS = {
-    "28000": "the server refused this user; check pg_hba.conf, and sslmode in the URL",
-    "28P01": "the server rejected the password; check the URL, $PGPASSWORD or ~/.pgpass",
-    "3D000": "the database does not exist; create it with createdb",
-    "3F000": "the schema does not exist; run CREATE SCHEMA, or change search_path in the URL",
-    "42501": "this user cannot use the schema; run GRANT CREATE, USAGE ON SCHEMA … TO …",
-    "55P03": "another session held a lock for too long",
 }
 
 
@@ -63,8 +54,8 @@ class PostgresqlStore(SqlStore):
             pool_size=CONNECTIONS,
             max_overflow=0,
             pool_timeout=SECONDS,
+            pool_pre_ping=True,  # replaces a connection that the server has closed
         )
-        event.listen(self._engine.sync_engine, "checkout", _discard_closed)
 
     async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
         try:
@@ -98,19 +89,11 @@ class PostgresqlStore(SqlStore):
     def reason(self, error: Any) -> str:
         error = error.__cause__ or error  # SQLAlchemy sets the asyncpg error as the cause
         if state := getattr(error, "sqlstate", None):
-            return REASONS.get(state, f"the statement failed ({type(error).__name__}, {state})")
+            # The class describes the problem, such as `InvalidPasswordError`.
+            return f"the server rejected this: {type(error).__name__} (SQLSTATE {state})"
         if isinstance(error, TimeoutError | exc.TimeoutError):
             return "the server did not respond in time"
         if isinstance(error, OSError):
             problem = error.strerror or type(error).__name__
             return f"cannot connect to the server: {problem}; is the server running?"
         return f"the connection was lost ({type(error).__name__})"
-
-
-def _discard_closed(_connection: Any, record: Any, _proxy: Any) -> None:
-    """Make the pool replace a connection that the server has closed.
-
-    SQLAlchemy's `pool_pre_ping` would also detect closed connections, but it sends an extra query.
-    """
-    if record.driver_connection.is_closed():
-        raise exc.DisconnectionError

@@ -59,7 +59,8 @@ CREDENTIAL = Table(
     Column("configuration", Utf8, primary_key=True),
     Column("field", sa.Text, primary_key=True),
     Column("size", sa.Integer, primary_key=True),
-    Column("changed", sa.Text),  # NULL if the row is not in use; `sealed` then contains zeros
+    # This column is NULL if the row is not in use; `sealed` then contains zeros.
+    Column("changed", sa.BigInteger),
     Column("sealed", sa.LargeBinary, nullable=False),
 )
 IN_USE = CREDENTIAL.c.changed.is_not(None)

@@ -3,6 +3,7 @@
 The methods use a synchronous connection, but SQLAlchemy can run them with an asynchronous driver.
 """
 
+import hashlib
 import secrets
 import time
 from abc import abstractmethod
@@ -20,7 +21,7 @@ from . import schema
 from .errors import ForbiddenError, NameTakenError, NotFoundError, StoreError, UnauthorizedError
 from .keys import key_file, read_vault, write_keys
 from .schema import CONFIGURATION, CREDENTIAL, MEMBER, STORE, TOKEN
-from .store import MAY_UPDATE, Credential, Store, Stored, token_digest
+from .store import MAY_UPDATE, Credential, Store, Stored
 from .vault import Vault
 
 P = ParamSpec("P")
@@ -153,11 +154,6 @@ class SqlStore(Store):
         return Stored(vault, rows[0].workspace, id, rows[0].plain, credentials)
 
     @transaction
-    def configurations(self, db: Connection) -> dict[str, str]:
-        first = select(CONFIGURATION).order_by(CONFIGURATION.c.id).limit(1000)
-        return {row.id: row.workspace for row in db.execute(first)}
-
-    @transaction
     def delete_configuration(self, db: Connection, id: str) -> None:
         if not db.execute(CONFIGURATION.delete().where(CONFIGURATION.c.id == id)).rowcount:
             raise NotFoundError
@@ -216,7 +212,7 @@ class SqlStore(Store):
         vault = self._current_vault(db)
         for token in fixtures.tokens:
             expires = token.expires and token.expires.timestamp()
-            row = {"digest": token_digest(token.value), "user": token.user, "expires": expires}
+            row = {"digest": _digest(token.value), "user": token.user, "expires": expires}
             db.execute(self._upserts[TOKEN], row)
         for member in fixtures.members:
             db.execute(self._upserts[MEMBER], vars(member))
@@ -236,8 +232,13 @@ class SqlStore(Store):
 
 
 def _user_of(db: Connection, token: str) -> str | None:
-    parameters = {"digest": token_digest(token), "now": time.time()}
+    parameters = {"digest": _digest(token), "now": time.time()}
     return db.execute(schema.USER, parameters).scalar_one_or_none()
+
+
+def _digest(token: str) -> bytes:
+    """Return the SHA-256 hash of a token. The store does not contain the token itself."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def _columns(stored: Stored) -> dict[str, Any]:

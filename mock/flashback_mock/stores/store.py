@@ -1,6 +1,6 @@
 """The interface that all stores implement, and the configurations that they return."""
 
-import hashlib
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,13 +16,13 @@ MAY_UPDATE = ("WRITE", "ADMIN")
 
 
 class Credential(NamedTuple):
-    """A sealed (encrypted) credential and the time when it last changed."""
+    """A sealed (encrypted) credential and when it last changed, in microseconds since 1970."""
 
     sealed: bytes
-    changed: str
+    changed: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stored:
     """A configuration with unencrypted fields and sealed credentials.
 
@@ -44,7 +44,7 @@ class Stored:
         """Return a copy with these changes. Seal the fields that are named in `secret`."""
         plain = dict(self.plain)
         credentials = dict(self.credentials)
-        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        now = time.time_ns() // 1000
         for name, value in changes.items():
             if name in secret:
                 sealed = self.vault.seal(value, self.workspace, self.id, name)
@@ -61,7 +61,8 @@ class Stored:
         described: dict[str, Any] = {"id": self.id, "workspace": self.workspace, "name": None}
         described |= self.plain
         for name, credential in self.credentials.items():
-            described[name] = {"set": True, "changedAt": credential.changed}
+            changed = datetime.fromtimestamp(credential.changed / 1e6, UTC)
+            described[name] = {"set": True, "changedAt": changed.isoformat(timespec="microseconds")}
         return described
 
     def has(self, name: str, value: str) -> bool:
@@ -75,9 +76,9 @@ class Stored:
 class Store(Protocol):
     """A store for configurations, members and tokens.
 
-    A store encrypts credentials and keeps only the SHA-256 hashes of tokens. If a store fails, its
-    methods raise `StoreError` and change nothing. A method that takes the id of a configuration
-    raises `NotFoundError` if no configuration has this id.
+    A store encrypts credentials. If a store fails, its methods raise `StoreError` and change
+    nothing. A method that takes the id of a configuration raises `NotFoundError` if no
+    configuration has this id.
     """
 
     @property
@@ -107,9 +108,6 @@ class Store(Protocol):
     async def find(self, id: str) -> Stored:
         """Return the configuration with this id."""
 
-    async def configurations(self) -> dict[str, str]:
-        """Return up to 1,000 configuration ids, each with its workspace."""
-
     async def add(self, more: Fixtures) -> None:
         """Add these tokens, members and configurations. If any of them cannot be added, add none.
 
@@ -126,8 +124,3 @@ class Store(Protocol):
     async def rotate(self) -> int:
         """Re-encrypt all credentials with a new master key. Return the number of credentials."""
         raise StoreError("an in-memory store has no master key to rotate")
-
-
-def token_digest(token: str) -> bytes:
-    """Return the SHA-256 hash of a token."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
