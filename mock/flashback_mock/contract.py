@@ -113,9 +113,9 @@ class Contract:
 
         The message does not contain the id.
         """
-        if self._id.is_valid(value):  # faster than `iter_errors`
-            return None
-        return f"id: {rule(next(self._id.iter_errors(value)))}"
+        for error in self._id.iter_errors(value):
+            return f"id: {rule(error)}"
+        return None
 
     def body_error(self, value: object) -> str | None:
         """Return the error message for an invalid body, or None if the body is valid.
@@ -125,14 +125,12 @@ class Contract:
         """
         messages: dict[str, str] = {}
         try:
-            if self._body.is_valid(value):  # faster than `iter_errors`
-                return None
             for error in self._body.iter_errors(value):
                 field = str(error.instance_path[0]) if error.instance_path else "body"
                 messages.setdefault(field, f"{field}: {self._field_error(field, error)}")
         except ValueError:  # the nesting is deeper than the validator supports
             return "body: is nested too deeply"
-        return "; ".join(messages.values())
+        return "; ".join(messages.values()) or None
 
     def _field_error(self, field: str, error: jsonschema_rs.ValidationError) -> str:
         if error.kind.name == "additionalProperties":

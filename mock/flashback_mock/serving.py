@@ -69,7 +69,6 @@ async def serving(
     server = Server(listener, handler, app.reject, max_body)
     is_new = await mock.store.open(mock.fixtures)
     try:
-        mock.known_ids.update(await mock.store.configurations())
         mock.base_url = base_url(listener)
         mock.close_port = server.close_port
         mock.open_port = server.open_port

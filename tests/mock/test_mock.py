@@ -6,17 +6,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
 
 import httpx
 import pytest
 
 import flashback_mock
 from flashback_client import FlashbackClient
-from flashback_mock import Entry, Mock, fixtures
+from flashback_mock import Entry, Mock
 from tests.mock.wire import MAIN, OWNER, put
 
 
@@ -62,12 +59,11 @@ def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> 
     assert lines[0] == f"configuration {MAIN} is not as expected:"
     assert lines[1] == "name: expected 'new', got 'OpenAI in production'"
     assert lines[2].startswith("secret: differs; last changed at 20")
-    assert lines[3] == "requests for this configuration, oldest first:"
+    assert lines[3] == "latest requests, oldest first:"
     assert "PUT 400 as owner: body: has an unknown field" in lines[4]
-    assert lines[5].endswith("PUT 401 as nobody: Authorization: the token is unknown or expired")
-    assert lines[6] == "other requests:"
-    assert lines[7].endswith(f"PUT 200 as owner (name) (id {mock.ids['sibling']})")
-    assert lines[8].endswith(f"PUT 404 as owner (name): {mock.contract.message(404)} (id unknown)")
+    assert lines[5].endswith(f"the token is unknown or expired (id {MAIN})")
+    assert lines[6].endswith(f"PUT 200 as owner (name) (id {mock.ids['sibling']})")
+    assert lines[7].endswith(f"PUT 404 as owner (name): {mock.contract.message(404)} (id unknown)")
 
 
 def test_assert_updated_requires_an_update(mock: Mock) -> None:
@@ -102,7 +98,7 @@ def test_wait_for_returns_matching_requests(mock: Mock) -> None:
         mock.wait_for(timeout=0.1, status=201, fields=["s3cret"], reason="s3cret")
     message = str(timed_out.value)
     assert message.startswith(
-        "expected 1 request(s) with status=201, the given fields, the given reason within 0.1 s"
+        "expected 1 request(s) with the given status, fields, reason within 0.1 s, got 0"
     )
     assert "PUT 400 as owner: body: has an unknown field" in message
     assert "s3cret" not in message
@@ -138,17 +134,6 @@ def test_forked_process_cannot_control_the_mock(
         mock.reset()
 
 
-def test_token_stays_expired_if_the_clock_is_set_back(
-    mock: Mock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A test that freezes the time in the past does not make an expired token valid again."""
-    mock.expire_token(OWNER)
-    clock = MagicMock(wraps=datetime)
-    clock.now.return_value = datetime(2001, 1, 1, tzinfo=UTC)
-    monkeypatch.setattr(fixtures, "datetime", clock)
-    assert put(mock.base_url, MAIN, {}).status_code == 401
-
-
 TAKEN = "another configuration already has this id, or this name"
 MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: mock.answer_sequence(), "nothing planned"),
@@ -159,7 +144,6 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: mock.add_member(""), "user: is required"),
     (lambda mock: mock.add_member("Zoë"), "token: must be a bearer token: .* default: USER-token"),
     (lambda mock: mock.answer_sequence(500), "a step must be a dict"),
-    (lambda mock: mock.answer_sequence(*[{"status": 500}] * 1001), "more than 1000 planned"),
     (lambda mock: setattr(mock, "delay", "1"), "delay: must be of type float"),
     (lambda mock: mock.revoke_token("owner"), "token: .* a token such as owner-token, not a role"),
     (lambda mock: mock.add_member("a", access="ROOT"), "access: must be one of READ, WRITE, ADMIN"),
@@ -177,21 +161,8 @@ def test_invalid_argument_raises_value_error(
     mock: Mock, misuse: Callable[[Any], object], message: str
 ) -> None:
     """An argument with the wrong type or value raises a ValueError that names the argument."""
-    with pytest.raises(ValueError, match=message) as rejected:
+    with pytest.raises(ValueError, match=message):
         misuse(mock)
-    assert rejected.value.__context__ is None  # an earlier exception could show a credential
-
-
-def test_log_shows_ids_from_an_existing_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After a restart, the log shows the ids of configurations that were added earlier."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "keys"))
-    with flashback_mock.running(store=tmp_path / "store.db") as mock:
-        added = mock.add_configuration(name="added")
-    with flashback_mock.running(store=tmp_path / "store.db") as mock:
-        put(mock.base_url, added, {}, "wrong-token")
-        assert [(entry.status, entry.configuration) for entry in mock.requests] == [(401, added)]
 
 
 @pytest.mark.parametrize("turn", [1, 2])

@@ -79,39 +79,13 @@ def test_slow_body_returns_400(mock: Mock) -> None:
     assert [(entry.status, entry.updated) for entry in mock.requests] == [(400, False)]
 
 
-def test_half_closed_client_receives_all_responses(
-    mock: Mock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A half-closed connection is closed as soon as the client has received all responses."""
-    monkeypatch.setattr(server, "SECONDS", 60)
-    monkeypatch.setattr(server, "IDLE_SECONDS", 60)
+def test_half_closed_client_receives_all_responses(mock: Mock) -> None:
+    """A half-closed client receives all responses, and its connection is closed later."""
     mock.delay = TIME_LIMIT / 10
     with connected(mock) as connection:
         connection.sendall(empty_update(mock) * 3 + PAGE * 8)
         connection.shutdown(socket.SHUT_WR)
-        time.sleep(TIME_LIMIT)
         assert receive_all(connection).count(b"HTTP/1.1 200 ") == 11
-
-
-def test_half_closed_client_that_never_reads_is_disconnected(mock: Mock) -> None:
-    """The server discards a response that a half-closed client does not read in time."""
-    with connected(mock) as connection:
-        connection.sendall(PAGE * 8)
-        connection.shutdown(socket.SHUT_WR)
-        time.sleep(3 * TIME_LIMIT)
-        responses = receive_all(connection).split(b"HTTP/1.1 200 ")
-        assert len(responses[-1]) < len(responses[1])
-
-
-def test_half_closed_client_is_disconnected(mock: Mock) -> None:
-    """The server disconnects a half-closed client if a fault suppresses the response."""
-    mock.answer_next(fault="timeout")
-    with connected(mock) as connection:
-        connection.sendall(empty_update(mock))
-        connection.shutdown(socket.SHUT_WR)
-        start = time.monotonic()
-        assert receive_all(connection) == b""
-        assert time.monotonic() - start < 4 * TIME_LIMIT
 
 
 def test_malformed_chunks_cause_one_400(mock: Mock) -> None:

@@ -59,31 +59,7 @@ def matches(entry: Entry, criteria: Mapping[str, Any]) -> bool:
     return True
 
 
-def describe(criteria: Mapping[str, Any]) -> str:
-    """Return a phrase such as ` with the given user, status=200`, or an empty text."""
-    listed: list[str] = []
-    for name, value in criteria.items():
-        if isinstance(value, str | list | tuple):
-            # Do not quote text, which could be a credential that was passed by mistake.
-            listed.append(f"the given {name}")
-        else:
-            listed.append(f"{name}={value}")
-    return f" with {', '.join(listed)}" if listed else ""
-
-
-def history(entries: list[Entry], id: str) -> list[str]:
-    """Return lines that list the latest requests, with those for this configuration first."""
-    own: list[str] = []
-    others: list[str] = []
-    for entry in entries:
-        if entry.configuration == id:
-            own.append(f"  {entry}")
-        else:
-            others.append(f"  {entry} (id {entry.configuration or 'unknown'})")
-    if own:
-        lines = ["requests for this configuration, oldest first:", *own[-20:]]
-    else:
-        lines = ["requests for this configuration: none"]
-    if others:
-        lines += ["other requests:", *others[-10:]]
-    return lines
+def history(entries: list[Entry]) -> list[str]:
+    """Return lines that list the latest requests, oldest first."""
+    latest = [f"  {entry} (id {entry.configuration or 'unknown'})" for entry in entries[-30:]]
+    return ["latest requests, oldest first:" if latest else "requests: none", *latest]

@@ -12,14 +12,12 @@ from typing import Any, Unpack
 from flashback_mock.contract import Contract
 from flashback_mock.fixtures import BEARER_TOKEN, Configuration, Fixtures, Member, Token
 from flashback_mock.stores.store import Access, Store
-from flashback_mock.tracebacks import without_frames
 
 from .calls import check_types, control
-from .journal import CRITERIA, Entry, describe, history, matches
+from .journal import CRITERIA, Entry, history, matches
 from .plans import Step, check_step
 
 MAX_LOGGED = 10_000
-MAX_PLANNED = 1_000
 CAPITAL = re.compile("[A-Z]")
 
 
@@ -41,8 +39,6 @@ class Mock:
         self._delay = 0.0
         self._log = deque[Entry](maxlen=MAX_LOGGED)
         self._waiting = set[asyncio.Queue[Entry]]()  # each queue receives every new entry
-        # The request log shows only known ids. An unknown id could be a misplaced credential.
-        self.known_ids = set(self.ids.values())
         # The following attributes are set while the mock is running.
         self.base_url = ""
         self.process = 0
@@ -72,7 +68,6 @@ class Mock:
         for logged in self._waiting:
             logged.put_nowait(entry)
 
-    @without_frames
     def answer_next(self, status: int | None = None, /, **options: Unpack[Step]) -> None:
         """Plan the answer to the next request, or to the next `times` requests.
 
@@ -101,10 +96,6 @@ class Mock:
         """Plan one answer per step. A step is a dictionary of arguments for `answer_next`."""
         if not steps:
             raise ValueError("nothing planned; specify at least one step")
-        if len(self.planned) + len(steps) > MAX_PLANNED:
-            raise ValueError(
-                f"more than {MAX_PLANNED} planned answers; use `times` to repeat an answer"
-            )
         for step in steps:
             check_step(self.contract, step)
         # Callers can change a step's headers later, so copy them, too.
@@ -151,9 +142,10 @@ class Mock:
                     if matches(entry, criteria):
                         found.append(entry)
         except TimeoutError:
-            wanted = f"{count} request(s){describe(criteria)} within {timeout:g} s"
-            latest = map(str, self.requests[-10:])
-            lines = [f"expected {wanted}, got {len(found)}", *latest]
+            # Do not quote the criteria, which could contain a misplaced credential.
+            given = f" with the given {', '.join(criteria)}" if criteria else ""
+            expected = f"expected {count} request(s){given} within {timeout:g} s, got {len(found)}"
+            lines = [expected, *history(self.requests)]
             raise TimeoutError("\n  ".join(lines)) from None
         finally:
             self._waiting.remove(logged)
@@ -203,7 +195,7 @@ class Mock:
                 problems.append(f"{name}: was not updated")
         if problems or not updates:
             headline = "is not as expected:" if problems else "was not updated"
-            lines = [f"configuration {id} {headline}", *problems, *history(self.requests, id)]
+            lines = [f"configuration {id} {headline}", *problems, *history(self.requests)]
             raise AssertionError("\n  ".join(lines))
 
     @control
@@ -221,7 +213,6 @@ class Mock:
         workspace = workspace or self.fixtures.first_workspace
         added = Configuration("", workspace, id, contract_fields)
         await self.store.add(Fixtures(configurations=(added,)))
-        self.known_ids.add(id)
         return id
 
     @control
@@ -266,7 +257,6 @@ class Mock:
     async def reset(self) -> None:
         """Restore the fixtures, and clear the planned answers, the delay and the request log."""
         await self.store.reset(self.fixtures)
-        self.known_ids = set(self.ids.values())
         self._log.clear()
         self.planned.clear()
         self.delay = 0.0

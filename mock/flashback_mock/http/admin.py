@@ -79,7 +79,6 @@ class Admin:
         self._add("GET", "/requests", self._requests)
         self._add("GET", "/settings", self._settings)
         self._add("POST", "/settings", self._change_settings)
-        self._add("GET", "/configurations", self._configurations)
         self._add("POST", "/configurations", self._add_configuration)
         for method, path, control, convert in CONTROLS:
             self._add(method, path, partial(self._perform, control, convert))
@@ -155,9 +154,6 @@ class Admin:
             await _await_control(Mock.answer_sequence, self._mock, *plans)
         self._mock.delay = settings.get("fixedDelay", self._mock.delay)
         return await self._settings(request)
-
-    async def _configurations(self, _request: Request) -> Json:
-        return {"configurations": await self._mock.store.configurations()}
 
     async def _add_configuration(self, request: Request) -> Answer:
         id = str(await self._perform(Mock.add_configuration, str, request))

@@ -2,22 +2,26 @@
 
 import logging
 import re
+import traceback
 from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
 
 from multidict import CIMultiDict
 
 from flashback_mock.contract import PARAMETER
 from flashback_mock.control.mock import Mock
-from flashback_mock.control.plans import WITHOUT_STATUS
+from flashback_mock.control.plans import WITHOUT_STATUS, take_plan
+from flashback_mock.stores.errors import StoreError
 
-from .messages import Answer, Request, error_answer, json_answer
+from .messages import Answer, HttpError, Request, error_answer, json_answer
 from .operation import Operation
 
 log = logging.getLogger("flashback_mock")
 
 RouteHandler = Callable[..., Awaitable[Answer]]
 ORIGIN = re.compile(r"https?://([0-9a-z._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+MILLISECOND = timedelta(milliseconds=1)
 EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
 
 
@@ -72,7 +76,27 @@ class App:
         return answer
 
     async def _put(self, request: Request, raw_id: str) -> Answer:
-        return self._finish(request, await self._operation.answer(request, raw_id))
+        """Return the planned answer or the real response to an update."""
+        entry = request.entry
+        id = _decode(raw_id)
+        plan = take_plan(self._mock.planned, id)
+        try:
+            answer = await self._operation.update(request, id, plan)
+        except HttpError as error:
+            entry.reason = error.reason or error.message
+            # Replace an undocumented status with 400, which every contract documents.
+            status = error.status if error.status in self._mock.contract.answers else 400
+            answer = error_answer(status, error.message)
+        except Exception as error:  # noqa: BLE001 - every failure results in a 500
+            entry.reason = f"failed: {_cause(error)}"
+            answer = error_answer(500, self._mock.contract.message(500))
+        if plan:
+            if "status" in plan or "example" in plan:
+                answer = self._operation.planned(plan, id)
+            answer.headers.update(plan.get("headers", {}))
+            answer.fault = entry.fault = plan.get("fault", "")
+        answer.delay = self._mock.delay + plan.get("delay", 0)
+        return self._finish(request, answer)
 
     async def _preflight(self, request: Request, _raw_id: str) -> Answer:
         headers = request.headers
@@ -90,7 +114,7 @@ class App:
         """Log the request, and add headers to the response."""
         entry = request.entry
         entry.status = 0 if entry.fault in WITHOUT_STATUS else answer.status
-        entry.milliseconds = (datetime.now(UTC) - entry.time) / timedelta(milliseconds=1)
+        entry.milliseconds = (datetime.now(UTC) - entry.time) / MILLISECOND
         self._mock.log(entry)
         level = logging.ERROR if entry.reason.startswith("failed: ") else logging.INFO
         log.log(level, entry)
@@ -102,3 +126,19 @@ class App:
                 answer.headers["Access-Control-Allow-Origin"] = origin
                 answer.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
         return answer
+
+
+def _decode(raw_id: str) -> str:
+    """Return the decoded id, or an empty string if the id is not valid UTF-8."""
+    try:
+        return unquote(raw_id, errors="strict")
+    except UnicodeError:
+        return ""
+
+
+def _cause(error: Exception) -> str:
+    """Return an error's type and location, but not its text, which could contain a credential."""
+    if isinstance(error, StoreError):  # a StoreError's text never contains a credential
+        return str(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {frame.name}:{frame.lineno}"

@@ -1,20 +1,14 @@
-"""The operation's handler, which authenticates callers and updates the store."""
+"""The operation, which authenticates callers, updates the store and sends planned answers."""
 
 import re
-import traceback
+from contextlib import suppress
 from http.client import responses
-from urllib.parse import unquote
 
 from multidict import CIMultiDict
 
 from flashback_mock.control.mock import Mock
-from flashback_mock.control.plans import Step, take_plan
-from flashback_mock.stores.errors import (
-    NameTakenError,
-    NotFoundError,
-    RejectedError,
-    StoreError,
-)
+from flashback_mock.control.plans import Step
+from flashback_mock.stores.errors import NameTakenError, NotFoundError, RejectedError
 
 from . import body
 from .messages import Answer, HttpError, Request, error_answer, json_answer, success_answer
@@ -32,70 +26,51 @@ PROXY_PAGE = (
 
 
 class Operation:
-    """The contract's only operation: it updates the mock's store and sends planned answers."""
+    """The contract's only operation."""
 
     def __init__(self, mock: Mock) -> None:
         self._contract = mock.contract
         self._mock = mock
 
-    async def answer(self, request: Request, raw_id: str) -> Answer:
-        """Return the planned answer or the real response, and complete the log entry."""
-        entry = request.entry
-        id = _decode(raw_id)
-        if id in self._mock.known_ids:
-            entry.configuration = id
-        plan = take_plan(self._mock.planned, id)
-        try:
-            answer = await self._update(request, id, plan)
-        except HttpError as error:
-            entry.reason = error.reason or error.message
-            # Replace an undocumented status with 400, which every contract documents.
-            status = error.status if error.status in self._contract.answers else 400
-            answer = error_answer(status, error.message)
-        except Exception as error:  # noqa: BLE001 - every failure results in a 500
-            entry.reason = f"failed: {_cause(error)}"
-            answer = error_answer(500, self._contract.message(500))
-        if "status" in plan or "example" in plan:
-            answer = self._planned(plan, id)
-        if "headers" in plan:
-            answer.headers.update(plan["headers"])
-        answer.fault = entry.fault = plan.get("fault", "")
-        answer.delay = self._mock.delay + plan.get("delay", 0)
-        return answer
+    async def update(self, request: Request, id: str, plan: Step) -> Answer:
+        """Return the 200 response or the selected example, or raise `HttpError`.
 
-    async def _update(self, request: Request, id: str, plan: Step) -> Answer:
-        """Return the 200 response or the selected example, or raise `HttpError`."""
+        Complete the log entry, except for the reason.
+        """
         entry = request.entry
         try:
             changes = self._valid_changes(request, id)
             example = self._preferred(request)
         except HttpError:
             # A caller without a valid token must not learn what else is wrong with the request.
-            await self._authenticate(request)
+            await self._identify(request, id)
             raise
         if example:
-            await self._authenticate(request)
+            await self._identify(request, id)
             entry.fields = tuple(changes)
             return example
         is_stored = plan.get("after_update") or plan.keys().isdisjoint(REPLACING)
-        rejected = None
+        # If there are no changes, `update` only checks the token and the user's access level.
+        accepted = changes if is_stored else {}
         try:
-            # If there are no changes, `update` only checks the token and the user's access level.
-            accepted = changes if is_stored else {}
             entry.user = await self._mock.store.update(request.token, id, accepted)
-            entry.updated = is_stored
         except RejectedError as error:
-            await self._authenticate(request)
-            rejected = error
+            await self._identify(request, id)
+            entry.fields = tuple(changes)
+            raise self._rejection(error) from None
+        entry.updated = is_stored
         entry.fields = tuple(changes)
-        if not isinstance(rejected, NotFoundError):
-            entry.configuration = id
-        if rejected:
-            raise self._rejection(rejected)
+        entry.configuration = id
         return self._success(id)
 
-    async def _authenticate(self, request: Request) -> None:
-        """Set the log entry's user. Raise `HttpError` (401) if the token is not valid."""
+    async def _identify(self, request: Request, id: str) -> None:
+        """Set the log entry's user and configuration, so far as they exist.
+
+        Raise `HttpError` (401) if the token is not valid.
+        """
+        with suppress(NotFoundError):  # an unknown id could be a misplaced credential
+            await self._mock.store.find(id)
+            request.entry.configuration = id
         request.entry.user = await self._mock.store.user_of(request.token) or ""
         if not request.entry.user:
             raise self._unauthorized(request)
@@ -119,6 +94,8 @@ class Operation:
 
     def _preferred(self, request: Request) -> Answer | None:
         """Return the example that the request selects, or None if it selects none."""
+        if not request.query and "Prefer" not in request.headers:
+            return None
         preferences = ",".join(request.headers.getall("Prefer", []))
         if len(preferences) > MAX_PREFER_CHARACTERS:
             raise HttpError(400, f"Prefer: must be at most {MAX_PREFER_CHARACTERS} characters long")
@@ -147,7 +124,8 @@ class Operation:
         status = 404 if isinstance(rejected, NotFoundError) else 403
         return HttpError(status, self._contract.message(status))
 
-    def _planned(self, plan: Step, id: str) -> Answer:
+    def planned(self, plan: Step, id: str) -> Answer:
+        """Return the planned response."""
         if "example" in plan:
             example = self._contract.example(str(plan.get("status", "")), plan["example"])
             return json_answer(*example)
@@ -162,19 +140,3 @@ class Operation:
             page = PROXY_PAGE.format(f"{status} {phrase}")
             return Answer(status, page.encode(), CIMultiDict({"Content-Type": "text/html"}))
         return error_answer(status, phrase)
-
-
-def _decode(raw_id: str) -> str:
-    """Return the decoded id, or an empty string if the id is not valid UTF-8."""
-    try:
-        return unquote(raw_id, errors="strict")
-    except UnicodeError:
-        return ""
-
-
-def _cause(error: Exception) -> str:
-    """Return an error's type and location, but not its text, which could contain a credential."""
-    if isinstance(error, StoreError):  # a StoreError's text never contains a credential
-        return str(error)
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {frame.name}:{frame.lineno}"

@@ -18,7 +18,6 @@ from .messages import Answer, Handler, HttpError, Request
 
 SECONDS = 10.0  # time limit for receiving a body and for sending a response
 IDLE_SECONDS = 20.0  # time limit for receiving headers, and for idle connections
-HALF_CLOSED_SECONDS = 0.05  # interval for checking whether a half-closed connection is idle
 MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
 MAX_HEADERS = 200
 STOP_SECONDS = 0.4  # time limit for pending requests at shutdown; aiohttp can apply it twice
@@ -41,24 +40,13 @@ class Connection(web.RequestHandler):
     """An aiohttp connection with time limits and its own response to unparsable requests."""
 
     reject: Callable[[int, str], web.Response]
-    received = 0  # the number of requests that were received completely
     is_answering = False  # whether a request was received completely and has no response yet
     _unread: asyncio.TimerHandle
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio expects a bool
-        """Close the connection once all received requests have been answered."""
-        loop = asyncio.get_running_loop()
-        loop.call_later(HALF_CLOSED_SECONDS, self._close_if_idle, loop.time() + SECONDS, -1)
+        """Keep a half-closed connection open for some seconds, so that responses arrive."""
+        asyncio.get_running_loop().call_later(SECONDS, self.force_close)
         return True
-
-    def _close_if_idle(self, deadline: float, received: int) -> None:
-        loop = asyncio.get_running_loop()
-        is_busy = self.is_answering or self.writing_paused
-        if loop.time() > deadline or (received == self.received and not is_busy):
-            self.force_close()
-        else:
-            received = -1 if is_busy else self.received
-            loop.call_later(HALF_CLOSED_SECONDS, self._close_if_idle, deadline, received)
 
     def close_after_response(self) -> None:
         """Close the connection after responding to a request that was received completely."""
@@ -187,9 +175,10 @@ class Server:
         connection = cast("Connection", incoming.protocol)
         request = Request(incoming.method, incoming.raw_path, incoming.headers.copy())
         request.peer = connection.peername
-        if incoming.body_exists:
+        if incoming.content.is_eof():  # the body was received together with the headers
+            request.body = incoming.content.read_nowait()
+        else:
             request.incomplete = await self._read_body(incoming, request)
-        connection.received += 1
         connection.is_answering = True
         try:
             answer = await self._handler(request)
@@ -207,9 +196,6 @@ class Server:
 
     async def _read_body(self, incoming: web.BaseRequest, request: Request) -> HttpError | None:
         """Read the body into `request`. If the body is incomplete, return the error."""
-        if incoming.content.is_eof():  # the body was received together with the headers
-            request.body = incoming.content.read_nowait()
-            return None
         if (incoming.content_length or 0) > self._max_body:
             return too_large(self._max_body)
         is_continue = incoming.headers.get("Expect", "").lower() == "100-continue"
