@@ -61,7 +61,7 @@ class Operation:
         entry.updated = is_stored
         entry.fields = tuple(changes)
         entry.configuration = id
-        return self._success(id)
+        return success_answer(id, self._contract.message(200))
 
     async def _identify(self, request: Request, id: str) -> None:
         """Set the log entry's user and configuration, so far as they exist.
@@ -74,10 +74,6 @@ class Operation:
         request.entry.user = await self._mock.store.user_of(request.token) or ""
         if not request.entry.user:
             raise self._unauthorized(request)
-
-    def _success(self, id: str) -> Answer:
-        message = self._contract.message(200)
-        return success_answer(id, message)
 
     def _valid_changes(self, request: Request, id: str) -> dict[str, str]:
         body.check_complete(request, self._contract.max_body_bytes)
@@ -131,7 +127,7 @@ class Operation:
             return json_answer(*example)
         status = plan["status"]
         if status == 200:
-            return self._success(id)
+            return success_answer(id, self._contract.message(200))
         if self._contract.answers.get(status):
             return json_answer(*self._contract.example(str(status), ""))
         phrase = responses.get(status, f"Status {status}")
