@@ -31,8 +31,6 @@ class App:
     def __init__(self, mock: Mock, cors_origins: Collection[str] = ()) -> None:
         self._mock = mock
         self._operation = Operation(mock)
-        if isinstance(cors_origins, str):
-            raise ValueError("cors_origins: must be a list of origins")
         self._origins = frozenset(cors_origins)
         for origin in self._origins:
             if not ORIGIN.fullmatch(origin):

@@ -67,8 +67,6 @@ def write_keys(file: Path, *vaults: Vault, is_new: bool = False) -> None:
         os.fsync(folder)
         os.close(folder)
     except FileExistsError:
-        if not file.is_file():
-            raise StoreError(f"{file}: is not a file; use --keys to specify a file") from None
         raise StoreError(
             f"{file}: already exists and may contain the keys of another store; use --keys to "
             "specify another file, or delete this file if no store uses it"

@@ -60,7 +60,6 @@ def test_new_store_needs_a_new_key_file(
     other = replace(location, address=f"{location.address}2")
     for file, reason in (
         (used, "keys: already exists and may contain the keys of another store"),
-        (used.parent, "flashback-mock: is not a file; use --keys to specify a file"),
         (key_folder / ("k" * 300), "kkk: cannot write the master keys: File name too long"),
         (tmp_path / "file", "the key file is in the store's folder"),
     ):
