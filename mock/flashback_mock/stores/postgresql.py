@@ -18,7 +18,8 @@ UNUSABLE = (
 )
 # The time limit for opening a connection and for waiting for a lock.
 # The limit for a statement is 2 s longer, and closing an unresponsive connection takes up to 2 s.
-# An update therefore takes at most 14 s.
+# An update therefore takes at most 19 s: 5 s to get a connection, 9 s to find out that it does not
+# respond, and 5 s to open another one.
 SECONDS = 5
 CONNECTIONS = 8  # the maximum number of connections per process
 SETTINGS = {
