@@ -30,6 +30,15 @@ SETTINGS = {
     # A rotation must be durable before the old key is deleted.
     "synchronous_commit": "on",
 }
+# By SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
+REASONS = {
+    "28000": "the server refused this user; check pg_hba.conf, and sslmode in the URL",
+    "28P01": "the server rejected the password; check the URL, $PGPASSWORD or ~/.pgpass",
+    "3D000": "the database does not exist; create it with createdb",
+    "3F000": "the schema does not exist; run CREATE SCHEMA, or change search_path in the URL",
+    "42501": "this user cannot use the schema; run GRANT CREATE, USAGE ON SCHEMA … TO …",
+    "55P03": "another session held a lock for too long",
+}
 
 
 class PostgresqlStore(SqlStore):
@@ -90,8 +99,7 @@ class PostgresqlStore(SqlStore):
     def reason(self, error: Any) -> str:
         error = error.__cause__ or error  # SQLAlchemy sets the asyncpg error as the cause
         if state := getattr(error, "sqlstate", None):
-            # The class describes the problem, such as `InvalidPasswordError`.
-            return f"the server rejected this: {type(error).__name__} (SQLSTATE {state})"
+            return REASONS.get(state, f"the statement failed ({type(error).__name__}, {state})")
         if isinstance(error, TimeoutError | exc.TimeoutError):
             return "the server did not respond in time"
         if isinstance(error, OSError):
