@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from itertools import product
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,9 +14,8 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Operation, Pair, Part
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
-MOST = 200  # a server's variables are expanded into at most this many URLs
-# For each required security scheme or scope, the URLs at which a client can get a token for it.
-Credentials = dict[str, set[str]]
+# The required schemes and scopes, each with the URLs at which a client can get a token.
+Credentials = set[tuple[str, str]]
 # Matches absolute URLs and absolute paths without variables. The empty URL means the path `/`.
 FIXED = re.compile(r"((\w+:/)?/[^{]*)?")
 DEFAULT_PORTS = {"https": ":443", "http": ":80"}
@@ -30,22 +28,21 @@ def compare_security(pair: Pair) -> None:
     sides = (pair.base.security, pair.head.security)
     security = pair.at("security")
     for name, given in before.items():
-        results = {_is_sufficient(given, needed) for needed in after.values()}
-        if results == {False}:
+        if any(needed <= given for needed in after.values()):
+            continue
+        if any(_kinds(needed) <= _kinds(given) for needed in after.values()):
+            security.add(Change.UNDECIDED, f"{name} may no longer be sufficient", *sides)
+        else:
             what = f"{name} is no longer sufficient"
             security.add(Change.BREAKING, what, *sides, f"with {name}")
-        elif True not in results:
-            security.add(Change.UNDECIDED, f"{name} may no longer be sufficient", *sides)
     for name, given in after.items():
-        if not any(_is_sufficient(given, needed) for needed in before.values()):
+        if not any(needed <= given for needed in before.values()):
             security.add(Change.ADDITION, f"{name} is now sufficient", *sides)
 
 
-def _is_sufficient(given: Credentials, needed: Credentials) -> bool | None:
-    """Return whether the credentials suffice, or None if the token URLs have changed."""
-    if not needed.keys() <= given.keys():
-        return False
-    return True if all(given[grant] <= needed[grant] for grant in needed) else None
+def _kinds(credentials: Credentials) -> set[str]:
+    """Return the credentials without the URLs that issue tokens."""
+    return {kind for kind, _ in credentials}
 
 
 def _alternatives(operation: Operation) -> dict[str, Credentials]:
@@ -53,56 +50,44 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
     result: dict[str, Credentials] = {}
     for schemes in operation.security:
         names: list[str] = []
-        credentials: Credentials = {}
+        credentials: Credentials = set()
         for name, scopes in sorted(schemes.items()):
             listed = ", ".join(sorted(scopes))
             names.append(f"{name} ({listed})" if listed else name)
             kind, issuers = _meaning(operation.scheme(name))
-            while credentials.get(kind, issuers) != issuers:  # each scheme requires its own token
-                kind += " too"
-            credentials[kind] = issuers
+            credentials.add((kind, issuers))
             for scope in scopes:
-                credentials[f"{kind} {scope}"] = set()
+                credentials.add((f"{kind} {scope}", issuers))
         result[" and ".join(names) or "no credential"] = credentials
     return result
 
 
-def _meaning(scheme: Part) -> tuple[str, set[str]]:
+def _meaning(scheme: Part) -> tuple[str, str]:
     """Return how a client sends the scheme's token, and where it gets one (flow, field and URL)."""
     name = str(scheme.get("name"))
     if scheme.get("in") == "header":
         name = name.lower()
     kind = f"{scheme.get('type')} {scheme.get('in')} {name} {str(scheme.get('scheme')).lower()}"
-    issuers: set[str] = set()
+    issuers: list[str] = []
     for flow, fields in {"": scheme, **mapping_at(scheme, "flows")}.items():
         for key in ISSUERS & fields.keys():
-            issuers.add(f"{flow} {key} {fields[key]}")
-    return kind, issuers
+            issuers.append(f"{flow} {key} {fields[key]}")
+    return kind, canonical_json(sorted(issuers))
 
 
 def servers(operation: Operation) -> list[str]:
-    """Return the operation's base URLs, with one URL for each value in a variable's `enum`."""
-    found: dict[str, None] = {}
+    """Return the operation's base URLs, each with its variables."""
+    found: list[str] = []
     shared = operation.contract.api.get("servers") or [{"url": "/"}]
     for server in operation.own_servers or shared:
-        urls: list[str] = [server["url"]]
-        others: Part = {}
-        for name, variable in mapping_at(server, "variables").items():
-            values = variable.get("enum") or ()
-            if 0 < len(values) * len(urls) <= MOST:
-                pairs = product(urls, values)
-                urls = [url.replace(f"{{{name}}}", value) for url, value in pairs]
-            else:
-                others[name] = variable
-        for url in map(_normal_url, urls):
-            address = f"{url} {canonical_json(others)}" if others else url
-            found[address] = None
-    return list(found)
+        url = _normal_url(server["url"])
+        variables = mapping_at(server, "variables")
+        found.append(f"{url} {canonical_json(variables)}" if variables else url)
+    return found
 
 
 def _normal_url(url: str) -> str:
     """Lower-case the URL's scheme and host; remove a default port and a trailing slash."""
-    url = re.sub(r"^\./(?=.)", "", url)
     try:
         parts = urlsplit(url)
     except ValueError:  # raised if, for example, the host is `[{variable}]`
@@ -127,16 +112,17 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
     place = replace(pair, place="servers")
     if pair.base.own_servers or pair.head.own_servers:
         place = pair.at("servers")
+    # A URL with variables, or relative to the contract's URL, might match any other URL.
+    is_fixed = all(map(FIXED.fullmatch, new)) and len({"://" in url for url in new}) == 1
     for url in old:
         if _address(pair.base, url) in after:
             continue
-        urls = [url, *sorted(set(new) - set(old))]
-        kinds = {"://" in other for other in urls}  # absolute and relative URLs
-        if len(kinds) > 1 or not all(map(FIXED.fullmatch, urls)):
+        is_absolute = "://" in url
+        if is_fixed and FIXED.fullmatch(url) and is_absolute == ("://" in new[0]):
+            place.add(Change.BREAKING, f"{url or '/'} is removed", url, new, f"at {url}")
+        else:
             what = f"{url or '/'} may no longer be served"
             place.add(Change.UNDECIDED, what, url, new)
-        else:
-            place.add(Change.BREAKING, f"{url or '/'} is removed", url, new, f"at {url}")
     for url in new:
         if _address(pair.head, url) not in before:
             place.add(Change.ADDITION, f"{url or '/'} is new", old, url)

@@ -33,6 +33,11 @@ SCHEMA_KEYWORDS = {
 }
 SCHEMA_LIST_KEYWORDS = {"allOf", "anyOf", "oneOf", "prefixItems"}
 SCHEMA_MAP_KEYWORDS = {"dependentSchemas", "patternProperties", "properties"}
+# Keywords that can depend on other keywords in the same schema.
+APPLICATORS = {
+    *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
+    *("minContains", "maxContains"),
+}
 # In a schema, only the values of these keywords can contain references.
 NESTED = {
     *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
@@ -43,16 +48,8 @@ NAMED = {  # objects whose keys are names, not keywords
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
     *("webhooks", *SCHEMA_MAP_KEYWORDS),
 }
-# For each keyword, the keys that the target of a reference must have.
-REQUIRED = {"parameters": {"in", "name"}, "requestBody": {"content"}}
-TAG = "tag:yaml.org,2002:"  # the start of the names of YAML types
 RELEASE = re.compile(r"v\d+\.\d+\.\d+")
-NUMBER = "(0|[1-9][0-9]*)"
-IDENTIFIER = "(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-VERSION = re.compile(
-    rf"{NUMBER}\.{NUMBER}\.{NUMBER}(?:-({IDENTIFIER}(?:\.{IDENTIFIER})*))?"
-    r"(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
-)
+VERSION = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 
 
 class CannotCompareError(Exception):
@@ -149,26 +146,25 @@ class Contract:
             else:
                 target = self.inlined(self.resolve(reference), (*inside, reference))
             if "schema" not in inside:  # keys next to the reference override keys in its target
-                place = inside[-1] if inside else ""
-                required = REQUIRED.get(place, set())
-                if not is_mapping(target) or not required <= target.keys():
-                    raise self.error(
-                        f"$ref {reference!r} points to the wrong kind of object; fix the reference"
-                    )
                 return {**target, **result}
-            if not result:
-                return target
             result["allOf"] = [*result.get("allOf", []), target]
-        return result
+        return _simplified(result)
+
+
+def _simplified(schema: dict[str, Any]) -> Any:
+    """Return the schema without `allOf` if `allOf` has one branch whose keywords can move up."""
+    branches = schema.get("allOf")
+    if not is_list(branches) or len(branches) != 1 or not is_mapping(branches[0]):
+        return schema
+    (branch,) = branches
+    others = {keyword: value for keyword, value in schema.items() if keyword != "allOf"}
+    if others.keys() & (branch.keys() | APPLICATORS):
+        return schema
+    return {**branch, **others}
 
 
 def must_be_valid(contract: Contract) -> None:
     """Raise CannotCompareError if the contract is invalid. The message includes the location."""
-    try:
-        canonical_json(contract.document).encode()
-    except UnicodeEncodeError as failure:
-        place = ascii(failure.object[max(failure.start - 20, 0) : failure.end])
-        raise contract.error(f"lone surrogate in {place}; remove it") from None
     # Imported here because the import takes half a second. The module has no type hints.
     validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
     for error in validator.iter_errors(contract.document):
@@ -182,33 +178,17 @@ def _as_json(text: str) -> str:
     from ruamel.yaml import YAML  # noqa: PLC0415 # slow to import
 
     reader: Any = YAML(typ="safe")
-    constructors = dict(reader.constructor.yaml_constructors)
-    constructors[f"{TAG}timestamp"] = constructors[f"{TAG}str"]  # dates are strings in JSON
-    reader.constructor.yaml_constructors = constructors
-    return json.dumps(reader.load(text), allow_nan=False)
+    return json.dumps(reader.load(text), allow_nan=False, default=str)  # dates become strings
 
 
-def parse_version(contract: Contract) -> tuple[Any, ...]:
-    """Return a tuple that sorts as SemVer requires: major, minor, patch, is_release, identifiers.
-
-    Raise CannotCompareError if the version is not a semantic version.
-    """
+def parse_version(contract: Contract) -> tuple[int, ...]:
+    """Return major, minor and patch; raise CannotCompareError if the version has another form."""
     found = VERSION.fullmatch(contract.version)
     if not found:
         raise contract.error(
-            f"info.version {contract.version!r} is not a semantic version; "
-            "use MAJOR.MINOR.PATCH, in quotes"
+            f"info.version {contract.version!r} is not supported; use MAJOR.MINOR.PATCH, in quotes"
         )
-    *numbers, suffix = found.groups()
-    identifiers = suffix.split(".") if suffix else []
-    return (*map(int, numbers), not suffix, *map(_sortable, identifiers))
-
-
-def _sortable(identifier: str) -> tuple[int, int | str]:
-    """Return a key that sorts numeric pre-release identifiers before other identifiers."""
-    if identifier.isdecimal():
-        return 0, int(identifier)
-    return 1, identifier
+    return tuple(map(int, found.groups()))
 
 
 def parse(text: str, source: str) -> Contract:

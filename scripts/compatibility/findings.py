@@ -94,13 +94,10 @@ class Verdict:
 
     @property
     def _least(self) -> tuple[int, ...]:
-        """Return the numbers in `least_version`.
-
-        Between a pre-release and its release, SemVer allows any change.
-        """
-        major, minor, patch, is_release, *_ = parse_version(self.base)
+        """Return the numbers in `least_version`."""
+        major, minor, patch = parse_version(self.base)
         weight = self.weight()
-        if weight == Change.NONE or not is_release:
+        if weight == Change.NONE:
             return major, minor, patch
         if weight >= Change.UNDECIDED and major:
             return major + 1, 0, 0
@@ -110,19 +107,13 @@ class Verdict:
 
     @property
     def least_version(self) -> str:
-        """Return the lowest release, such as `1.2.0`, that SemVer allows for the new contract."""
+        """Return the lowest version, such as `1.2.0`, that SemVer allows for the new contract."""
         return ".".join(map(str, self._least))
 
     @property
     def is_high_enough(self) -> bool:
-        """Return whether SemVer allows the new version.
-
-        A pre-release such as 1.2.0-rc.1 is treated like the release that follows it (1.2.0).
-        """
-        base = parse_version(self.base)
-        head = parse_version(self.head)
-        is_later = head > base or (head == base and self.weight() == Change.NONE)
-        return is_later and head >= self._least
+        """Return whether SemVer allows the new version."""
+        return parse_version(self.head) >= self._least
 
     @property
     def in_order(self) -> bool:

@@ -11,7 +11,6 @@ from scripts.compatibility.findings import Change
 from scripts.compatibility.schemas import (
     HIDDEN,
     check_schema,
-    flattened,
     has_keyword,
     own_annotations,
     parts,
@@ -67,13 +66,11 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
         return
     check_schema(pair.base.contract, old, pair.place)
     check_schema(pair.head.contract, new, pair.place)
-    base = flattened(old)
-    head = flattened(new)
     known = pair.prover.known
-    key = canonical_json([base, head, pair.side, pair.location])
+    key = canonical_json([old, new, pair.side, pair.location])
     if key not in known:
-        known[key] = _proofs(pair, base, head)
-    changes = list(explain(base, head))
+        known[key] = _proofs(pair, old, new)
+    changes = list(explain(old, new))
     for field, proof in known[key].items():
         place = pair.at(f"field {field}") if field else pair
         change, what = WHAT[pair.side, proof.holds]
@@ -81,8 +78,8 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
         if proof.holds and field and detail.startswith(" (none → "):
             what = "is new"
         evidence = f"{pair.label}: {brief(proof.witness)}"
-        place.add(change, what + detail, base, head, evidence, witness=proof.witness)
-    _compare_annotations(pair, base, head)
+        place.add(change, what + detail, old, new, evidence, witness=proof.witness)
+    _compare_annotations(pair, old, new)
 
 
 def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
@@ -176,6 +173,8 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
     is_open = False not in (olds.get(additional), news.get(additional))
     for key, part in {**olds, **news}.items():
         keyword, name = key
+        if keyword == "allOf":
+            continue
         inner = f"{path}.{keyword}.{name}"
         if keyword == "properties":
             inner = f"{path}.{name}"

@@ -36,12 +36,6 @@ COMPARED = {
     *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
 }
 HIDDEN = {"request": "readOnly", "response": "writeOnly"}
-UNEVALUATED = {"unevaluatedItems", "unevaluatedProperties"}
-# The effect of these keywords depends on other keywords in the same schema.
-DEPENDENT = UNEVALUATED | {
-    *("additionalProperties", "patternProperties", "items", "prefixItems", "contains"),
-    *("minContains", "maxContains", "if", "then", "else"),
-}
 # With more alternatives than this, computing the canonical form would take seconds.
 MAX_ALTERNATIVES = 100
 # The time to compute a difference grows with the fourth power of the number of subschemas.
@@ -53,60 +47,17 @@ FORMATS: dict[str, Schema] = {
     **dict.fromkeys(("password", "float", "double"), True),
 }
 
-
-def flattened(schema: Any) -> Any:
-    """Merge allOf branches into the schema unless that changes the schema's meaning."""
-    if not is_mapping(schema):
-        return schema
-    result = _mapped(schema, flattened)
-    branches = result.pop("allOf", [])
-    if len(branches) == 1 and is_mapping(branches[0]) and not result.keys() & COMPARED:
-        return {**branches[0], **result}
-    others: list[Any] = []
-    for branch in branches:
-        if is_mapping(branch) and _can_merge(result, branch):
-            result = _merged(result, branch)
-            others += result.pop("allOf", [])
-        else:
-            others.append(branch)
-    if others:
-        result["allOf"] = others
-    return result
-
-
-def _can_merge(schema: dict[str, Any], branch: dict[str, Any]) -> bool:
-    """Return whether merging the branch into the schema keeps the meaning of all keywords."""
-    if not _conflicts(schema, branch) <= {"properties", "required"}:
-        return False
-    return not ((schema.keys() - UNEVALUATED) | branch.keys()) & DEPENDENT
-
-
-def _merged(schema: dict[str, Any], branch: dict[str, Any]) -> dict[str, Any]:
-    result = {**branch, **schema}
-    if "required" in branch:
-        result["required"] = sorted({*branch["required"], *result["required"]})
-    if "properties" in branch:
-        fields = mapping_at(schema, "properties")
-        result["properties"] = {**branch["properties"], **fields}
-        for name in _conflicts(fields, branch["properties"]):
-            both = {"allOf": [fields[name], branch["properties"][name]]}
-            result["properties"][name] = flattened(both)
-    return result
-
-
-def _conflicts(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
-    shared = one.keys() & other.keys()
-    return {key for key in shared if canonical_json(one[key]) != canonical_json(other[key])}
-
-
 def own_annotations(schema: Any) -> dict[str, str]:
     """Return the schema's annotations as JSON texts, except those whose value is false.
 
-    A `default` is included even if its value is false.
+    A `default` is included even if its value is false. All annotations in `allOf` count as one.
     """
     result: dict[str, str] = {}
     if not is_mapping(schema):
         return result
+    inherited = list(filter(None, map(own_annotations, subschemas(*schema.get("allOf", ())))))
+    if inherited:
+        result["allOf"] = canonical_json(inherited)
     for keyword, value in schema.items():
         is_present = value is not False or keyword == "default"
         if is_present and not (keyword in COMPARED or keyword == "xml" or keyword[:1] == "$"):
@@ -207,8 +158,7 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     for name in names:
         result["properties"][name] = not sending
     if result.get("format") in FORMATS:
-        limits = {"anyOf": [{"not": {"type": "integer"}}, FORMATS[result.pop("format")]]}
-        result["allOf"] = [*result.get("allOf", []), limits]
+        result["allOf"] = [*result.get("allOf", []), FORMATS[result.pop("format")]]
     return result
 
 

@@ -134,19 +134,13 @@ def get_report(
         (Change.ADDITION, "0.2.3", "0.2.4", "0.2.3"),
         (Change.UNDECIDED, "0.2.3", "0.3.0", "0.2.4"),
         (Change.BREAKING, "0.2.3", "0.3.0", "0.2.4"),
-        (Change.BREAKING, "1.0.0-rc.1", "1.0.0", "1.0.0-rc.1"),
-        (Change.BREAKING, "1.0.0-rc.2", "1.0.0-rc.10", "1.0.0-beta"),
-        (Change.BREAKING, "1.0.0-1", "1.0.0--a", "1.0.0-0"),
-        (Change.NONE, "1.0.0-rc.1", "1.0.0-rc.1", "1.0.0-rc"),
-        (Change.NONE, "1.0.0", "1.0.0+build", "1.0.0-rc.1"),
-        (Change.BREAKING, "1.0.0", "2.0.0-rc.1", "1.1.0-rc.1"),
     ],
 )
 def test_version_must_follow_semver(change: Change, old: str, least: str, too_low: str) -> None:
     """A breaking change requires a new major version, and an addition requires a minor version.
 
     Before 1.0.0, a breaking change requires a new minor version, and an addition requires a patch
-    version. Between a pre-release and its release, any change is allowed.
+    version.
     """
     changes = [Finding(change, "place", "what")] if change else []
     base = Contract({"info": {"version": old}}, "", "")
@@ -279,11 +273,10 @@ def test_an_invalid_contract_in_an_old_commit_is_skipped(clone: Path, get_report
     assert get_report()["base"]["version"] == "1.2.0"
 
 
-def test_dates_without_quotes_are_strings() -> None:
-    """An unquoted date or time in a contract is read as a string."""
-    text = "openapi: 3.1.0\nx-dates: [2026-01-31, 2026-01-31T10:00:00Z, 2026-02-30]\n"
-    dates = ["2026-01-31", "2026-01-31T10:00:00Z", "2026-02-30"]
-    assert documents.parse(text, "openapi.yaml").document["x-dates"] == dates
+def test_a_date_without_quotes_is_a_string() -> None:
+    """An unquoted date in a contract is read as a string."""
+    parsed = documents.parse("openapi: 3.1.0\nx-date: 2026-01-31\n", "openapi.yaml")
+    assert parsed.document["x-date"] == "2026-01-31"
 
 
 @pytest.mark.usefixtures("wire_only")
@@ -356,16 +349,13 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         ((SCHEMA, "'#/components/schemas/AiTypo'"), "points to nothing"),
         ((SCHEMA, "other.yaml#/AiType"), "bundle"),
         ((SCHEMA, "'#AiType'"), "does not start with '#/'"),
-        (("- name: id\n", f"- $ref: {SCHEMA}\n        - name: id\n"), "wrong kind of object"),
-        ((f"version: {VERSION}", "version: 1.2.3-01"), "MAJOR.MINOR.PATCH"),
-        ((f"version: {VERSION}", "version: 1.2.3-a..b"), "MAJOR.MINOR.PATCH"),
+        ((f"version: {VERSION}", "version: 1.2.3-rc.1"), "MAJOR.MINOR.PATCH"),
         (("title: AiType\n", "maxLength: 1e400\n"), "Out of range float values"),
         (("title: AiType\n", "minLength: short\n"), INVALID),
         (("x-max-bytes: ", "x-max-bytes: about "), "x-max-bytes: not valid JSON Schema"),
         (("title: AiType\n", "allOf: [{required: a}, {maxLength: 9}]\n"), INVALID),
         (("title: AiType\n", "allOf: [{properties: [a]}, {maxLength: 9}]\n"), INVALID),
         (("operationId:", "operation:"), "not valid OpenAPI 3.1"),
-        (("  /ai/llm/{id}:", r'  "/ai\uD800/llm/{id}":'), r"lone surrogate in '"),
         (("        - BearerAuth: []", "        - Bearer: []"), "'Bearer'"),
     ],
 )
