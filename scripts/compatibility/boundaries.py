@@ -43,11 +43,9 @@ ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # the number of values to keep for each subschema
 MANY = 700  # the number of candidates to try for each subschema
 DIGITS = 18  # the maximum number of digits in a number
-LONGEST = 300_000  # the maximum length of a string or an array
-MOST_FIELDS = 10_000  # the maximum number of fields in an object
-LARGEST = 5_000_000  # the maximum number of characters in an array
+LONGEST = 20_000  # the maximum length of a string, an array or an object
+LARGEST = 100_000  # the maximum number of characters in an array
 PATTERN = 1_500  # generating strings from a pattern counts as this many candidates
-LETTERS = 1_000  # a value counts as one more candidate per this many characters
 
 
 class BoundaryValues:
@@ -79,13 +77,12 @@ class BoundaryValues:
             if isinstance(value, int | float):
                 self.numbers.add(value)
             if isinstance(value, int) and value < LONGEST:
-                unit = keyword[3:].replace("Contains", "Items")
-                self.sizes[unit] |= {max(value - 1, 0), value, value + 1}
+                self.sizes[keyword[3:]] |= {max(value - 1, 0), value, value + 1}
 
     def values(self, schema: Any) -> Iterator[Any]:
         """Yield values that might be valid, up to the limit. The caller must validate them."""
         for value in self._candidates(schema):
-            self.remaining -= _weight(value)
+            self.remaining -= 1
             if self.remaining < 0:
                 return
             yield value
@@ -112,26 +109,18 @@ class BoundaryValues:
             yield from self._objects(schema)
 
     def admitted(self, schema: Any) -> list[Any]:
-        """Return a few valid values that match different subschemas of the receiver's schema.
-
-        Include null if it is valid.
-        """
+        """Return a few valid values that match different subschemas of the receiver's schema."""
         text = canonical_json(schema)
         if text in self.known:
             return self.known[text]
         found = self.known[text] = []  # store it first, because the schema could contain itself
         is_valid = validator(schema).is_valid
         kinds: set[tuple[bool, ...]] = set()
-        tried = 0
-        for value in self.values(plain_form(schema)):
-            tried += _weight(value)
-            if tried > MANY:
-                break
-            if is_valid(value):
-                kind = (value is None, *(check(value) for check in self.checks))
-                if kind not in kinds or (len(found) < FEW and value not in found):
-                    kinds.add(kind)
-                    found.append(value)
+        for value in filter(is_valid, islice(self.values(plain_form(schema)), MANY)):
+            kind = tuple(check(value) for check in self.checks)
+            if kind not in kinds or (len(found) < FEW and value not in found):
+                kinds.add(kind)
+                found.append(value)
         return found
 
     def _numbers(self) -> Iterator[float]:
@@ -156,7 +145,7 @@ class BoundaryValues:
                     yield letter + seed[1:]
 
     def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
-        """Yield arrays of each boundary size, with one or two different items, or unique items."""
+        """Yield arrays of each boundary size, with one or two different items."""
         prefix = schema.get("prefixItems", ())
         start: list[Any] = []
         for part in prefix:
@@ -164,33 +153,23 @@ class BoundaryValues:
         for index, part in enumerate(prefix):
             for value in self.admitted(part):
                 yield [*start[:index], value, *start[index + 1 :]]
-        items = schema.get("items", True)
-        found = self.admitted(items)
-        if "contains" in schema:
-            found = [*self.admitted({"allOf": [items, schema["contains"]]}), *found]
+        found = self.admitted(schema.get("items", True))
         sizes = sorted({len(start), len(start) + 1, *self.sizes["Items"]})
         mixes = [*combinations(found, 1), *combinations(found, 2)]
         for values, size in product(mixes, sizes):
             if size * len(canonical_json(values)) < LARGEST:
                 yield [*start, *islice(cycle(values), size)][:size]
-        if not schema.get("uniqueItems"):
-            return
-        for size in sizes:
-            numbers = range(1, size + 1)
-            yield [*start, *found, *numbers][:size]
-            yield [*start, *found, *map("{:06}".format, numbers)][:size]
+        if schema.get("uniqueItems"):
+            for size in sizes:
+                yield list(range(size))
+                yield [f"{number:06}" for number in range(size)]
 
     def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the smallest object, and then objects with other fields and values."""
         required = schema.get("required", ())
-        names = [*required, *mapping_at(schema, "properties"), *sorted(self.names)]
-        names += ["a" * size for size in self.sizes["Length"] if size < MANY]
-        if "propertyNames" in schema:
-            names += self.admitted({"allOf": [{"type": "string"}, schema["propertyNames"]]})
-            names = list(filter(validator(schema["propertyNames"]).is_valid, names))
         found: dict[str, list[Any]] = {}
         first: dict[str, Any] = {}
-        for name in names:
+        for name in (*required, *mapping_at(schema, "properties"), *sorted(self.names)):
             found[name] = self.admitted(_field(schema, name))
             if found[name]:
                 first[name] = found[name][0]
@@ -200,7 +179,7 @@ class BoundaryValues:
         for name, values in found.items():
             for value in (*values, *ANYTHING):
                 yield {**least, name: value}
-        sizes = sorted(size for size in self.sizes["Properties"] if size <= MOST_FIELDS)
+        sizes = sorted(self.sizes["Properties"])
         for value in self.admitted(schema.get("additionalProperties", True))[:1]:
             for index in range(max(sizes)):
                 first.setdefault(f"a{index}", value)
@@ -212,10 +191,6 @@ class BoundaryValues:
             self.remaining -= PATTERN
             self.known[pattern] = matching(pattern)
         return self.known.get(pattern, [])
-
-
-def _weight(value: Any) -> int:
-    return 1 + len(canonical_json(value)) // LETTERS
 
 
 def _branches(schema: dict[str, Any]) -> Iterator[Any]:
