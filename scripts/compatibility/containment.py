@@ -5,9 +5,10 @@ The counterexample, a value that only the other schema admits, is called a witne
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.boundaries import BoundaryValues
@@ -15,19 +16,10 @@ from scripts.compatibility.schemas import (
     call_or_default,
     constants,
     covers,
-    plain_form,
     subschemas,
     validator,
 )
-from scripts.compatibility.values import (
-    BODY,
-    ITEM,
-    TEXTS,
-    canonical_json,
-    is_list,
-    is_mapping,
-    readings,
-)
+from scripts.compatibility.values import BODY, canonical_json, is_list
 
 if TYPE_CHECKING:
     from scripts.compatibility.schemas import Schema
@@ -35,9 +27,19 @@ if TYPE_CHECKING:
 ALL = 80_000  # the number of values to try per comparison; trying them all takes about 2 seconds
 ONE = 20_000  # the number of values to try per search
 FEW = 500  # the number of values to try after a proof, in case jsonschema_rs is wrong
-SCALARS = {"type": ["string", "number", "boolean"]}
-ONE_ITEM = {"type": "array", "minItems": 1, "maxItems": 1}
-LIST = {"type", "items", "minItems", "maxItems"}
+NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
+# For each JSON type, a schema for the strings that represent its values in parameters.
+TEXTS: dict[str, Any] = {
+    "integer": {"type": "string", "pattern": NUMBER},
+    "number": {"type": "string", "pattern": NUMBER},
+    "boolean": {"enum": ["true", "false"]},
+    "null": {"enum": ["null", ""]},
+}
+# Some parsers reject the year 0, surrogates, and numbers with 300 or more digits.
+UNUSABLE = re.compile(r'"0000-|[\ud800-\udfff]|[0-9]{300}')
+# Text that all locations can carry: no `"`, `,`, `;` or `\`, and no space at the ends.
+SAFE = re.compile(r"(?! )[!#-+\--:<-\[\]-~ ]*(?<! )")
+DOTS = {"", ".", ".."}  # text that paths cannot carry
 NEVER: dict[str, Any] = {"path": "", "query": []}  # for each location, a value that it cannot carry
 
 
@@ -65,29 +67,29 @@ class Prover:
         jsonschema_rs proves containment, and a witness disproves it.
         """
         is_proved = proved(small, large, location)
-        undecided = Proof(holds=is_proved or None)
         most = FEW if is_proved else ONE
-        return (
-            call_or_default(lambda: self._search(small, large, location, most), None) or undecided
-        )
+        no_witness: list[Any] = []
+        found = call_or_default(lambda: self._search(small, large, location, most), no_witness)
+        if found:
+            return Proof(holds=False, witness=found[0])
+        return Proof(holds=is_proved or None)
 
-    def _search(self, small: Schema, large: Schema, location: str, most: int) -> Proof | None:
-        """Return a disproof, or None if none of the tried values is a witness."""
+    def _search(self, small: Schema, large: Schema, location: str, most: int) -> list[Any]:
+        """Return a list with one witness, or an empty list if no tried value is a witness."""
         admits = validator(small).is_valid
         accepts = validator(large).is_valid
+
+        def is_witness(value: Any) -> bool:
+            if not _is_declared(value, small, location) or not admits(value):
+                return False
+            received = _received(location, value, large)
+            return bool(received) and not any(map(accepts, received))
+
         most = min(most, self.remaining)
         candidates = BoundaryValues(small, large, most)
-        self.remaining -= most
-        try:
-            for value in candidates.values(candidates.form):
-                if not _is_declared(value, small, location) or not admits(value):
-                    continue
-                received = _received(location, value, large)
-                if received and not any(map(accepts, received)):
-                    return Proof(holds=False, witness=value)
-        finally:
-            self.remaining += candidates.remaining
-        return None
+        found = list(islice(filter(is_witness, candidates.values(candidates.form)), 1))
+        self.remaining -= most - candidates.remaining
+        return found
 
 
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:
@@ -102,14 +104,41 @@ def _is_declared(value: Any, schema: Schema, location: str) -> bool:
 
 
 def _received(location: str, value: Any, schema: Schema) -> list[Any]:
-    """Return all values that a receiver might get.
+    """Return all values that a receiver might get, or none if the location cannot carry the value.
 
-    A receiver reads a single value as a list only if its schema declares an array.
+    A receiver parses the text form of parameters. In the default style, they cannot represent null,
+    objects or empty lists. Only query parameters can represent lists: each item is sent as a
+    separate parameter. A receiver reads a single value as a list only if its schema declares an
+    array.
     """
-    found = readings(location, value)
+    if UNUSABLE.search(canonical_json(value)):
+        return []
+    if location == BODY:
+        return [value]
+    items = value if is_list(value) and location == "query" else [value]
+    found = [_readings(location, item) for item in items]
+    is_ambiguous = max(map(len, found), default=0) > 1
+    if not all(found) or (is_ambiguous and items != items[:1] * len(items)):
+        return []
+    lists = [list(texts) for texts in zip(*found, strict=True)]
+    if len(items) != 1:
+        return lists
     if is_list(value) or '"array"' in canonical_json(schema):
-        return found
-    return [reading for reading in found if not is_list(reading)]
+        return [*found[0], *lists]
+    return found[0]
+
+
+def _readings(location: str, value: Any) -> list[Any]:
+    """Return a parameter's text form and, if it is a JSON number or boolean, the parsed value."""
+    is_whole = isinstance(value, float) and value.is_integer()  # 1.0 would be sent as 1
+    if is_whole or not isinstance(value, str | int | float):
+        return []
+    text = value if isinstance(value, str) else json.dumps(value)
+    if not SAFE.fullmatch(text) or (location == "path" and text in DOTS):
+        return []
+    if text in {"true", "false", "null"} or re.fullmatch(NUMBER, text):
+        return [text, json.loads(text)]
+    return [text]
 
 
 def proved(small: Schema, large: Schema, location: str) -> bool:
@@ -135,13 +164,5 @@ def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
     """
     is_valid = validator(schema).is_valid
     accepted = [value for value in values if any(map(is_valid, _received(location, value, schema)))]
-    options: list[Schema] = [schema, {"enum": accepted}]
-    options += [{"type": name} for name, texts in TEXTS.items() if covers(schema, texts)]
-    plain = plain_form(schema)
-    is_plain = is_mapping(plain) and plain.get("type") == "array" and plain.keys() <= LIST
-    if location == "query" and is_plain:  # other keywords could restrict the items
-        items = _readable(plain.get("items", True), ITEM, values)
-        options.append({**plain, "items": items})
-        if covers({**plain, "items": True}, ONE_ITEM):
-            options.append({"allOf": [items, SCALARS]})
-    return {"anyOf": options}
+    types = [{"type": name} for name, texts in TEXTS.items() if covers(schema, texts)]
+    return {"anyOf": [schema, {"enum": accepted}, *types]}

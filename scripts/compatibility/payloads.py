@@ -11,7 +11,8 @@ from scripts.compatibility.findings import Change
 from scripts.compatibility.schemas import (
     HIDDEN,
     check_schema,
-    has_keyword,
+    has_mixed,
+    has_reference,
     own_annotations,
     parts,
     view,
@@ -90,16 +91,13 @@ def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
     result: dict[str, Proof] = {}
     small = view(sent, hidden, sending=True)
     large = view(received, hidden, sending=False)
-    has_references = has_keyword("$", small, large)
+    is_supported = not (has_reference(small, large) or has_mixed(hidden, sent, received))
     for field, part, limits in steps(small, large):
-        if has_references:
+        if not is_supported:
             return {"": Proof(holds=None)}
-        if has_keyword(hidden, part, limits):
-            result[field] = Proof(holds=None)
-        else:
-            proof = pair.prover.contained(part, limits, pair.location)
-            if not proof.holds:
-                result[field] = proof
+        proof = pair.prover.contained(part, limits, pair.location)
+        if not proof.holds:
+            result[field] = proof
     small = view(received, hidden, sending=True)
     large = view(sent, hidden, sending=False)
     for field, part, limits in steps(small, large):
@@ -169,8 +167,6 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
             pair.add(change, f"{path}.{keyword}: {was} → {now}".lstrip("."), was, now)
     olds = parts(old)
     news = parts(new)
-    additional = ("additionalProperties", "")
-    is_open = False not in (olds.get(additional), news.get(additional))
     for key, part in {**olds, **news}.items():
         keyword, name = key
         if keyword == "allOf":
@@ -180,16 +176,12 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
             inner = f"{path}.{name}"
         if key in olds and key in news:
             _compare_annotations(pair, olds[key], news[key], inner.rstrip("."))
-        elif keyword == "properties" and pair.status and is_open and _is_any(part):
+        elif keyword == "properties" and pair.status and part in ({}, True):
             field = pair.at(f"field {inner.lstrip('.')}")
             if key in news:
                 field.add(Change.ADDITION, "is new", None, part)
             else:
                 field.add(Change.UNDECIDED, "is removed; it could have any value", part)
-
-
-def _is_any(schema: Schema) -> bool:
-    return view(schema, "", sending=True) in ({}, True)
 
 
 def compare_texts(pair: Pair, old: Part, new: Part) -> None:

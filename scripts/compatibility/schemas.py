@@ -65,10 +65,19 @@ def own_annotations(schema: Any) -> dict[str, str]:
     return result
 
 
-def has_keyword(start: str, *schemas: Schema) -> bool:
-    """Return whether any keyword in the schemas starts with `start` (`$` for references)."""
+def has_reference(*schemas: Schema) -> bool:
+    """Return whether the schemas contain recursive or dynamic references, or another dialect."""
     keywords = chain.from_iterable(subschemas(*schemas))
-    return any(keyword.startswith(start) for keyword in keywords)
+    return any(keyword.startswith("$") for keyword in keywords)
+
+
+def has_mixed(annotation: str, *schemas: Schema) -> bool:
+    """Return whether alternatives or conditions contain the annotation, or are next to it."""
+    for schema in subschemas(*schemas):
+        is_annotated = any(part.get(annotation) is True for part in subschemas(schema))
+        if is_annotated and schema.keys() & CONDITIONS:
+            return True
+    return False
 
 
 def check_schema(contract: Contract, schema: Schema, where: str) -> None:
@@ -135,24 +144,17 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
 
     `hidden` is the annotation of fields that are neither sent nor required: readOnly in requests,
     and writeOnly in responses. The sender's schema rejects these fields, and the receiver's schema
-    accepts any value for them. Alternatives, conditions and the schemas that contain them keep
-    their fields and these annotations. All other annotations are omitted.
+    accepts any value for them. All annotations are omitted.
     """
     if not is_mapping(schema):
         return schema
     fields = mapping_at(schema, "properties")
     names = {name for name in fields if mapping_at(fields, name).get(hidden)}
-    if names and schema.keys() & CONDITIONS:
-        hidden = ""
-        names = set()
-    result: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
     for keyword, value in schema.items():
-        is_reference = keyword.startswith("$") and value not in DIALECTS
-        is_hidden = keyword in HIDDEN.values() and keyword != hidden and value is True
-        if keyword in COMPARED or is_reference or is_hidden:
-            inner = "" if keyword in CONDITIONS else hidden
-            change = partial(view, hidden=inner, sending=sending)
-            result |= _mapped({keyword: value}, change)
+        if keyword in COMPARED or (keyword.startswith("$") and value not in DIALECTS):
+            kept[keyword] = value
+    result = _mapped(kept, partial(view, hidden=hidden, sending=sending))
     if "required" in result:
         result["required"] = sorted(set(result["required"]) - names)
     for name in names:

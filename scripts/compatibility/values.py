@@ -10,31 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Locations in addition to OpenAPI's query, path, header and cookie.
-BODY = "body"
-ITEM = "item"  # one item of a list in a query
+BODY = "body"  # a location in addition to OpenAPI's query, path, header and cookie
 LONGEST = 60  # the maximum length of a value in a report, in characters
 RUN = re.compile(r"(?s)(.*?)(.)\2{59,}")  # text that ends with 60 or more equal characters
 SHOWN = 4  # the maximum number of items per line
-NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
-# For each JSON type, a schema for the strings that represent its values in parameters.
-TEXTS: dict[str, Any] = {
-    "integer": {"type": "string", "pattern": NUMBER},
-    "number": {"type": "string", "pattern": NUMBER},
-    "boolean": {"enum": ["true", "false"]},
-    "null": {"enum": ["null", ""]},
-}
-# Some parsers reject the year 0, surrogates, and numbers with 300 or more digits.
-UNUSABLE = re.compile(r'"0000-|[\ud800-\udfff]|[0-9]{300}')
-# Text that headers and cookies can carry: no `"`, `,`, `;` or `\`, and no space at the ends.
-SAFE = re.compile(r"(?! )[!#-+\--:<-\[\]-~ ]*(?<! )")
-TEXT = {
-    "query": re.compile("(?s).*"),
-    ITEM: re.compile("(?s).*"),
-    "path": re.compile(r"(?!\.\.?$)[^,]+"),
-    "header": SAFE,
-    "cookie": SAFE,
-}
 
 
 def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:
@@ -130,40 +109,3 @@ def shortened(parts: list[str], separator: str) -> str:
 def _cut(value: Any) -> str:
     text = canonical_json(value)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-
-
-def readings(location: str, value: Any) -> list[Any]:
-    """Return all values that a receiver might get, or none if the location cannot carry the value.
-
-    A receiver parses the text form of parameters. In the default style, they cannot represent null,
-    objects or empty lists. Only query parameters can represent lists: each item is sent as a
-    separate parameter.
-    """
-    if UNUSABLE.search(canonical_json(value)):
-        return []
-    if location == BODY:
-        return [value]
-    if location == ITEM:
-        return _readings(location, value)
-    items = value if is_list(value) and location == "query" else [value]
-    found = [_readings(location, item) for item in items]
-    is_ambiguous = max(map(len, found), default=0) > 1
-    if not all(found) or (is_ambiguous and items != items[:1] * len(items)):
-        return []
-    lists = [list(texts) for texts in zip(*found, strict=True)]
-    if len(items) == 1:
-        return [*found[0], *lists]
-    return lists
-
-
-def _readings(location: str, value: Any) -> list[Any]:
-    """Return a parameter's text form and, if it is a JSON number or boolean, the parsed value."""
-    is_whole = isinstance(value, float) and value.is_integer()  # 1.0 would be sent as 1
-    if is_whole or not isinstance(value, str | int | float):
-        return []
-    text = value if isinstance(value, str) else json.dumps(value)
-    if not TEXT[location].fullmatch(text):
-        return []
-    if text in {"true", "false", "null"} or re.fullmatch(NUMBER, text):
-        return [text, json.loads(text)]
-    return [text]
