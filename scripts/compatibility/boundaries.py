@@ -26,15 +26,12 @@ TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
 FORMATS = {
     "date": "2024-02-29",
     "date-time": "2024-02-29T23:59:59Z",
-    "duration": "P1D",
     "email": "a@b.co",
     "hostname": "a.example",
     "ipv4": "127.0.0.1",
     "ipv6": "::1",
-    "iri": "http://a",
     "time": "23:59:59Z",
     "uri": "http://a",
-    "uri-reference": "/",
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
 # Characters that common patterns distinguish, such as letters, digits, spaces and control codes.
@@ -223,22 +220,18 @@ def matching(pattern: str) -> list[str]:
 
     The strings are the same in every run.
     """
-    from hypothesis import HealthCheck, Phase, given, settings  # noqa: PLC0415 # slow to import
-    from hypothesis import strategies as st  # noqa: PLC0415
+    from hypothesis import HealthCheck, given, settings  # noqa: PLC0415 # slow to import
+    from hypothesis.strategies import from_regex  # noqa: PLC0415
 
     try:
-        strategy = st.from_regex(re.compile(pattern))
+        strategy = from_regex(re.compile(pattern))
     except (re.error, OverflowError):
         return []
     found: set[str] = set()
+    quiet = [*HealthCheck]
 
     @settings(
-        database=None,
-        deadline=None,
-        derandomize=True,
-        max_examples=20,
-        phases=[Phase.generate],
-        suppress_health_check=[*HealthCheck],
+        database=None, deadline=None, derandomize=True, max_examples=20, suppress_health_check=quiet
     )
     @given(strategy)
     def collect(text: str) -> None:

@@ -94,27 +94,22 @@ def _compare_pair(pair: Pair) -> None:
 
 def _add_operation(pair: Pair, before: list[Operation]) -> None:
     path, _ = pair.head.key
-    paths = {old.key[0] for old in before}
-    for old in before:
-        if path not in paths and _overlaps(path, old.key[0]):
-            what = f"is new, and its path matches URLs of {old.name}"
-            pair.add(Change.UNDECIDED, what, new=pair.head.parts)
-            return
-    pair.add(Change.ADDITION, "is new", new=pair.head.parts)
+    hidden = [old for old in before if _hides(path, old.key[0])]
+    if hidden and path not in {old.key[0] for old in before}:
+        what = f"is new, and its path matches URLs of {hidden[0].name}"
+        pair.add(Change.UNDECIDED, what, new=pair.head.parts)
+    else:
+        pair.add(Change.ADDITION, "is new", new=pair.head.parts)
 
 
-def _overlaps(new_path: str, old_path: str) -> bool:
+def _hides(new_path: str, old_path: str) -> bool:
     """Return whether a URL can match both paths because of a parameter in the old path."""
     new_parts = new_path.split("/")
     old_parts = old_path.split("/")
-    if len(new_parts) != len(old_parts):
+    pairs = [(new, old) for new, old in zip(new_parts, old_parts, strict=False) if new != old]
+    if len(new_parts) != len(old_parts) or any("{}" not in new + old for new, old in pairs):
         return False
-    has_parameter = False
-    for new, old in zip(new_parts, old_parts, strict=True):
-        if new != old and "{}" not in new + old:
-            return False
-        has_parameter |= new != old and "{}" in old
-    return has_parameter
+    return any("{}" in old for _, old in pairs)
 
 
 def _wording_changes(base: Contract, head: Contract) -> list[Finding]:

@@ -157,8 +157,5 @@ def read_decisions(path: Path) -> dict[str, Any]:
                 f"{path}: expected an entry with finding, verdict ({', '.join(VERDICTS)}), reason "
                 f"and date (such as 2026-01-31), got {entry}; fix it"
             )
-        name = str(entry["finding"])
-        if name in decisions:
-            raise CannotCompareError(f"{path}: finding {name} has several entries; fix it")
-        decisions[name] = entry
+        decisions[str(entry["finding"])] = entry
     return decisions

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -162,8 +161,4 @@ def _result(verdict: Verdict) -> list[str]:
 
 
 def _code(text: str) -> str:
-    text = printable(text)
-    longest = max(map(len, re.findall("`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    space = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{fence}{space}{text}{space}{fence}"
+    return "`" + printable(text).replace("`", "'") + "`"

@@ -47,6 +47,7 @@ FORMATS: dict[str, Schema] = {
     **dict.fromkeys(("password", "float", "double"), True),
 }
 
+
 def own_annotations(schema: Any) -> dict[str, str]:
     """Return the schema's annotations as JSON texts, except those whose value is false.
 
