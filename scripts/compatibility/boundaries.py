@@ -68,8 +68,6 @@ class BoundaryValues:
     def _read(self, schema: dict[str, Any]) -> None:
         self.constants += constants(schema)
         self.names.update(mapping_at(schema, "properties"), schema.get("required", ()))
-        for pattern in mapping_at(schema, "patternProperties"):
-            self.names.update(self._matching(pattern))
         for keyword, value in schema.items():
             if isinstance(value, int | float):
                 self.numbers.add(value)
@@ -143,19 +141,12 @@ class BoundaryValues:
 
     def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
         """Yield arrays of each boundary size, with one or two different items."""
-        prefix = schema.get("prefixItems", ())
-        start: list[Any] = []
-        for part in prefix:
-            start += self.admitted(part)[:1]
-        for index, part in enumerate(prefix):
-            for value in self.admitted(part):
-                yield [*start[:index], value, *start[index + 1 :]]
         found = self.admitted(schema.get("items", True))
-        sizes = sorted({len(start), len(start) + 1, *self.sizes["Items"]})
+        sizes = sorted(self.sizes["Items"])
         mixes = [*combinations(found, 1), *combinations(found, 2)]
         for values, size in product(mixes, sizes):
             if size * len(canonical_json(values)) < LARGEST:
-                yield [*start, *islice(cycle(values), size)][:size]
+                yield list(islice(cycle(values), size))
         if schema.get("uniqueItems"):
             for size in sizes:
                 yield list(range(size))
@@ -204,14 +195,8 @@ def _branches(schema: dict[str, Any]) -> Iterator[Any]:
 
 def _field(schema: dict[str, Any], name: str) -> Any:
     """Return the schema of a field's value."""
-    patterns = mapping_at(schema, "patternProperties")
-    parts = [patterns[pattern] for pattern in patterns if re.search(pattern, name)]
     fields = mapping_at(schema, "properties")
-    if name in fields:
-        parts.append(fields[name])
-    if not parts:
-        return schema.get("additionalProperties", True)
-    return {"allOf": parts}
+    return fields.get(name, schema.get("additionalProperties", True))
 
 
 @lru_cache(maxsize=256)
