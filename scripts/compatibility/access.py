@@ -68,10 +68,10 @@ def _meaning(scheme: Part) -> tuple[str, str]:
     if scheme.get("in") == "header":
         name = name.lower()
     kind = f"{scheme.get('type')} {scheme.get('in')} {name} {str(scheme.get('scheme')).lower()}"
-    issuers: list[str] = []
+    issuers: set[str] = set()
     for flow, fields in {"": scheme, **mapping_at(scheme, "flows")}.items():
         for key in ISSUERS & fields.keys():
-            issuers.append(f"{flow} {key} {fields[key]}")
+            issuers.add(f"{flow} {key} {fields[key]}")
     return kind, canonical_json(sorted(issuers))
 
 

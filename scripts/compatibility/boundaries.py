@@ -127,7 +127,10 @@ class BoundaryValues:
                 yield 10**size
 
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
-        seeds = ["a", *self._matching(schema.get("pattern", ""))]
+        seeds = ["a"]
+        if "pattern" in schema:
+            self.remaining -= PATTERN
+            seeds += matching(schema["pattern"])
         if schema.get("format") in FORMATS:
             seeds.append(FORMATS[schema["format"]])
         yield from seeds
@@ -173,12 +176,6 @@ class BoundaryValues:
                 first.setdefault(f"a{index}", value)
         for size in sizes:
             yield dict(islice(first.items(), size))
-
-    def _matching(self, pattern: str) -> list[str]:
-        if pattern and pattern not in self.known:
-            self.remaining -= PATTERN
-            self.known[pattern] = matching(pattern)
-        return self.known.get(pattern, [])
 
 
 def _branches(schema: dict[str, Any]) -> Iterator[Any]:

@@ -155,5 +155,8 @@ def read_decisions(path: Path) -> dict[str, Any]:
                 f"{path}: expected an entry with finding, verdict ({', '.join(VERDICTS)}), reason "
                 f"and date (such as 2026-01-31), got {entry}; fix it"
             )
-        decisions[str(entry["finding"])] = entry
+        name = str(entry["finding"])
+        if name in decisions:
+            raise CannotCompareError(f"{path}: finding {name} has several entries; fix it")
+        decisions[name] = entry
     return decisions

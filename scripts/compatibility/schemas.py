@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from copy import copy
 from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -95,19 +95,6 @@ def check_schema(contract: Contract, schema: Schema, where: str) -> None:
         raise contract.error(f"{where}: not valid JSON Schema 2020-12 ({what}); fix it") from None
 
 
-def _mapped(schema: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    """Apply `change` to the schema's direct subschemas, and return the new schema."""
-    result = dict(schema)
-    for keyword, value in schema.items():
-        if keyword in SCHEMA_KEYWORDS:
-            result[keyword] = change(value)
-        elif keyword in SCHEMA_LIST_KEYWORDS and is_list(value):
-            result[keyword] = [change(part) for part in value]
-        elif keyword in SCHEMA_MAP_KEYWORDS and is_mapping(value):
-            result[keyword] = {name: change(part) for name, part in value.items()}
-    return result
-
-
 def parts(schema: Any) -> dict[tuple[str, Any], Any]:
     """Return the schema's direct subschemas, keyed by keyword and by name or index."""
     result: dict[tuple[str, Any], Any] = {}
@@ -151,11 +138,15 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
         return schema
     fields = mapping_at(schema, "properties")
     names = {name for name in fields if mapping_at(fields, name).get(hidden)}
-    kept: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for keyword, value in schema.items():
         if keyword in COMPARED or (keyword.startswith("$") and value not in DIALECTS):
-            kept[keyword] = value
-    result = _mapped(kept, partial(view, hidden=hidden, sending=sending))
+            result[keyword] = copy(value)
+    for (keyword, name), part in parts(schema).items():
+        if keyword in SCHEMA_KEYWORDS:
+            result[keyword] = view(part, hidden, sending=sending)
+        else:
+            result[keyword][name] = view(part, hidden, sending=sending)
     if "required" in result:
         result["required"] = sorted(set(result["required"]) - names)
     for name in names:
