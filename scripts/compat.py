@@ -48,9 +48,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/compat",
         description="Compare two versions of the contract, and check that info.version reflects "
-        "the changes. A change is breaking if the new contract rejects a request that was valid, "
-        "if it allows a response that was not documented, or if it breaks callers of the Python "
-        "client. The report shows an example for each breaking change.",
+        "the changes. docs/compat.md defines which changes are breaking.",
         epilog="Exit status: 0 if the version is high enough, 1 if it is too low or if "
         f"{DECISIONS} has a stale entry, 2 if the contracts cannot be compared. {DECISIONS}, next "
         "to the contract, contains decisions about findings.",

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
 # The required schemes and scopes, each with the URLs at which a client can get a token.
 Credentials = set[tuple[str, str]]
-# Matches absolute URLs and absolute paths without variables. The empty URL means the path `/`.
-FIXED = re.compile(r"((\w+:/)?/[^{]*)?")
+FIXED = re.compile(r"\w+://[^{]*")  # matches absolute URLs without variables
 DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
 
@@ -112,13 +111,10 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
     place = replace(pair, place="servers")
     if pair.base.own_servers or pair.head.own_servers:
         place = pair.at("servers")
-    # A URL with variables, or relative to the contract's URL, might match any other URL.
-    is_fixed = all(map(FIXED.fullmatch, new)) and len({"://" in url for url in new}) == 1
     for url in old:
         if _address(pair.base, url) in after:
             continue
-        is_absolute = "://" in url
-        if is_fixed and FIXED.fullmatch(url) and is_absolute == ("://" in new[0]):
+        if all(map(FIXED.fullmatch, [url, *new])):  # other URLs might match any URL
             place.add(Change.BREAKING, f"{url or '/'} is removed", url, new, f"at {url}")
         else:
             what = f"{url or '/'} may no longer be served"

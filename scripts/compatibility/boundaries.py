@@ -83,8 +83,6 @@ class BoundaryValues:
             yield value
 
     def _candidates(self, schema: Any) -> Iterator[Any]:
-        if schema is False:
-            return
         yield from constants(schema)
         yield from self.constants
         if not is_mapping(schema):

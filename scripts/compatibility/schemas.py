@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Schema = dict[str, Any] | bool
-# The subschemas in these keywords apply to the whole value, not to a part of it.
-IN_PLACE = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"}
-CONDITIONS = IN_PLACE | {"dependentRequired", "patternProperties"}
+# Keywords that restrict the whole value, or several of its fields.
+CONDITIONS = {
+    *("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"),
+    *("dependentRequired", "patternProperties"),
+}
 COMPARED = {
     *("type", "enum", "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum"),
     *("exclusiveMinimum", "maxLength", "minLength", "pattern", "maxItems", "minItems"),
