@@ -40,8 +40,8 @@ ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # the number of values to keep for each subschema
 MANY = 700  # the number of candidates to try for each subschema
 DIGITS = 18  # the maximum number of digits in a number
-LONGEST = 20_000  # the maximum length of a string, an array or an object
-LARGEST = 100_000  # the maximum number of characters in an array
+LONGEST = 70_000  # the maximum length of a string, an array or an object
+LARGEST = 400_000  # the maximum number of characters in an array
 PATTERN = 1_500  # generating strings from a pattern counts as this many candidates
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from scripts.compatibility.documents import CannotCompareError, parse_version
-from scripts.compatibility.values import canonical_json, is_mapping
+from scripts.compatibility.values import canonical_json, is_list, is_mapping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,6 +142,8 @@ def read_decisions(path: Path) -> dict[str, Any]:
         entries: Any = yaml.safe_load(text) or []
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or a bad date
         raise CannotCompareError(f"{path} cannot be read ({error}); fix it") from None
+    if not is_list(entries):
+        entries = [entries]
     decisions: dict[str, Any] = {}
     for entry in entries:
         is_complete = is_mapping(entry) and entry.keys() == KEYS
