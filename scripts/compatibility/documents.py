@@ -48,6 +48,8 @@ NAMED = {  # objects whose keys are names, not keywords
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
     *("webhooks", *SCHEMA_MAP_KEYWORDS),
 }
+# For each keyword, the keys that the target of a reference must have.
+REQUIRED = {"parameters": {"in", "name"}, "requestBody": {"content"}}
 RELEASE = re.compile(r"v\d+\.\d+\.\d+")
 VERSION = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 
@@ -146,6 +148,12 @@ class Contract:
             else:
                 target = self.inlined(self.resolve(reference), (*inside, reference))
             if "schema" not in inside:  # keys next to the reference override keys in its target
+                place = inside[-1] if inside else ""
+                required = REQUIRED.get(place, set())
+                if not is_mapping(target) or not required <= target.keys():
+                    raise self.error(
+                        f"$ref {reference!r} points to the wrong kind of object; fix the reference"
+                    )
                 return {**target, **result}
             result["allOf"] = [*result.get("allOf", []), target]
         return _simplified(result)
@@ -165,6 +173,11 @@ def _simplified(schema: dict[str, Any]) -> Any:
 
 def must_be_valid(contract: Contract) -> None:
     """Raise CannotCompareError if the contract is invalid. The message includes the location."""
+    try:
+        canonical_json(contract.document).encode()
+    except UnicodeEncodeError as failure:
+        place = ascii(failure.object[max(failure.start - 20, 0) : failure.end])
+        raise contract.error(f"lone surrogate in {place}; remove it") from None
     # Imported here because the import takes half a second. The module has no type hints.
     validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
     for error in validator.iter_errors(contract.document):

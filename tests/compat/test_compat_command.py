@@ -341,6 +341,7 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         ((SCHEMA, "'#/components/schemas/AiTypo'"), "points to nothing"),
         ((SCHEMA, "other.yaml#/AiType"), "bundle"),
         ((SCHEMA, "'#AiType'"), "does not start with '#/'"),
+        (("- name: id\n", f"- $ref: {SCHEMA}\n        - name: id\n"), "wrong kind of object"),
         ((f"version: {VERSION}", "version: 1.2.3-rc.1"), "MAJOR.MINOR.PATCH"),
         (("title: AiType\n", "maxLength: 1e400\n"), "Out of range float values"),
         (("title: AiType\n", "minLength: short\n"), INVALID),
@@ -348,6 +349,7 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         (("title: AiType\n", "allOf: [{required: a}, {maxLength: 9}]\n"), INVALID),
         (("title: AiType\n", "allOf: [{properties: [a]}, {maxLength: 9}]\n"), INVALID),
         (("operationId:", "operation:"), "not valid OpenAPI 3.1"),
+        (("  /ai/llm/{id}:", r'  "/ai\uD800/llm/{id}":'), r"lone surrogate in '"),
         (("        - BearerAuth: []", "        - Bearer: []"), "'Bearer'"),
     ],
 )
