@@ -229,7 +229,7 @@ def name_stays_taken_after_it_is_given_up(request: Request) -> Answer | None:
 
 
 async def concurrent_updates_can_store_the_same_name(request: Request) -> Answer | None:
-    """Accept a name that was free 100 ms ago, even if a concurrent request has taken it since."""
+    """Accept a name that was free 50 ms ago, even if a concurrent request has taken it since."""
     is_own = request.is_for("main") or request.is_for("sibling")
     if request.role != "owner" or not is_own or request.names != ["name"] or not request.name:
         return None
