@@ -116,6 +116,7 @@ def interrupting(error: BaseException) -> Generator[None]:
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # the default handler would end the process
         signal.signal(signal.SIGALRM, previous)
 
 

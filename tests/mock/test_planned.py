@@ -101,10 +101,10 @@ def test_refused_closes_the_port() -> None:
     with flashback_mock.running(host="::1") as mock, httpx.Client(trust_env=False) as client:
         url = f"{mock.base_url}/__admin/health"
         client.get(url)
-        mock.answer_next(fault="refused", duration=0.4)
+        mock.answer_next(fault="refused", duration=1)
         with pytest.raises(httpx.ConnectError):
             client.get(url)
-        time.sleep(0.8)
+        time.sleep(1.5)
         assert client.get(url).status_code == 200
         for reopen in (mock.clear_planned, mock.reset):
             mock.answer_next(fault="refused", duration=0.1)
@@ -149,8 +149,8 @@ def test_update_can_be_stored_although_its_response_fails(mock: Mock, plan: dict
 
 def test_delayed_request_is_stored_and_logged_at_once(mock: Mock) -> None:
     """A delay postpones only the response and is not included in the logged duration."""
-    mock.answer_next(delay=0.6)
-    with FlashbackClient(timeout=0.2, max_retries=0) as client:
+    mock.answer_next(delay=2)
+    with FlashbackClient(timeout=1, max_retries=0) as client:
         with pytest.raises(errors.ApiTimeoutError):
             client.update_ai_llm(MAIN, name="late")
         mock.assert_updated(MAIN, name="late")
