@@ -31,8 +31,7 @@ OWN = RULES["update/own"]
 ATTEMPTS = 4  # maximum number of times to send a request while the backend or a proxy is too busy
 TIMEOUTS_IN_FULL = 3  # after this many timeouts, wait at most one second per response
 
-
-# What a status, or a class of statuses, says about the setup if a control request gets it
+# The problem that a control request's status, or its class, indicates, and what to do about it
 SETUP_ERRORS = {
     401: (
         "it does not accept the token",

@@ -86,7 +86,7 @@ LEFT_OPEN: dict[str, Any] = REQUEST.get("x-left-open", {}).get("properties", {})
 CREDENTIALS = [name for name, schema in PROPERTIES.items() if schema.get("writeOnly")]
 
 # The first of these keywords that a value violates determines the clause.
-KEYWORDS = "type enum minLength maxLength pattern format"
+KEYWORDS = ("type", "enum", "minLength", "maxLength", "pattern", "format")
 
 
 def _validator(schema: Mapping[str, Any]) -> jsonschema_rs.Draft202012Validator:
@@ -101,7 +101,10 @@ _OPEN = {name: _validator(schema) for name, schema in LEFT_OPEN.items()}
 def broken_keyword(field: str, value: object) -> str | None:
     """Return the first keyword in the field's schema that the value violates, or None."""
     broken = [error.kind.name for error in _FIELDS[field].iter_errors(value)]
-    return min(broken, key=KEYWORDS.find, default=None)
+    for keyword in KEYWORDS:
+        if keyword in broken:
+            return keyword
+    return broken[0] if broken else None
 
 
 def is_left_open(field: str, value: object) -> bool:
