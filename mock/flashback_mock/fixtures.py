@@ -10,6 +10,7 @@ from typing import Any, Self
 import yaml
 
 from .contract import Contract, rule
+from .tracebacks import without_frames
 
 DEFAULT = Path(__file__).with_name("fixtures.yaml")
 SCHEMA = Path(__file__).with_name("fixtures.schema.json")
@@ -58,6 +59,7 @@ class Fixtures:
     configurations: tuple[Configuration, ...] = ()
 
     @classmethod
+    @without_frames
     def read(cls, contract: Contract, path: Path | str | None = None) -> Self:
         """Read fixtures from a YAML or JSON file, or the default fixtures if there is no path.
 

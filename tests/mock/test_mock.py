@@ -161,8 +161,9 @@ def test_invalid_argument_raises_value_error(
     mock: Mock, misuse: Callable[[Any], object], message: str
 ) -> None:
     """An argument with the wrong type or value raises a ValueError that names the argument."""
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as rejected:
         misuse(mock)
+    assert rejected.value.__context__ is None  # an earlier exception could show a credential
 
 
 @pytest.mark.parametrize("turn", [1, 2])

@@ -9,6 +9,7 @@ pytest_plugins = "pytester"
 
 SECRET = "s3cret-that-was-stored"
 PLUGIN = "-pflashback_mock.pytest_plugin"
+OTHER = "s3cret-that-was-expected"
 IMPORTS = "import os, pytest\nfrom flashback_client import FlashbackClient\n"
 ROTATION_TEST = """
 def test_rotation(flashback_mock):
@@ -67,29 +68,62 @@ def test_session_again(flashback_mock_session):
     pytester.runpytest_inprocess(PLUGIN, "-Werror").assert_outcomes(passed=5)
 
 
-FAILURE = f"""
+FAILURES = f"""
+def stored():
+    return {SECRET[:7]!r} + {SECRET[7:]!r}
+def expected():
+    return {OTHER[:7]!r} + {OTHER[7:]!r}
 def test_update(flashback_mock):
     id = flashback_mock.ids["main"]
     with FlashbackClient() as client:
-        client.update_ai_llm(id, secret={SECRET[:7]!r} + {SECRET[7:]!r})
-    flashback_mock.assert_updated(id, name="Renamed", secret="expected")
+        client.update_ai_llm(id, secret=stored(), endpoint="https://a.example")
+    flashback_mock.assert_updated(id, name="Renamed", secret=expected())
+def test_reveals(flashback_mock):
+    flashback_mock.reveals("unknown", secret=stored())
+def test_field(flashback_mock):
+    flashback_mock.assert_updated(flashback_mock.ids["main"], secrt=stored())
+def test_add(flashback_mock):
+    flashback_mock.add_configuration(name="", secret=stored())
+def test_member(flashback_mock):
+    flashback_mock.add_member("dave", access="ROOT", token=stored())
+def test_fixtures(tmp_path):
+    import flashback_mock, pathlib
+    mistake = "{{one: {{id: a, name: '', secret: " + stored() + "}}}}"
+    text = "users: {{me: {{token: a}}}}\\nworkspaces: {{w: {{configurations: " + mistake + "}}}}"
+    (tmp_path / "f.yaml").write_text(text)
+    del mistake, text
+    with flashback_mock.running(fixtures=tmp_path / "f.yaml"):
+        pass
+def test_token(flashback_mock):
+    flashback_mock.add_member("dave", token=stored() + "\u20ac")
+def test_id(flashback_mock):
+    flashback_mock.configuration(stored())
 """
 
 
-def test_failure_shows_the_difference(pytester: pytest.Pytester) -> None:
-    """A failed assertion shows the difference, but no stored credential and no internal frame."""
-    pytester.makepyfile(IMPORTS + FAILURE)
-    result = pytester.runpytest_inprocess(PLUGIN)
-    result.assert_outcomes(failed=1)
-    output = result.stdout.str()
+def test_no_failure_shows_a_secret(pytester: pytest.Pytester) -> None:
+    """Even with `--showlocals`, a failed test shows no credential that it passed to a method."""
+    pytester.makepyfile(IMPORTS + FAILURES)
+    result = pytester.runpytest_inprocess(PLUGIN, "--showlocals")
+    result.assert_outcomes(failed=8)
+    output = result.stdout.str() + result.stderr.str()
+    result = pytester.runpytest_inprocess(PLUGIN, "--showlocals", "--full-trace", "-kfield")
+    output += result.stdout.str()
     assert (
         "E       AssertionError: configuration 550e8400-e29b-41d4-a716-446655440000 is not as "
         "expected:\n"
         "E         name: expected 'Renamed', got 'OpenAI in production'\n"
         "E         secret: differs; last changed at 20"
     ) in output
+    expected = (
+        "id: no configuration has this id",
+        "unknown field; expected one of name, aiType",
+        "name: must",
+    )
+    for message in expected:
+        assert message in output
     assert SECRET not in output
-    assert "run_coroutine_threadsafe" not in output
+    assert OTHER not in output
 
 
 def test_plugin_imports_only_the_standard_library() -> None:

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from functools import update_wrapper, wraps
 from inspect import Parameter, signature
 from threading import get_ident
@@ -20,6 +21,7 @@ from typing import (
 )
 
 from flashback_mock.stores.errors import NotFoundError
+from flashback_mock.tracebacks import without_frames
 
 if TYPE_CHECKING:
     from .mock import Mock
@@ -63,28 +65,19 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
                 f"id: no configuration has this id; the ids in the fixtures are {mock.ids}"
             ) from None
 
+    @without_frames
     def call(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        __tracebackhide__ = True  # pytest does not show this frame
-        return _run(mock, lambda: checked(mock, *args, **kwargs))
+        if mock.loop is not None and mock.process == os.getpid():
+            if mock.thread == get_ident():  # waiting for the event loop would never end
+                raise RuntimeError("this would block the mock's event loop; use asyncio.to_thread")
+            work = checked(mock, *args, **kwargs)
+            with suppress(CancelledError):
+                return asyncio.run_coroutine_threadsafe(work, mock.loop).result()
+        raise RuntimeError(
+            "the mock has stopped; use it inside its `with` block, in the process that started it"
+        )
 
     return update_wrapper(call, checked)
-
-
-def _run(mock: "Mock", start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine in the mock's event loop, and return its result."""
-    __tracebackhide__ = True
-    if mock.loop is not None and mock.process == os.getpid():
-        if mock.thread == get_ident():  # waiting for the event loop would never end
-            raise RuntimeError("this would block the mock's event loop; use asyncio.to_thread")
-        try:
-            return asyncio.run_coroutine_threadsafe(start(), mock.loop).result()
-        except CancelledError:
-            pass
-        except Exception as error:  # noqa: BLE001 - re-raised without the event loop's frames
-            raise error.with_traceback(None) from None
-    raise RuntimeError(
-        "the mock has stopped; use it inside its `with` block, in the process that started it"
-    )
 
 
 def check_types(

@@ -12,6 +12,7 @@ from typing import Any, Unpack
 from flashback_mock.contract import Contract
 from flashback_mock.fixtures import BEARER_TOKEN, Configuration, Fixtures, Member, Token
 from flashback_mock.stores.store import Access, Store
+from flashback_mock.tracebacks import without_frames
 
 from .calls import check_types, control
 from .journal import CRITERIA, Entry, history, matches
@@ -68,6 +69,7 @@ class Mock:
         for logged in self._waiting:
             logged.put_nowait(entry)
 
+    @without_frames
     def answer_next(self, status: int | None = None, /, **options: Unpack[Step]) -> None:
         """Plan the answer to the next request, or to the next `times` requests.
 
