@@ -102,6 +102,8 @@ def test_expressions_for_tokens_are_not_redacted() -> None:
     """A token that is part of a variable's name changes neither expressions nor other variables."""
     tokens = {"FLASHBACK_TOKEN": "token", "FLASHBACK_ADMIN_TOKEN": "admin"}
     redactor = Redactor(tokens)
+    redactor.learn("ADMIN", "${FLASHBACK_ADMIN_TOKEN^^}")
+    assert redactor.redact('"${FLASHBACK_ADMIN_TOKEN^^}"') == '"${FLASHBACK_ADMIN_TOKEN^^}"'
     command = redactor.quote("Bearer admin")
     assert redactor.redact(command) == command == "'Bearer '\"${FLASHBACK_ADMIN_TOKEN}\""
     assert redactor.redact("TOKEN") == "${FLASHBACK_TOKEN}"

@@ -11,6 +11,8 @@ from support.exchange import Request
 
 LONGEST_BODY = 2000  # in bytes; curl reads longer bodies from files
 LEAST = 4  # in characters; shorter texts reveal too little to require redaction
+# An expression that replaces a secret; its name may contain a token, such as `admin`.
+SHELL = r"\$\{FLASHBACK_\w+[^}]*\}"
 
 
 def base64_parts(octets: bytes) -> Iterator[str]:
@@ -55,8 +57,7 @@ class Redactor:
         """Redact these tokens. `tokens` maps the name of an environment variable to its token."""
         self._expressions: dict[str, str] = {}
         self._pattern = re.compile("(?!)")
-        # Do not redact inside an expression that already replaces a secret.
-        patterns = [r"(?P<shell>\$\{FLASHBACK_\w+\})"]
+        patterns = [f"(?P<shell>{SHELL})"]
         for variable, token in tokens.items():
             self.learn(token, f"${{{variable}}}")
             if len(token) >= LEAST:
@@ -73,10 +74,13 @@ class Redactor:
     def redact(self, text: str) -> str:
         """Return the text with every secret replaced by its shell expression."""
 
+        def known(found: re.Match[str]) -> str:
+            return self._expressions.get(found[0], found[0])
+
         def expression(found: re.Match[str]) -> str:
             return found[0] if found["shell"] else f"${{{found.lastgroup}}}"
 
-        text = self._pattern.sub(lambda found: self._expressions[found[0]], text)
+        text = re.sub(f"{SHELL}|{self._pattern.pattern}", known, text)
         return self._escaped.sub(expression, text)
 
     def quote(self, text: str) -> str:
