@@ -320,6 +320,15 @@ def test_tokens_are_never_shown(reports: Path) -> None:
     assert "${FLASHBACK_TOKEN}" in result.output
 
 
+def test_given_token_may_be_easy_to_guess() -> None:
+    """A token that the user passes is valid, even if it is one that the tests also guess."""
+    with serving() as mock:
+        mock.add_member("admin", access="ADMIN", workspace="acme", token="admin")
+        variables = environment(mock.tokens, mock.ids) | {"FLASHBACK_ADMIN_TOKEN": "admin"}
+        result = run_with_url(mock.base_url, variables, promises="test_near_token")
+    assert not result.findings
+
+
 def test_run_does_not_change_other_configurations() -> None:
     """A run never sends DELETE and never tries to change a configuration that it was not given."""
     methods: set[str] = set()
