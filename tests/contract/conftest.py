@@ -135,9 +135,11 @@ def _read_earlier(option: argparse.Namespace) -> dict[str, str]:
 def pytest_itemcollected(item: Any) -> None:
     """Describe the promise; let `-k` also select it by clause id, source or family."""
     marker = item.get_closest_marker("clause")
-    if marker is None or marker.args[0] not in contract.CLAUSES:
-        raise pytest.UsageError(f"{item.nodeid}: the `clause` marker must contain a clause id")
-    clause = contract.CLAUSES[marker.args[0]]
+    clause_id = marker.args[0] if marker else "none"
+    if clause_id not in contract.CLAUSES:
+        problem = f"the `clause` marker must name a clause in openapi.yaml, not {clause_id}"
+        raise pytest.UsageError(f"{item.nodeid}: {problem}")
+    clause = contract.CLAUSES[clause_id]
     family = item.module.__doc__.partition(":")[0]
     schemathesis = getattr(item.function, "hypothesis", None)  # it wraps the test
     test = schemathesis.inner_test if schemathesis else item.function

@@ -8,7 +8,7 @@ import pytest
 
 from support import contract, rules
 from support.backend import NOBODY, OWN, READER, USERS, WRITER, Backend
-from support.exchange import Exchange, Request
+from support.exchange import Exchange, NoVerdictError, Request
 from support.expectation import expectation_of
 from support.rule import Rule
 from support.values import max_length
@@ -116,6 +116,12 @@ def test_every_example_in_the_contract_is_valid() -> None:
     """A request whose body is an example from the contract is expected to succeed."""
     for example in contract.EXAMPLES.values():
         assert expectation_of(request(example)).rule.must_succeed
+
+
+def test_clause_that_the_contract_lacks_is_named() -> None:
+    """If somebody renames a clause only in openapi.yaml, there is no verdict."""
+    with pytest.raises(NoVerdictError, match="x-clauses has no clause renamed, which"):
+        contract.CLAUSES["renamed"]
 
 
 def test_numeric_id_breaks_exactly_one_rule() -> None:

@@ -62,9 +62,15 @@ class Clause:
     fields: list[str]
 
 
-def _clauses() -> dict[str, Clause]:
+class _Clauses(dict[str, Clause]):
+    def __missing__(self, id: str) -> Clause:
+        reason = f"openapi.yaml: x-clauses has no clause {id}, which tests/contract/ uses"
+        raise NoVerdictError(reason, "add it, or change its id in tests/contract/ too")
+
+
+def _clauses() -> _Clauses:
     start = TEXT.index("x-clauses:")
-    clauses = {}
+    clauses = _Clauses()
     for id, entry in OPERATION["x-clauses"].items():
         clauses[id] = Clause(
             id,
