@@ -4,7 +4,8 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
 
@@ -55,10 +56,8 @@ def time_calls(url: str, transport: httpx.BaseTransport | None, rounds: int) -> 
         for _ in range(CALLS_PER_ROUND):
             client.update_ai_llm(ID, **fields)
 
-    medians = take_turns(
-        {HTTPX: call_with_httpx, CLIENT: call_with_client}, rounds, time.process_time
-    )
-    return {name: seconds / CALLS_PER_ROUND * 1e6 for name, seconds in medians.items()}
+    functions = {HTTPX: call_with_httpx, CLIENT: call_with_client}
+    return take_turns(functions, rounds, time.process_time, CALLS_PER_ROUND * 1e-6)
 
 
 def time_imports(rounds: int) -> dict[str, float]:
@@ -70,22 +69,30 @@ def time_imports(rounds: int) -> dict[str, float]:
         return lambda: subprocess.run([sys.executable, "-c", code], check=True)
 
     imports = {name: importing(code) for name, code in IMPORTS.items()}
-    medians = take_turns(imports, rounds, _children_cpu_seconds)
+    medians = take_turns(imports, rounds, _children_cpu_seconds, 1e-3)
     startup = medians.pop("python")
-    return {name: (seconds - startup) * 1000 for name, seconds in medians.items()}
+    for name in medians:
+        medians[name] -= startup
+    return medians
 
 
 def take_turns(
-    functions: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float]
+    functions: Mapping[str, Callable[[], object]],
+    rounds: int,
+    clock: Callable[[], float],
+    unit: float,
 ) -> dict[str, float]:
-    """Return each function's median time. The first round is a warm-up and does not count."""
-    spent: dict[str, list[float]] = {name: [] for name in functions}
+    """Return each function's median time, in units of `unit` seconds. Ignore the first round."""
+    spent: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds + 1):
         for name, function in functions.items():
             started = clock()
             function()
             spent[name].append(clock() - started)
-    return {name: median(times[1:]) for name, times in spent.items()}
+    medians: dict[str, float] = {}
+    for name, times in spent.items():
+        medians[name] = median(times[1:]) / unit
+    return medians
 
 
 def _children_cpu_seconds() -> float:

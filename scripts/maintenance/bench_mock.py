@@ -116,7 +116,8 @@ async def send(url: str, sent: bytes) -> int:
         writer.close()
         return count
 
-    return sum(await asyncio.gather(*(one_connection() for _ in range(CONNECTIONS))))
+    connections = [one_connection() for _ in range(CONNECTIONS)]
+    return sum(await asyncio.gather(*connections))
 
 
 def startup_time(rounds: int) -> float:

@@ -29,11 +29,6 @@ class Target(NamedTuple):
     value: float
     limit: float
 
-    @property
-    def is_met(self) -> bool:
-        """Return whether the value is within the limit."""
-        return self.value <= self.limit
-
 
 class Server(NamedTuple):
     """A server that runs in another process."""
