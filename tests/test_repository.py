@@ -91,9 +91,32 @@ def test_lock_files_match_pyproject(root: Path) -> None:
     for line in chain(*groups):
         if isinstance(line, str) and "flashback-client" not in line:
             requirement = Requirement(line)
-            version = versions[requirement.name.lower()]
-            is_allowed = requirement.specifier.contains(version, prereleases=True)
-            assert is_allowed, f"{requirement} excludes {version}; run scripts/install --lock"
+            name = requirement.name.lower()
+            assert name in versions, f"{name} is not locked; run scripts/install --lock"
+            is_allowed = requirement.specifier.contains(versions[name], prereleases=True)
+            assert is_allowed, (
+                f"{requirement} excludes {versions[name]}; run scripts/install --lock"
+            )
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        ".github/workflows/ci.yml",
+        "README.md",
+        "scripts/maintenance/packages",
+        "tests/client/test_installations.py",
+    ],
+)
+def test_supported_versions_of_python_are_listed(root: Path, file: str) -> None:
+    """The README, CI and scripts/install name the Python versions in pyproject.toml."""
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    versions = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    if file == "README.md":
+        versions = [f"Python {versions[0]} to {versions[-1]}"]
+    text = (root / file).read_text("utf-8")
+    for version in versions:
+        assert version in text, f"{file} does not mention {version}; add it"
 
 
 def test_changelog_starts_with_the_current_version(root: Path, document: dict[str, Any]) -> None:
