@@ -107,18 +107,6 @@ for name in models.__all__:
 """
 
 
-def document() -> Any:
-    """Return the parsed contract."""
-    return yaml.safe_load(generate.CONTRACT.read_text(encoding="utf-8"))
-
-
-def write(contract: Any, folder: Path) -> Path:
-    """Write the contract to a file and return the file's path."""
-    path = folder / "openapi.yaml"
-    path.write_text(yaml.safe_dump(contract), encoding="utf-8")
-    return path
-
-
 def test_templates_support_other_operations(tmp_path: Path) -> None:
     """The templates support other methods, query parameters, and bodies without fixed fields."""
     generate.generate(KEYS, tmp_path / "flashback_client")
@@ -244,8 +232,6 @@ UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
 ]
 PUT = ("paths", "/ai/llm/{id}", "put")
 CONTENT = (*PUT, "requestBody", "content")
-ARRAY = {"type": "array", "items": {"type": "string"}}
-BOOLEAN = {"type": "boolean"}
 TEXT = {"schema": {"type": "string"}}
 UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
     *(((*FIELDS, "zzField"), schema, problem) for schema, problem in UNSUPPORTED_SCHEMAS),
@@ -253,11 +239,6 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
         (*FIELDS, "ID"),
         {"type": "string"},
         'invalid-syntax: Duplicate parameter "id"',
-    ),
-    (
-        (*PUT, "parameters"),
-        [{"$ref": "#/components/parameters/Zz"}],
-        "parameters/Zz' points to nothing",
     ),
     *(
         ((*PUT, "parameters"), [{"name": name, "in": "header"}], "sets this header")
@@ -278,10 +259,14 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
     (("components", "schemas", "AIType"), {"enum": ["a"]}, "share the module ai_type; rename"),
     (
         (*PUT[:2], "parameters"),
-        [{"name": "X", "in": "header", "schema": BOOLEAN}],
+        [{"name": "X", "in": "header", "schema": {"type": "boolean"}}],
         "x: this type is only",
     ),
-    (CONTENT, {"application/json": {"schema": ARRAY}}, "only JSON objects are supported"),
+    (
+        CONTENT,
+        {"application/json": {"schema": {"type": "array", "items": {}}}},
+        "only JSON objects are supported",
+    ),
     (CONTENT, {"text/plain": TEXT}, "Unsupported content type"),
     (CONTENT, {"application/x-www-form-urlencoded": TEXT}, "put update_ai_llm: only JSON objects"),
     (
@@ -297,9 +282,11 @@ def test_error_for_an_unsupported_part_has_its_location(
     tmp_path: Path, place: tuple[str, ...], value: object, problem: str
 ) -> None:
     """The error for an unsupported part gives the part's location and the reason."""
-    contract = document()
+    contract = yaml.safe_load(generate.CONTRACT.read_text("utf-8"))
     parent = functools.reduce(operator.getitem, place[:-1], contract)
     parent[place[-1]] = value
+    path = tmp_path / "openapi.yaml"
+    path.write_text(yaml.safe_dump(contract), "utf-8")
     with pytest.raises(generate.GenerationError) as caught:
-        generate.generate(write(contract, tmp_path), tmp_path / "out")
+        generate.generate(path, tmp_path / "out")
     assert problem in str(caught.value)

@@ -56,8 +56,8 @@ def time_calls(url: str, transport: httpx.BaseTransport | None, rounds: int) -> 
         for _ in range(CALLS_PER_ROUND):
             client.update_ai_llm(ID, **fields)
 
-    functions = {HTTPX: call_with_httpx, CLIENT: call_with_client}
-    return take_turns(functions, rounds, time.process_time, CALLS_PER_ROUND * 1e-6)
+    calls = {HTTPX: call_with_httpx, CLIENT: call_with_client}
+    return take_turns(calls, rounds, time.process_time, CALLS_PER_ROUND * 1e-6)
 
 
 def time_imports(rounds: int) -> dict[str, float]:
@@ -77,17 +77,14 @@ def time_imports(rounds: int) -> dict[str, float]:
 
 
 def take_turns(
-    functions: Mapping[str, Callable[[], object]],
-    rounds: int,
-    clock: Callable[[], float],
-    unit: float,
+    calls: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float], unit: float
 ) -> dict[str, float]:
-    """Return each function's median time, in units of `unit` seconds. Ignore the first round."""
+    """Return each call's median time, in units of `unit` seconds. Ignore the first round."""
     spent: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds + 1):
-        for name, function in functions.items():
+        for name, call in calls.items():
             started = clock()
-            function()
+            call()
             spent[name].append(clock() - started)
     medians: dict[str, float] = {}
     for name, times in spent.items():
