@@ -121,12 +121,19 @@ def read(contract: Path) -> dict[str, Any]:
             listed = "\n".join(problems)
             raise GenerationError(f"{contract.name} has unsupported parts; fix them:\n{listed}")
         documents.must_be_valid(parsed)
-        for _, part in objects(parsed.document):
+        for place, part in objects(parsed.document):
             if isinstance(part.get("$ref"), str):
-                parsed.resolve(part["$ref"])
+                _check_reference(parsed, part["$ref"], place)
     except documents.CannotCompareError as error:
         raise GenerationError(str(error)) from None
     return parsed.document
+
+
+def _check_reference(contract: documents.Contract, reference: str, place: str) -> None:
+    try:
+        contract.resolve(reference)
+    except documents.CannotCompareError as error:
+        raise GenerationError(f"{error} (in {place})") from None
 
 
 def objects(

@@ -185,7 +185,7 @@ INFO = b"openapi: 3.1.0\ninfo: {title: t, version: '1'}\n"
         ),
         (
             INFO + b"components: {schemas: {A: {properties: {value: {$ref: '#/components/b'}}}}}",
-            "$ref '#/components/b' points to nothing",
+            "fix the reference (in components.schemas.A.properties.value)",
         ),
         (
             INFO + b"components: {examples: {a: {$ref: '#/components/examples/b'}}}",
