@@ -79,8 +79,11 @@ def test_slow_body_returns_400(mock: Mock) -> None:
     assert [(entry.status, entry.updated) for entry in mock.requests] == [(400, False)]
 
 
-def test_half_closed_client_receives_all_responses(mock: Mock) -> None:
+def test_half_closed_client_receives_all_responses(
+    mock: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A half-closed client receives all responses, and its connection is closed later."""
+    monkeypatch.setattr(server, "SECONDS", 3)  # enough for a busy machine
     mock.delay = TIME_LIMIT / 10
     with connected(mock) as connection:
         connection.sendall(empty_update(mock) * 3 + PAGE * 8)
@@ -165,6 +168,20 @@ def test_upgrade_header_closes_the_connection(mock: Mock) -> None:
     assert answer.count(b"HTTP/1.1 200 ") == 1
     assert b"Connection: close" in answer
     assert mock.configuration(mock.ids["main"])["name"] == "OpenAI in production"
+
+
+@pytest.mark.parametrize("pause", [0, 0.05])
+def test_trailers_do_not_become_headers_of_the_next_request(mock: Mock, pause: float) -> None:
+    """The server closes the connection after a chunked request, which can end with trailers."""
+    chunked = request_head(mock, "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n"
+    with connected(mock) as connection:
+        connection.sendall(chunked + b"Prefer: code=404\r\n\r\n")
+        time.sleep(pause)
+        with suppress(ConnectionError):
+            connection.sendall(empty_update(mock))
+        answer = receive_all(connection)
+    assert [entry.status for entry in mock.requests] == [200]
+    assert b"\r\nConnection: close\r\n" in answer
 
 
 def test_pipelined_requests_are_answered_in_order(mock: Mock) -> None:

@@ -189,8 +189,10 @@ class Server:
         finally:
             connection.is_answering = False
         response = _response(answer)
-        # After an Upgrade request, close the connection: aiohttp would drop pipelined requests.
-        if request.incomplete or "Upgrade" in incoming.headers:
+        # aiohttp would drop requests that follow an Upgrade request, and it would add the trailer
+        # fields of a chunked body to the headers of the next request.
+        headers = incoming.headers
+        if request.incomplete or "Upgrade" in headers or "Transfer-Encoding" in headers:
             response.force_close()
         return response
 
