@@ -93,7 +93,9 @@ class Fixtures:
 
         for name, user in document["users"].items():
             check_unique(f"users.{name}.token", "token", user["token"])
-            expires = datetime.fromisoformat(user["expires"]) if "expires" in user else None
+            expires = None
+            if "expires" in user:
+                expires = datetime.fromisoformat(user["expires"].upper())  # `z` is valid, too
             tokens.append(Token(user["token"], name, expires))
         for workspace, content in document["workspaces"].items():
             for user, access in content.get("members", {}).items():
@@ -167,13 +169,15 @@ def _check_schema(document: Any, contract: Contract) -> None:
     errors = contract.validator(schema).iter_errors(document)
     # Report unknown fields first, because a field that seems to be missing could be misspelled.
     for error in sorted(errors, key=lambda error: error.kind.name != "additionalProperties"):
-        place = [str(part) for part in error.instance_path]
+        place = list(map(str, error.instance_path))
         broken = schema
         for part in error.schema_path[:-1]:
             broken = broken[str(part)]
         if error.kind.name == "additionalProperties":
-            place.append(error.kind.value[0].partition(":")[0])
+            place.append(error.kind.value[0])
             message = f"unknown field; expected one of {', '.join(broken['properties'])}"
         else:
             message = rule(error, broken.get("x-rule", ""))
-        raise ValueError(f"{'.'.join(place) or 'the file'}: {message}")
+        # If the space after a colon is missing, the part after the colon could be a credential.
+        names = ".".join(name.partition(":")[0] for name in place)
+        raise ValueError(f"{names or 'the file'}: {message}")

@@ -44,6 +44,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (SECRET, "", "configurations.foreign.secret: must have at least 1 character(s)"),
     ("workspaces:", "workspace:", "workspace: unknown field; expected one of $schema, users"),
     ("token: owner-token", f"token:{CANARY}", "users.owner.token: unknown field; expected one"),
+    ("owner: { token: owner-token }", f'"me:{CANARY}":', "users.me: must be of type object"),
     (SECRET, f"*{CANARY}", ":34: is not valid YAML; quote the value or fix the indentation"),
     (SECRET, f'"{CANARY}\\uD800"', "is not valid UTF-8-encoded YAML or JSON"),
 ]
@@ -113,7 +114,7 @@ def test_json_file_is_accepted(tmp_path: Path) -> None:
 
 def test_tokens_are_described(tmp_path: Path) -> None:
     """A token's description lists its access to each workspace and its expiry date."""
-    users = "{many: {token: a}, none: {token: b}, later: {token: c, expires: 2999-01-01T00:00:00Z}}"
+    users = "{many: {token: a}, none: {token: b}, later: {token: c, expires: 2999-01-01t00:00:00z}}"
     members = "x: {members: {many: READ, later: ADMIN}}, y: {members: {many: WRITE}}"
     fixtures = read(tmp_path, f"users: {users}\nworkspaces: {{{members}}}")
     assert [fixtures.describe(token) for token in fixtures.tokens] == [
