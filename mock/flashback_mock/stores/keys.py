@@ -68,8 +68,8 @@ def write_keys(file: Path, *vaults: Vault, is_new: bool = False) -> None:
         os.close(folder)
     except FileExistsError:
         raise StoreError(
-            f"{file}: already exists and may contain the keys of another store; use --keys to "
-            "specify another file, or delete this file if no store uses it"
+            f"{file}: already exists; use --keys to specify a new file, or delete this one if it "
+            "is the key file of a store that no longer exists"
         ) from None
     except OSError as error:
         raise StoreError(f"{file}: cannot write the master keys: {error.strerror}") from None

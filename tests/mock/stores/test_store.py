@@ -233,6 +233,15 @@ def test_moved_credential_cannot_be_decrypted(
 
 
 @durable
+def test_store_without_an_id_is_rejected(location: StoreLocation, store: BlockingStore) -> None:
+    """A store whose row in the table `flashback_mock_store` was deleted does not open."""
+    store.close()
+    location.sql("DELETE FROM flashback_mock_store")
+    with pytest.raises(StoreError, match="is damaged: flashback_mock_store has no row; restore"):
+        location.store().open(FIXTURES)
+
+
+@durable
 def test_failed_rotation_changes_nothing(location: StoreLocation, store: BlockingStore) -> None:
     """If one credential cannot be decrypted, a key rotation does not re-encrypt any credential.
 
