@@ -172,11 +172,12 @@ def test_each_test_has_a_fresh_mock(mock: Mock, turn: int) -> None:
     assert turn
     assert mock.requests == []
     assert mock.configuration(MAIN)["name"] == "OpenAI in production"
+    assert "added" not in mock.ids
     token = mock.add_member("dave", access="ADMIN")
     assert put(mock.base_url, MAIN, {"name": "renamed"}, token).status_code == 200
     mock.revoke_token(OWNER)
-    added = mock.add_configuration(name="added", ai_type="OTHER")
-    assert mock.configuration(added)["aiType"] == "OTHER"
+    mock.ids["added"] = mock.add_configuration(name="added", ai_type="OTHER")
+    assert mock.configuration(mock.ids["added"])["aiType"] == "OTHER"
     mock.answer_next(500, times=100)
     mock.delay = 60
 

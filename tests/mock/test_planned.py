@@ -3,6 +3,7 @@
 import gc
 import socket
 import time
+from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from flashback_mock import Fault, Mock, Step
 from tests.mock.wire import MAIN, connected, empty_update
 
 PLANS: list[tuple[Step, type[errors.FlashbackError]]] = [
-    ({"status": 418}, errors.ApiStatusError),
+    ({"status": HTTPStatus.IM_A_TEAPOT}, errors.ApiStatusError),
     ({"status": 500}, errors.InternalServerError),
     ({"example": "nameTaken"}, errors.BadRequestError),
     ({"fault": "reset"}, errors.ApiConnectionError),
@@ -42,6 +43,7 @@ def test_planned_failure_reaches_the_client(
         (entry,) = mock.requests
         assert (entry.user, entry.configuration, entry.fault) == ("owner", MAIN, fault)
         assert (entry.fields, entry.updated) == (("name", "secret"), False)
+        assert type(entry.status) is int
         client.with_options(timeout=10).update_ai_llm(MAIN, name="stored")
     mock.assert_updated(MAIN, name="stored")
 

@@ -33,12 +33,9 @@ class Mock:
         self.contract = contract
         self.fixtures = fixtures
         self.store = store
-        # The tokens are keyed by user, such as `owner`, and the ids by role, such as `main`.
-        self.tokens = {token.user: token.value for token in fixtures.tokens}
-        self.ids = {given.role: given.id for given in fixtures.configurations}
         self.planned: list[Step] = []  # only code in the event loop changes this list
-        self._delay = 0.0
         self._log = deque[Entry](maxlen=MAX_LOGGED)
+        self._clear()
         self._waiting = set[asyncio.Queue[Entry]]()  # each queue receives every new entry
         # The following attributes are set while the mock is running.
         self.base_url = ""
@@ -47,6 +44,14 @@ class Mock:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.close_port: Callable[[float], Coroutine[Any, Any, None]]
         self.open_port: Callable[[], Coroutine[Any, Any, None]]
+
+    def _clear(self) -> None:
+        # The tokens are keyed by user, such as `owner`, and the ids by role, such as `main`.
+        self.tokens = {token.user: token.value for token in self.fixtures.tokens}
+        self.ids = {given.role: given.id for given in self.fixtures.configurations}
+        self.planned.clear()
+        self._delay = 0.0
+        self._log.clear()
 
     @property
     def delay(self) -> float:
@@ -259,9 +264,7 @@ class Mock:
     async def reset(self) -> None:
         """Restore the fixtures, and clear the planned answers, the delay and the request log."""
         await self.store.reset(self.fixtures)
-        self._log.clear()
-        self.planned.clear()
-        self.delay = 0.0
+        self._clear()
         await self.open_port()
 
     def _fields(self, given: Mapping[str, str], *other_names: str) -> dict[str, str]:

@@ -34,7 +34,10 @@ class App:
         self._origins = frozenset(cors_origins)
         for origin in self._origins:
             if not ORIGIN.fullmatch(origin):
-                raise ValueError("--cors-origin: must be an origin such as http://localhost:3000")
+                raise ValueError(
+                    "--cors-origin: must be an origin such as http://localhost:3000 (in Python, "
+                    "cors_origins must be a list of origins)"
+                )
         self._routes: dict[str, tuple[re.Pattern[str], dict[str, RouteHandler]]] = {}  # by path
         self.add("PUT", mock.contract.path, self._put)
         if cors_origins:

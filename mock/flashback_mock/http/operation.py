@@ -125,7 +125,7 @@ class Operation:
         if "example" in plan:
             example = self._contract.example(str(plan.get("status", "")), plan["example"])
             return json_answer(*example)
-        status = plan["status"]
+        status = int(plan["status"])  # the log would show an HTTPStatus by its name
         if status == 200:
             return success_answer(id, self._contract.message(200))
         if self._contract.answers.get(status):

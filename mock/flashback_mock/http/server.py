@@ -251,7 +251,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     reason = "not a valid address or port"
-    if 0 <= port <= MAX_PORT:
+    if host and 0 <= port <= MAX_PORT:  # an empty host would mean all addresses
         try:
             return socket.create_server((host, port), family=family, backlog=BACKLOG)
         except (OSError, UnicodeError) as error:
