@@ -1,9 +1,11 @@
 """Tests for the mock's page in a real browser: Swagger UI, request log and planned answers."""
 
+import copy
 import hashlib
 import json
 import re
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -186,6 +188,25 @@ def test_ids_and_tokens_can_be_selected(page: Page, mock: Mock) -> None:
         send_update(page, status, message)
         page.get_by_role("button", name="Clear", exact=True).click()
     mock.assert_updated(mock.ids["sibling"], key="new-access-key")
+
+
+def test_path_parameter_can_be_shared(
+    browser: Browser,
+    document: dict[str, Any],
+    tmp_path: Path,
+    flashback_mock_factory: Callable[..., Mock],
+) -> None:
+    """The page shows parameters of the path, which a contract with two methods would share."""
+    changed = copy.deepcopy(document)
+    (item,) = changed["paths"].values()
+    changed["components"]["parameters"] = {"Id": item["put"].pop("parameters")[0]}
+    item["parameters"] = [{"$ref": "#/components/parameters/Id"}]
+    file = tmp_path / "contract.yaml"
+    file.write_text(json.dumps(changed))
+    with browser.new_page() as page:
+        page.goto(flashback_mock_factory(file).base_url)
+        example_selector(page, 0).select_option("sibling")
+        send_update(page, 200, "updated successfully")
 
 
 def test_page_can_be_used_by_keyboard(page: Page, mock: Mock) -> None:

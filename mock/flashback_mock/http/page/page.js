@@ -46,10 +46,11 @@ const text = (tag, content, className = "") => {
 };
 
 // Return the contract with this mock's ids as examples for the path parameter.
-const withIds = (contract, operation, ids) => {
+const withIds = (contract, path, ids) => {
   const values = Object.entries({ ...ids, unknown: UNKNOWN });
   const examples = Object.fromEntries(values.map(([role, value]) => [role, { value }]));
-  operation.parameters = operation.parameters.map(({ example, ...parameter }) =>
+  const parameters = inlined(contract, [...(path.parameters ?? []), ...(path.put.parameters ?? [])]);
+  path.put.parameters = parameters.map(({ example, ...parameter }) =>
     parameter.in === "path" ? { ...parameter, examples } : parameter);
   return { ...contract, servers: [{ url: "/", description: "This mock." }] };
 };
@@ -95,11 +96,11 @@ const scrollToAnswer = () => {
 
 const start = async () => {
   const [contract, fixtures] = await Promise.all([call("GET", "docs/openapi.json"), call("GET", "fixtures")]);
-  const operation = Object.values(contract.paths).find((path) => path.put).put;
+  const path = Object.values(contract.paths).find((candidate) => candidate.put);
   const [scheme] = Object.keys(contract.components.securitySchemes);
   document.title = `${contract.info.title} (mock)`;
-  addOptions(operation, fixtures);
-  const spec = withIds(contract, operation, fixtures.ids);
+  addOptions(path.put, fixtures);
+  const spec = withIds(contract, path, fixtures.ids);
 
   const authorize = () => {
     sessionStorage.setItem("role", role.value);
