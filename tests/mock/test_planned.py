@@ -13,7 +13,7 @@ import pytest
 import flashback_mock
 from flashback_client import FlashbackClient, errors
 from flashback_mock import Fault, Mock, Step
-from tests.mock.wire import MAIN, connected, empty_update
+from tests.mock.wire import MAIN, connected, empty_update, receive_all
 
 PLANS: list[tuple[Step, type[errors.FlashbackError]]] = [
     ({"status": HTTPStatus.IM_A_TEAPOT}, errors.ApiStatusError),
@@ -82,15 +82,17 @@ def test_proxy_errors_are_html(http: httpx.Client, mock: Mock) -> None:
     assert http.put(MAIN, json={}).json()["success"] is False
 
 
-@pytest.mark.parametrize("fault", ["reset", "empty"])
+@pytest.mark.parametrize("fault", ["reset", "empty", "truncated"])
 def test_connection_ends_as_planned(mock: Mock, fault: Fault) -> None:
-    """`reset` sends a TCP reset, and `empty` closes the connection normally."""
+    """`reset` sends a TCP reset; `empty` and `truncated` close the connection normally."""
     mock.answer_next(fault=fault)
     with connected(mock) as connection:
         connection.sendall(empty_update(mock))
         if fault == "reset":
             with pytest.raises(ConnectionResetError):
                 connection.recv(100)
+        elif fault == "truncated":
+            assert b"\r\nServer: flashback-mock\r\n" in receive_all(connection)
         else:
             assert connection.recv(100) == b""
 

@@ -228,8 +228,7 @@ class Server:
             answer.body = half
             return
         if answer.fault == "truncated":
-            response = web.StreamResponse(status=answer.status, headers=answer.headers)
-            response.content_length = len(answer.body)
+            response = _response(answer)
             await response.prepare(incoming)
             await response.write(half)
         while answer.fault == "timeout" and incoming.transport and not self._stopping.is_set():
