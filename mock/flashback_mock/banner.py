@@ -32,8 +32,9 @@ def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> st
     tokens = fixtures.tokens[:LISTED]
     lines += ["", f"Tokens ({len(tokens)} of {len(fixtures.tokens)})"]
     width = max((len(token.value) for token in tokens), default=0)
+    access = fixtures.access()
     for token in tokens:
-        lines.append(f"  {token.value:<{width}}  {fixtures.describe(token)}")
+        lines.append(f"  {token.value:<{width}}  {access[token.user]}")
     configurations = fixtures.configurations[:LISTED]
     lines += ["", f"Configurations ({len(configurations)} of {len(fixtures.configurations)})"]
     for item in configurations:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,15 +115,20 @@ class Fixtures:
                 configurations.append(Configuration(role, workspace, id, fields))
         return cls(tuple(tokens), tuple(members), tuple(configurations))
 
-    def describe(self, token: Token) -> str:
-        """Return the access level of the token's user in each workspace, and the token's expiry."""
-        own = [member for member in self.members if member.user == token.user]
-        parts = [f"{member.access} in {member.workspace}" for member in own] or ["no workspace"]
-        if token.expired:
-            parts.append("expired")
-        elif token.expires:
-            parts.append(f"until {token.expires:%Y-%m-%d}")
-        return ", ".join(parts)
+    def access(self) -> dict[str, str]:
+        """Return each user's access level in each workspace, and when the user's token expires."""
+        parts = defaultdict[str, list[str]](list)
+        for member in self.members:
+            parts[member.user].append(f"{member.access} in {member.workspace}")
+        for token in self.tokens:
+            own = parts[token.user]
+            if not own:
+                own.append("no workspace")
+            if token.expired:
+                own.append("expired")
+            elif token.expires:
+                own.append(f"until {token.expires:%Y-%m-%d}")
+        return {user: ", ".join(own) for user, own in parts.items()}
 
     @property
     def first_workspace(self) -> str:

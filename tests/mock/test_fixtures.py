@@ -112,16 +112,16 @@ def test_json_file_is_accepted(tmp_path: Path) -> None:
         read(tmp_path, '{"users": {},\n}', "f.json")
 
 
-def test_tokens_are_described(tmp_path: Path) -> None:
-    """A token's description lists its access to each workspace and its expiry date."""
+def test_access_is_described(tmp_path: Path) -> None:
+    """A user's description lists the access to each workspace and the token's expiry date."""
     users = "{many: {token: a}, none: {token: b}, later: {token: c, expires: 2999-01-01t00:00:00z}}"
     members = "x: {members: {many: READ, later: ADMIN}}, y: {members: {many: WRITE}}"
     fixtures = read(tmp_path, f"users: {users}\nworkspaces: {{{members}}}")
-    assert [fixtures.describe(token) for token in fixtures.tokens] == [
-        "READ in x, WRITE in y",
-        "no workspace",
-        "ADMIN in x, until 2999-01-01",
-    ]
+    assert fixtures.access() == {
+        "many": "READ in x, WRITE in y",
+        "later": "ADMIN in x, until 2999-01-01",
+        "none": "no workspace",
+    }
 
 
 def test_fixtures_from_a_file_are_used(tmp_path: Path) -> None:

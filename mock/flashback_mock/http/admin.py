@@ -129,8 +129,7 @@ class Admin:
         return answer
 
     async def _fixtures(self, _request: Request) -> Json:
-        fixtures = self._mock.fixtures
-        access = {token.user: fixtures.describe(token) for token in fixtures.tokens}
+        access = self._mock.fixtures.access()
         return {"tokens": self._mock.tokens, "access": access, "ids": self._mock.ids}
 
     async def _requests(self, request: Request) -> Json:
