@@ -64,8 +64,11 @@ async def serving(
     app = App(mock, cors_origins)
     if guard or is_loopback(listener):
         Admin(mock, guard or Guard(), app)
-    handler = wrap(app.answer) if wrap else app.answer
-    max_body = MAX_WRAPPED_BYTES if wrap else mock.contract.max_body_bytes
+    handler: Handler = app.answer
+    max_body = mock.contract.max_body_bytes
+    if wrap:
+        handler = wrap(handler)
+        max_body = MAX_WRAPPED_BYTES
     server = Server(listener, handler, app.reject, max_body)
     is_new = await mock.store.open(mock.fixtures)
     try:

@@ -1,6 +1,8 @@
 """A store in PostgreSQL, which several processes can use at the same time."""
 
+import asyncio
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ UNUSABLE = (
 # An update therefore takes at most 19 s: 5 s to get a connection, 9 s to find out that it does not
 # respond, and 5 s to open another one.
 SECONDS = 5
+CLOSE_SECONDS = 0.5  # the time limit for closing the connections when the mock stops
 CONNECTIONS = 8  # the maximum number of connections per process
 SETTINGS = {
     "application_name": "flashback-mock",
@@ -81,7 +84,9 @@ class PostgresqlStore(SqlStore):
             raise self.error(UNUSABLE) from None
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        with suppress(TimeoutError):  # the server does not respond
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._engine.dispose()
 
     async def run(self, work: Callable[[Connection], R]) -> R:
         async with self._engine.begin() as connection:

@@ -122,10 +122,13 @@ def execute(url: str, *statements: str) -> list[Any]:
     """Execute statements in one session, and return the rows from the last one."""
 
     async def work() -> list[Any]:
+        rows: list[Any] = []
         session = await asyncpg.connect(url)
         try:
-            return [await session.fetch(statement) for statement in statements][-1]
+            for statement in statements:
+                rows = await session.fetch(statement)
         finally:
             await session.close()
+        return rows
 
     return asyncio.run(work())

@@ -87,4 +87,6 @@ class StoreLocation:
         if self.address.startswith("postgresql:"):
             return execute(self.address, *statements)
         with closing(sqlite3.connect(self.address)) as database, database:
-            return [database.execute(statement).fetchall() for statement in statements][-1]
+            for statement in statements:
+                rows = database.execute(statement).fetchall()
+        return rows

@@ -173,6 +173,18 @@ def test_update_times_out(
         store.update(OWNER, MAIN, {"name": "after"})
 
 
+def test_store_closes_while_the_server_does_not_respond(
+    location: StoreLocation, cluster: Cluster
+) -> None:
+    """The mock stops within seconds even if the server does not respond."""
+    store = location.store()
+    store.open(FIXTURES)
+    with cluster.suspended():
+        started = time.monotonic()
+        store.close()
+        assert time.monotonic() - started < 4
+
+
 def test_rotation_makes_replaced_credentials_unreadable(
     location: StoreLocation, cluster: Cluster
 ) -> None:
