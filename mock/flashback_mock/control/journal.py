@@ -61,5 +61,7 @@ def matches(entry: Entry, criteria: Mapping[str, Any]) -> bool:
 
 def history(entries: list[Entry]) -> list[str]:
     """Return lines that list the latest requests, oldest first."""
+    if not entries:
+        return ["requests: none"]
     latest = [f"  {entry} (id {entry.configuration or 'unknown'})" for entry in entries[-30:]]
-    return ["latest requests, oldest first:" if latest else "requests: none", *latest]
+    return ["latest requests, oldest first:", *latest]

@@ -34,7 +34,9 @@ class MemoryStore(Store):
 
     async def user_of(self, token: str) -> str | None:
         stored = self._tokens.get(token)
-        return None if stored is None or stored.expired else stored.user
+        if stored is None or stored.expired:
+            return None
+        return stored.user
 
     async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
         user = await self.user_of(token)

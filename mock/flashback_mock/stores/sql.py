@@ -215,7 +215,9 @@ class SqlStore(Store):
     def _insert(self, db: Connection, fixtures: Fixtures) -> None:
         vault = self._current_vault(db)
         for token in fixtures.tokens:
-            expires = token.expires and token.expires.timestamp()
+            expires = None
+            if token.expires:
+                expires = token.expires.timestamp()
             row = {"digest": _digest(token.value), "user": token.user, "expires": expires}
             db.execute(self._upserts[TOKEN], row)
         for member in fixtures.members:
@@ -232,7 +234,8 @@ class SqlStore(Store):
         for field, (sealed, changed) in stored.credentials.items():
             db.execute(self._erase_field, {"of_configuration": stored.id, "of_field": field})
             row = {"configuration": stored.id, "field": field, "size": len(sealed)}
-            db.execute(self._upserts[CREDENTIAL], {**row, "changed": changed, "sealed": sealed})
+            row |= {"changed": changed, "sealed": sealed}
+            db.execute(self._upserts[CREDENTIAL], row)
 
 
 def _user_of(db: Connection, token: str) -> str | None:
