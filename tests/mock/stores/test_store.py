@@ -237,7 +237,7 @@ def test_store_without_an_id_is_rejected(location: StoreLocation, store: Blockin
     """A store whose row in the table `flashback_mock_store` was deleted does not open."""
     store.close()
     location.sql("DELETE FROM flashback_mock_store")
-    with pytest.raises(StoreError, match="is damaged: flashback_mock_store has no row; restore"):
+    with pytest.raises(StoreError, match="flashback_mock_store has no row; restore"):
         location.store().open(FIXTURES)
 
 
