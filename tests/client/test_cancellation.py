@@ -101,6 +101,23 @@ def test_cancelled_call_closes_its_connection() -> None:
         assert len(server.requests) == 1
 
 
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+def test_cancelled_inner_task_cancels_the_call() -> None:
+    """If a program cancels all other tasks as a call starts, the call raises CancelledError."""
+
+    async def call() -> None:
+        async with AsyncFlashbackClient(TOKEN) as client:
+            task = asyncio.create_task(client.update_ai_llm(ID))
+            await asyncio.sleep(0)
+            (inner,) = asyncio.all_tasks() - {task, asyncio.current_task()}
+            inner.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(call())
+    gc.collect()  # warns about the coroutine of the task that never started
+
+
 def test_cancellation_inside_a_hook_is_not_a_timeout() -> None:
     """A CancelledError from an event hook cancels the call and is not reported as a timeout."""
 
