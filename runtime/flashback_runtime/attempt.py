@@ -148,6 +148,8 @@ def _outcome(
         member.args = tuple(running.redacted(argument) for argument in member.args)
         if isinstance(member, httpx.RequestError):
             member.request = httpx.Request(running.call.method, "/")
+        if isinstance(member, OSError) and member.strerror:  # str(member) does not use `args`
+            member.strerror = running.redacted(member.strerror)
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
     if isinstance(root, Exception) and str(root) not in text:  # a CancelledError has no message
         text += f" ({root})"

@@ -53,17 +53,17 @@ def as_secret(value: str | Secret | Unset) -> Secret | Unset:
     return value if isinstance(value, (Secret, Unset)) else Secret(value)
 
 
-def as_secrets(mapping: U, names: Collection[str] | None = None) -> U | dict[str, Any]:
+def as_secrets(mapping: U, plain: Collection[str] = ()) -> U | dict[str, Any]:
     """Return a copy of the mapping with its values wrapped in Secret objects.
 
-    If `names` is given, wrap only the values for these keys. If the argument is UNSET,
-    return it unchanged. If it is anything else that is not a mapping, wrap it as a whole.
+    Do not wrap the values for the keys in `plain`. If the argument is UNSET, return it unchanged.
+    If it is anything else that is not a mapping, wrap it as a whole.
     """
     if not isinstance(mapping, Mapping):
         return cast("U", as_secret(cast("str", mapping)))
     wrapped = dict(cast("Mapping[str, Any]", mapping))
     for name, value in wrapped.items():
-        if names is None or name in names:
+        if name not in plain:
             wrapped[name] = as_secret(value)
     return wrapped
 

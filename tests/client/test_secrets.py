@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import html
 import json
 import logging
@@ -56,7 +57,12 @@ def test_copied_body_is_equal(copy_body: Any) -> None:
 
 
 UPDATE = update_ai_llm.prepare(ID, body=UpdateAiLlmRequest())
-INVALID: dict[str, Any] = {"text": "s3cret\ud800", "type": ["s3cret"], "tuple": (("X", "s3cret"),)}
+INVALID: dict[str, Any] = {
+    "text": "s3cret\ud800",
+    "type": ["s3cret"],
+    "tuple": (("X", "s3cret"),),
+    "misspelled": {"secrt": "s3cret", "name": 5},
+}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +71,7 @@ INVALID: dict[str, Any] = {"text": "s3cret\ud800", "type": ["s3cret"], "tuple": 
         lambda: UpdateAiLlmRequest(secret=INVALID["text"]),
         lambda: UpdateAiLlmRequest.from_dict({"secret": INVALID["text"]}),
         lambda: UpdateAiLlmRequest.from_dict(INVALID["tuple"]),
+        lambda: UpdateAiLlmRequest.from_dict(INVALID["misspelled"]),
         lambda: FlashbackClient(TOKEN, headers=INVALID["tuple"]),
         lambda: blocking(Service()).update_ai_llm(ID, key=INVALID["text"]),
         lambda: blocking(Service()).update_ai_llm(ID, secret=INVALID["type"]),
@@ -72,7 +79,10 @@ INVALID: dict[str, Any] = {"text": "s3cret\ud800", "type": ["s3cret"], "tuple": 
         lambda: blocking(Service(), token=lambda: INVALID["text"]).update_ai_llm(ID),
         lambda: blocking(Service()).send(UPDATE._replace(body=[object()])),
     ],
-    ids=["body", "from_dict", "tuple", "headers", "key", "secret", "token", "function", "nested"],
+    ids=[
+        *("body", "from_dict", "tuple", "misspelled", "headers"),
+        *("key", "secret", "token", "function", "nested"),
+    ],
 )
 def test_traceback_of_an_invalid_argument_shows_no_credential(make: Any) -> None:
     """Credentials are wrapped in `Secret` before validation, so no traceback shows them."""
@@ -168,17 +178,17 @@ def test_connection_error_and_log_are_redacted(
     caplog.set_level(logging.DEBUG, "flashback_client")
     request = httpx.Request("PUT", URL, headers={"Authorization": TOKEN})
     lost = httpx.ConnectError(f"{TOKEN} {SECRET}", request=request)
-    lost.__cause__ = ValueError(TOKEN)
+    lost.__cause__ = OSError(errno.EIO, TOKEN)
     with pytest.raises(errors.ApiConnectionError) as caught:
         update(Service(lost, lost), secret=SECRET, max_retries=1)
-    assert str(caught.value) == f"PUT {URL}: ConnectError: *** *** (2 attempts)"
+    assert str(caught.value) == f"PUT {URL}: ConnectError: *** *** ([Errno 5] ***) (2 attempts)"
     cause: Any = caught.value.__cause__
     assert repr(cause) == "ConnectError('*** ***')"
-    assert repr(cause.__cause__) == "ValueError('***')"
+    assert f"{cause.__cause__} {cause.__cause__!r}" == "[Errno 5] *** OSError(5, '***')"
     assert "authorization" not in cause.request.headers
     retried, ended = caplog.records
     assert (retried.levelno, ended.levelno) == (logging.WARNING, logging.DEBUG)
-    assert retried.getMessage() == f"PUT {URL}: ConnectError: *** ***, retrying in {waits[0]:.2f} s"
+    assert retried.getMessage().endswith(f"*** ([Errno 5] ***), retrying in {waits[0]:.2f} s")
     assert ended.getMessage().endswith("attempts: 2")
     assert TOKEN not in caplog.text
     assert SECRET not in caplog.text

@@ -107,8 +107,9 @@ class UpdateAiLlmRequest:
         src_dict = as_secrets(
             src_dict,
             [
-                "key",
-                "secret",
+                "name",
+                "aiType",
+                "endpoint",
             ],
         )
         if not isinstance(cast("object", src_dict), Mapping):
@@ -133,7 +134,5 @@ class UpdateAiLlmRequest:
             secret=secret,
         )
         if d:
-            unknown = next(iter(d))
-            src_dict = d = {}  # a misspelled field can hold a credential: hide it from tracebacks
-            raise ArgumentError.about(unknown, "is not a field of UpdateAiLlmRequest")
+            raise ArgumentError.about(next(iter(d)), "is not a field of UpdateAiLlmRequest")
         return self
