@@ -85,11 +85,12 @@ async def _token(running: RunningCall) -> Secret | None:
         try:
             # Wrap the value at once so that no traceback shows an invalid token.
             token = as_secret(cast("str", await running.connections.call(token, running.deadline)))
-            check_token(token, running.settings.service)
         except httpx.ReadTimeout as error:
             if str(error) != LATE:
                 raise  # A request that the token function made has timed out.
             raise running.error(ApiTimeoutError, _NOT_SENT) from None
+        try:
+            check_token(token, running.settings.service)
         except ArgumentError as error:
             problem = str(error).removesuffix(NULL_HINT)
             raise running.error(type(error), problem, field=error.field) from None

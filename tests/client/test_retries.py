@@ -155,14 +155,17 @@ def test_token_function_can_be_async() -> None:
     assert sent_headers(service.requests, "authorization") == ["Bearer one", "Bearer two"]
 
 
+@pytest.mark.parametrize("kind", [httpx.ReadTimeout, errors.ArgumentError])
 @pytest.mark.parametrize("timeout", [30, 0])
-def test_error_from_the_token_function_propagates(update: Any, timeout: float) -> None:
-    """If the token function raises a timeout error, that error propagates unchanged."""
+def test_error_from_the_token_function_propagates(
+    update: Any, timeout: float, kind: type[Exception]
+) -> None:
+    """If the token function raises an error, that error propagates unchanged."""
 
     def token() -> str:
-        raise httpx.ReadTimeout("token service")
+        raise kind("token service")
 
-    with pytest.raises(httpx.ReadTimeout, match="token service"):
+    with pytest.raises(kind, match="^token service$"):
         update(Service(), token=token, timeout=timeout)
 
 
