@@ -76,14 +76,16 @@ for invalid in ({"days": 0}, {"days": 1.5}, {"dry_run": "yes"}, {"label": "too l
               {"x_trace": "a\\r\\nX-Y: 1"}, {"x_trace": "A"}, {"code": "abcd"}, {"code": 1.5},
               {"region": "none"}, {"scopes": ["none"]}, {"tags": [1]}, {"ratio": float("nan")},
               {"label": "a"}, {"label": "eightyyy"}, {"alias": 1}, {"alias": "long"},
-              {"limit": "some"}, {"limit": 1.5},
+              {"limit": 1.5},
               {"on": datetime.datetime(2020, 1, 2)}, {"x_key": "1"}):
     with pytest.raises(errors.ArgumentError):
         client.create_api_key("w", **{**arguments, **invalid})
 with pytest.raises(errors.ArgumentError, match="workspace_id must be lower case"):
     client.create_api_key("W", **arguments)
-with pytest.raises(errors.ArgumentError, match="^limit must .* int or ScopedLimitType1 or list,"):
+with pytest.raises(errors.ArgumentError, match="^limit must .* int or ScopedLimitType1 or Scope or"):
     client.create_api_key("w", **arguments, limit=None)
+with pytest.raises(errors.ArgumentError, match="^limit must be one of none, all, read, write-all$"):
+    client.create_api_key("w", **arguments, limit="some")
 with pytest.raises(errors.ArgumentError, match=r"^scopes\\[0\\] must be Scope.'read'.,"):
     client.create_api_key("w", **arguments, scopes=["read"])
 responses.append(httpx.Response(201, json={"kind": "api-key", "scopes": []}))
@@ -92,6 +94,11 @@ assert "hush" not in repr(NewKey(**arguments))
 responses.append(httpx.Response(200, json=created))
 assert client.get_key("x").kind == "api-key"
 assert (requests[-1].method, requests[-1].content) == ("GET", b"")
+responses.append(httpx.Response(200, json=[1]))
+assert client.count_keys("x") == [1]
+responses.append(httpx.Response(200, json=["1"]))
+with pytest.raises(errors.ResponseDecodeError, match=r"body\\[0\\] must be of type int, not str"):
+    client.count_keys("x")
 assert "content-type" not in requests[-1].headers
 responses.append(httpx.Response(200, json=created))
 client.label_key("x", body=LabelKeyBody.from_dict({"team": "a"}))

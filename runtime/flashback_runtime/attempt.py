@@ -145,11 +145,7 @@ def _outcome(
     elif error.__traceback__ or not (is_lost or is_closed):
         raise error
     for member in chain:
-        member.args = tuple(running.redacted(argument) for argument in member.args)
-        if isinstance(member, httpx.RequestError):
-            member.request = httpx.Request(running.call.method, "/")
-        if isinstance(member, OSError) and member.strerror:  # str(member) does not use `args`
-            member.strerror = running.redacted(member.strerror)
+        _redact(running, member)
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
     if isinstance(root, Exception) and str(root) not in text:  # a CancelledError has no message
         text += f" ({root})"
@@ -157,6 +153,14 @@ def _outcome(
         text = "the client was closed during the call"
     sent = request is not None and not isinstance(error, _UNSENT)
     return Failure(printable(running.redacted(text)), error, sent)
+
+
+def _redact(running: RunningCall, error: BaseException) -> None:
+    error.args = tuple(map(running.redacted, error.args))
+    if isinstance(error, OSError) and error.strerror:  # `str(error)` does not use `args`
+        error.strerror = running.redacted(error.strerror)
+    if isinstance(error, httpx.RequestError):
+        error.request = httpx.Request(running.call.method, "/")
 
 
 def _is_from_hook(error: httpx.HTTPError, request: httpx.Request | None) -> bool:

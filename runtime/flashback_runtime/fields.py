@@ -142,13 +142,19 @@ class Rule:
             return f"must be at most {self.maximum}"
         return None
 
+    def _broken_enum(self, text: str) -> str:
+        values: list[str] = []
+        for kind in self.kinds:
+            if issubclass(kind, Enum):
+                members = [str(member.value) for member in kind]
+                if text in members:  # an item of a list, or the value of a nullable field
+                    return f"must be {kind.__name__}({text!r}), not {text!r}"
+                values += members
+        return f"must be one of {', '.join(values)}"
+
     def _broken_text(self, text: str) -> str | None:
         if Secret not in self.kinds and not isinstance(text, self.kinds):
-            kind = next(kind for kind in self.kinds if issubclass(kind, Enum))
-            values = [str(member.value) for member in kind]
-            if text in values:  # an item of a list, or the value of a nullable field
-                return f"must be {kind.__name__}({text!r}), not {text!r}"
-            return f"must be one of {', '.join(values)}"
+            return self._broken_enum(text)
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
         # `$` also matches before a final line break. Append a line break so that the pattern

@@ -165,7 +165,7 @@ def test_error_from_the_token_function_propagates(
     def token() -> str:
         raise kind("token service")
 
-    with pytest.raises(kind, match="^token service$"):
+    with pytest.raises(kind, match=r"^token service$"):
         update(Service(), token=token, timeout=timeout)
 
 
