@@ -15,7 +15,7 @@ import threading
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flashback_client import UNSET, FlashbackClient, errors
 
@@ -42,22 +42,22 @@ class Outcome(NamedTuple):
 
 def read_plan(path: Path) -> list[Rotation]:
     """Read the rotations from a TOML file; raise OSError or ValueError if the file is unusable."""
-    plan: list[Rotation] = []
-    for entry in tomllib.loads(path.read_text("utf-8")).get("rotation", []):
-        variables = {field: entry[field] for field in ("key", "secret") if field in entry}
-        if (
-            not variables
-            or entry.keys() - variables.keys() != {"id", "label"}
-            or not all(isinstance(value, str) for value in entry.values())
-        ):
-            raise ValueError(
-                "each [[rotation]] needs an id, a label, and at least one of key and secret; "
-                "all must be strings"
-            )
-        plan.append(Rotation(entry["id"], entry["label"], variables))
-    if not plan:
+    entries = tomllib.loads(path.read_text("utf-8")).get("rotation")
+    if not isinstance(entries, list) or not entries:
         raise ValueError("the plan has no [[rotation]]; add one for each configuration")
-    return plan
+    return [parse_rotation(entry) for entry in entries]
+
+
+def parse_rotation(entry: Any) -> Rotation:
+    """Parse a [[rotation]] table; raise ValueError if it is invalid."""
+    if isinstance(entry, dict) and all(isinstance(value, str) for value in entry.values()):
+        variables = {field: entry[field] for field in ("key", "secret") if field in entry}
+        if variables and entry.keys() - variables.keys() == {"id", "label"}:
+            return Rotation(entry["id"], entry["label"], variables)
+    raise ValueError(
+        "each [[rotation]] needs an id, a label, and at least one of key and secret; "
+        "all must be strings"
+    )
 
 
 def rotate(rotation: Rotation, flashback: FlashbackClient) -> Outcome:
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         plan = read_plan(options.plan)
         flashback = FlashbackClient()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, errors.FlashbackError) as error:
         print(f"rotate.py: {error}", file=sys.stderr)
         return 2
     stopped = threading.Event()

@@ -102,10 +102,21 @@ def test_missing_credential_does_not_stop_the_others(
 def test_invalid_plan_is_an_error(tmp_path: Path, output: Callable[[], str], more: str) -> None:
     """For an invalid plan, the script prints a one-line error and exits with status 2."""
     file = tmp_path / "plan.toml"
-    for table in ("[[rotation]]", "[rotation]"):
-        file.write_text(f"{table}\nid = 'x'\nlabel = 'x'\n{more}\n" if more else "")
+    for start in ("[[rotation]]", "[rotation]", "rotation = [5]"):
+        file.write_text(f"{start}\nid = 'x'\nlabel = 'x'\n{more}\n" if more else "")
         assert rotate.main([str(file)]) == 2
         assert output().count("\n") == 1
+
+
+def test_unusable_proxy_is_an_error(
+    output: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the client cannot be created, the script prints a one-line error and exits with 2."""
+    monkeypatch.setenv("FLASHBACK_TOKEN", "token")
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    assert rotate.main([PLAN]) == 2
+    assert output().startswith("rotate.py: cannot create the client: Using SOCKS")
 
 
 @pytest.mark.parametrize("seconds", ["-1", "0", "nan", "1e300"])
