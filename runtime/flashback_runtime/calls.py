@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
@@ -16,7 +17,7 @@ from attrs import define
 
 from .errors import ApiStatusError, FlashbackError, UnexpectedServerError, UnexpectedStatusError
 from .fields import NULL_HINT, UNSET
-from .secrets import Secret, exception_chain, redact, secrets_in
+from .secrets import REDACTED, Secret, exception_chain, redact, secrets_in
 from .settings import Settings, proxy_credentials
 from .transport import Connections, httpx
 
@@ -98,8 +99,12 @@ class RunningCall:
 
     def __getstate__(self) -> dict[str, Any]:
         # Errors need only these attributes. The others can hold credentials, so omit them.
-        state = {name: vars(self)[name] for name in ("url", "attempts", "maybe_applied")}
-        return {"call": self.call._replace(body=UNSET), **state}
+        return {
+            "call": self.call._replace(body=UNSET),
+            "url": self.url,
+            "attempts": self.attempts,
+            "maybe_applied": self.maybe_applied,
+        }
 
     def redacted(self, text: T) -> T:
         """Return the text without credentials. Return any other value unchanged."""
@@ -217,19 +222,26 @@ class Response(Generic[P]):
         return printable(message) if isinstance(message, str) else None
 
     def redact(self) -> None:
+        """Replace credentials in the body and the headers.
+
+        If the body is not UTF-8 and contains a credential in any charset, replace the whole body.
+        """
         redacted = self._running.redacted
-        checked: set[str] = set()
-        for charset in ("utf-8", "latin-1", json.detect_encoding(self.content), None):
-            text = self.content.decode(charset, "replace") if charset else self.text
-            if text not in checked and redacted(text) != text:
-                self.content = redacted(text).encode("utf-8", "replace")
-            checked.add(text)
-        original = httpx.Headers(self.headers)
-        encoding = original.encoding
+        text = self.content.decode("utf-8", "replace")
+        cleaned = redacted(text)
+        if cleaned != text:
+            self.content = cleaned.encode()
+        charset = json.detect_encoding(self.content)
+        views = [self.content.decode("latin-1"), self.content.decode(charset, "replace"), self.text]
+        has_more = any(view != cleaned and redacted(view) != view for view in views)
+        if has_more or (cleaned != text and "\ufffd" in text):
+            self.content = REDACTED.encode()
         fields: list[tuple[str, str]] = []
-        for name, value in original.raw:  # `items()` would convert the names to lower case
-            field = (redacted(name.decode(encoding)), redacted(value.decode(encoding)))
-            fields.append(field)
+        for name, raw in httpx.Headers(self.headers).raw:  # `items()` would lower-case the names
+            value = raw.decode("latin-1")
+            with suppress(UnicodeDecodeError):
+                value = raw.decode()
+            fields.append((redacted(name.decode("latin-1")), redacted(value)))
         self.headers = httpx.Headers(fields, "utf-8")
 
 
