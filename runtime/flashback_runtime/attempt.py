@@ -59,8 +59,10 @@ def _request(
         "accept-encoding": "identity",
         "user-agent": settings.service.user_agent,
     }
-    headers |= {name: value.reveal() for name, value in settings.headers.items()}
-    headers |= {name.lower(): as_text(value) for name, value in call.headers.items()}
+    for name, secret in settings.headers.items():
+        headers[name] = secret.reveal()
+    for name, value in call.headers.items():
+        headers[name.lower()] = as_text(value)
     if token is not None:
         headers["authorization"] = "Bearer " + token.reveal()
     content = None
@@ -94,8 +96,12 @@ def _timeouts(given: dict[str, float | None], ends_at: float) -> dict[str, float
     """Return the given httpx timeouts, each limited to the attempt's remaining time."""
     now = time.monotonic()
     connects_by = now + (ends_at - now) * _CONNECT_SHARE
-    limits = {"connect": connects_by, "pool": connects_by, "read": ends_at, "write": ends_at}
-    return {phase: timeout_until(limit, given.get(phase)) for phase, limit in limits.items()}
+    return {
+        "connect": timeout_until(connects_by, given.get("connect")),
+        "pool": timeout_until(connects_by, given.get("pool")),
+        "read": timeout_until(ends_at, given.get("read")),
+        "write": timeout_until(ends_at, given.get("write")),
+    }
 
 
 def _response(running: RunningCall, response: httpx.Response, body: bytes | None) -> Response[Any]:

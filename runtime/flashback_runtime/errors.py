@@ -31,8 +31,11 @@ class FlashbackError(Exception):
 
     def __init__(self, text: str = "", attributes: Mapping[str, Any] | None = None) -> None:
         """Store both arguments in `args`, which pickle and task queues use to rebuild the error."""
-        super().__init__(*([text, attributes] if attributes else [text]))
-        vars(self).update(attributes or {})
+        if attributes:
+            super().__init__(text, attributes)
+            vars(self).update(attributes)
+        else:
+            super().__init__(text)
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -144,8 +144,11 @@ def proxy_for(url: httpx.URL) -> Secret | None:
 
     Raise ArgumentError if the proxy's URL is invalid.
     """
-    variable = url.scheme if _proxy_variable(url.scheme) else "all"
+    variable = url.scheme
     proxy = _proxy_variable(variable)
+    if not proxy:
+        variable = "all"
+        proxy = _proxy_variable(variable)
     if not proxy or is_loopback(url.host) or _bypasses_proxy(url):
         return None
     parsed = _parse_url(proxy.reveal())  # the repr of httpx.URL hides the password
