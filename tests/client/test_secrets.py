@@ -16,7 +16,7 @@ import attrs
 import httpx
 import pytest
 
-from flashback_client import FlashbackClient, Secret, errors
+from flashback_client import FlashbackClient, errors
 from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import UpdateAiLlmRequest
 from tests.client.support import (
@@ -42,9 +42,7 @@ def test_secrets_are_opaque() -> None:
     shown = f"{body!r} {body} {body.secret} {attrs.asdict(body)} {client!r} {vars(client)}"
     assert SECRET not in shown
     assert TOKEN not in shown
-    assert isinstance(body.secret, Secret)
     assert str not in type(body.secret).__mro__
-    assert body.secret.reveal() == SECRET
     assert UpdateAiLlmRequest(secret=body.secret).to_dict() == {"secret": SECRET}
 
 
@@ -57,37 +55,28 @@ def test_copied_body_is_equal(copy_body: Any) -> None:
 
 
 UPDATE = update_ai_llm.prepare(ID, body=UpdateAiLlmRequest())
-INVALID: dict[str, Any] = {
-    "text": "s3cret\ud800",
-    "type": ["s3cret"],
-    "tuple": (("X", "s3cret"),),
-    "misspelled": {"secrt": "s3cret", "name": 5},
+INVALID = "s3cret\ud800"
+WRONG_TYPE: Any = (("X", "s3cret"),)
+MISSPELLED = {"secrt": "s3cret", "name": 5}
+INVALID_CALLS: dict[str, Callable[[], object]] = {
+    "body": lambda: UpdateAiLlmRequest(secret=INVALID),
+    "from_dict": lambda: UpdateAiLlmRequest.from_dict({"secret": INVALID}),
+    "tuple": lambda: UpdateAiLlmRequest.from_dict(WRONG_TYPE),
+    "misspelled": lambda: UpdateAiLlmRequest.from_dict(MISSPELLED),
+    "headers": lambda: FlashbackClient(TOKEN, headers=WRONG_TYPE),
+    "key": lambda: blocking(Service()).update_ai_llm(ID, key=INVALID),
+    "secret": lambda: blocking(Service()).update_ai_llm(ID, secret=WRONG_TYPE),
+    "token": lambda: FlashbackClient(INVALID),
+    "function": lambda: blocking(Service(), token=lambda: INVALID).update_ai_llm(ID),
+    "nested": lambda: blocking(Service()).send(UPDATE._replace(body=[object()])),
 }
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: UpdateAiLlmRequest(secret=INVALID["text"]),
-        lambda: UpdateAiLlmRequest.from_dict({"secret": INVALID["text"]}),
-        lambda: UpdateAiLlmRequest.from_dict(INVALID["tuple"]),
-        lambda: UpdateAiLlmRequest.from_dict(INVALID["misspelled"]),
-        lambda: FlashbackClient(TOKEN, headers=INVALID["tuple"]),
-        lambda: blocking(Service()).update_ai_llm(ID, key=INVALID["text"]),
-        lambda: blocking(Service()).update_ai_llm(ID, secret=INVALID["type"]),
-        lambda: FlashbackClient(INVALID["text"]),
-        lambda: blocking(Service(), token=lambda: INVALID["text"]).update_ai_llm(ID),
-        lambda: blocking(Service()).send(UPDATE._replace(body=[object()])),
-    ],
-    ids=[
-        *("body", "from_dict", "tuple", "misspelled", "headers"),
-        *("key", "secret", "token", "function", "nested"),
-    ],
-)
-def test_traceback_of_an_invalid_argument_shows_no_credential(make: Any) -> None:
+@pytest.mark.parametrize("name", INVALID_CALLS)
+def test_traceback_of_an_invalid_argument_shows_no_credential(name: str) -> None:
     """Credentials are wrapped in `Secret` before validation, so no traceback shows them."""
     with pytest.raises((errors.ArgumentError, TypeError)) as caught:
-        make()
+        INVALID_CALLS[name]()
     shown = format_traceback(caught.value)
     assert "s3cret" not in shown
     assert TOKEN not in shown
@@ -135,9 +124,8 @@ def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str
     encode = ENCODINGS[encoding]
     secret = "s/cr&t 'ü\" <+\n\\b\\x41\U0001f600z"
     echo = f"{encode(secret)} and {TOKEN}".encode()
-    service = Service(
-        httpx.Response(status, content=echo, headers=[(b"X-Echo", echo), (TOKEN.encode(), b"")])
-    )
+    headers = [(b"X-Echo", echo), (TOKEN.encode(), b"")]
+    service = Service(httpx.Response(status, content=echo, headers=headers))
     with pytest.raises(errors.ResponseError) as caught:
         update(service, key=secret, max_retries=0)
     shown = f"{caught.value} {vars(caught.value)} {caught.value.args} {caught.value.body.decode()}"
@@ -151,22 +139,14 @@ def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str
 @pytest.mark.parametrize("charset", ["utf-8", "utf-16", "utf-32-le", "latin-1", "cp037"])
 def test_echoed_credentials_are_redacted_in_any_charset(charset: str, echo: str) -> None:
     """All echoed credentials are redacted in any charset, even if the body has JSON escapes."""
-    headers = {"Content-Type": f"text/html; charset={charset}"}
+    content_type = f"text/html; charset={charset}".encode()
+    headers = [(b"Content-Type", content_type), (b"X-UTF-8", "schlüssel".encode()), (b"X", b"\xfc")]
     content = f"{TOKEN} {echo}".encode(charset)
     service = Service(httpx.Response(400, content=content, headers=headers))
     with pytest.raises(errors.BadRequestError) as caught:
         blocking(service).update_ai_llm(ID, secret="schlüssel")
     assert "ssel" not in caught.value.body.decode()
-
-
-def test_echoed_credentials_are_redacted_in_headers_of_different_charsets() -> None:
-    """An echoed credential is redacted even if another header has a different charset."""
-    headers = [(b"X-Echo", "schlüssel".encode()), (b"X-Other", "ü".encode("latin-1"))]
-    with pytest.raises(errors.BadRequestError) as caught:
-        blocking(Service(httpx.Response(400, headers=headers))).update_ai_llm(
-            ID, secret="schlüssel"
-        )
-    assert dict(caught.value.headers) == {"x-echo": "***", "x-other": "ü"}
+    assert caught.value.headers["x-utf-8"] == "***"
 
 
 def test_response_can_be_pickled_without_credentials() -> None:
