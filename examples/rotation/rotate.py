@@ -42,18 +42,22 @@ class Outcome(NamedTuple):
 
 def read_plan(path: Path) -> list[Rotation]:
     """Read the rotations from a TOML file; raise OSError or ValueError if the file is unusable."""
-    entries = tomllib.loads(path.read_text("utf-8")).get("rotation")
-    if not isinstance(entries, list) or not entries:
-        raise ValueError("the plan has no [[rotation]]; add one for each configuration")
-    return [parse_rotation(entry) for entry in entries]
+    match tomllib.loads(path.read_text("utf-8")):
+        case {"rotation": [_, *_] as entries}:
+            return [parse_rotation(entry) for entry in entries]
+        case _:
+            raise ValueError("the plan has no [[rotation]]; add one for each configuration")
 
 
 def parse_rotation(entry: Any) -> Rotation:
     """Parse a [[rotation]] table; raise ValueError if it is invalid."""
-    if isinstance(entry, dict) and all(isinstance(value, str) for value in entry.values()):
-        variables = {field: entry[field] for field in ("key", "secret") if field in entry}
-        if variables and entry.keys() - variables.keys() == {"id", "label"}:
-            return Rotation(entry["id"], entry["label"], variables)
+    match entry:
+        case {"id": str(id_), "label": str(label), **variables}:
+            are_strings = all(isinstance(name, str) for name in variables.values())
+            if variables and are_strings and variables.keys() <= {"key", "secret"}:
+                return Rotation(id_, label, variables)
+        case _:
+            pass
     raise ValueError(
         "each [[rotation]] needs an id, a label, and at least one of key and secret; "
         "all must be strings"

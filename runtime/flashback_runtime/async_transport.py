@@ -108,21 +108,20 @@ async def _run_in_task(coroutine: Awaitable[R], ends_at: float) -> R:
     waits until that task has released its connection.
     """
     results: list[R] = []
-    failure: BaseException = asyncio.CancelledError()  # if the task is cancelled before it starts
+    failures: list[BaseException] = [asyncio.CancelledError()]  # for a task that never starts
     limit = anyio.move_on_after(timeout_until(ends_at))
 
     async def run() -> None:
-        nonlocal failure
         with limit:
             try:
                 results.append(await coroutine)
             except BaseException as error:  # noqa: BLE001 - re-raised below, outside the group
-                failure = error
+                failures.append(error)
 
     async with anyio.create_task_group() as group:
         group.start_soon(run)
     if results:
         return results[0]
-    if limit.cancel_called and isinstance(failure, asyncio.CancelledError):
+    if limit.cancel_called and isinstance(failures[-1], asyncio.CancelledError):
         raise httpx.ReadTimeout(LATE)
-    raise failure
+    raise failures[-1]

@@ -141,11 +141,7 @@ class Connections:
         self._closed = True
         if isinstance(self.given, (httpx.BaseTransport, httpx.AsyncBaseTransport)):
             return [self.given]
-        detached: list[Any] = []
-        for key in list(self._pools):
-            if key[0] == owner:
-                detached.append(self._pools.pop(key))
-        return detached
+        return [self._pools.pop(key) for key in list(self._pools) if key[0] == owner]
 
     def owner(self) -> Any:
         """Return the process ID and, for an async client, the running event loop.
