@@ -13,11 +13,11 @@ import signal
 import sys
 import threading
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from flashback_client import UNSET, FlashbackClient, errors
+from flashback_client import UNSET, FlashbackClient, Unset, errors
 
 
 class Rotation(NamedTuple):
@@ -25,7 +25,8 @@ class Rotation(NamedTuple):
 
     id: str
     label: str
-    variables: dict[str, str]
+    key: str = ""
+    secret: str = ""
 
 
 class Outcome(NamedTuple):
@@ -42,34 +43,36 @@ class Outcome(NamedTuple):
 
 def read_plan(path: Path) -> list[Rotation]:
     """Read the rotations from a TOML file; raise OSError or ValueError if the file is unusable."""
-    match tomllib.loads(path.read_text("utf-8")):
-        case {"rotation": [_, *_] as entries}:
-            return [parse_rotation(entry) for entry in entries]
-        case _:
-            raise ValueError("the plan has no [[rotation]]; add one for each configuration")
+    entries = tomllib.loads(path.read_text("utf-8")).get("rotation")
+    if not entries:
+        raise ValueError("the plan has no [[rotation]]; add one for each configuration")
+    try:
+        return [parse_rotation(entry) for entry in entries]
+    except TypeError:  # a missing or unknown field, or not a table
+        raise ValueError(
+            "each [[rotation]] needs an id, a label, and at least one of key and secret; "
+            "all must be strings"
+        ) from None
 
 
-def parse_rotation(entry: Any) -> Rotation:
-    """Parse a [[rotation]] table; raise ValueError if it is invalid."""
-    match entry:
-        case {"id": str(id_), "label": str(label), **variables}:
-            are_strings = all(isinstance(name, str) for name in variables.values())
-            if variables and are_strings and variables.keys() <= {"key", "secret"}:
-                return Rotation(id_, label, variables)
-        case _:
-            pass
-    raise ValueError(
-        "each [[rotation]] needs an id, a label, and at least one of key and secret; "
-        "all must be strings"
-    )
+def parse_rotation(entry: Mapping[str, str]) -> Rotation:
+    """Parse a [[rotation]] table; raise TypeError if it is invalid."""
+    rotation = Rotation(**entry)
+    if set(map(type, rotation)) != {str} or not (rotation.key or rotation.secret):
+        raise TypeError
+    return rotation
+
+
+def new_credential(variable: str) -> str | Unset:
+    """Return the value of the variable, or UNSET if the rotation does not name one."""
+    return os.environ[variable] if variable else UNSET
 
 
 def rotate(rotation: Rotation, flashback: FlashbackClient) -> Outcome:
     """Rotate the credentials of one configuration, and return the outcome instead of raising."""
     try:
-        new = {field: os.environ[variable] for field, variable in rotation.variables.items()}
-        key = new.get("key", UNSET)
-        secret = new.get("secret", UNSET)
+        key = new_credential(rotation.key)
+        secret = new_credential(rotation.secret)
         flashback.update_ai_llm(rotation.id, key=key, secret=secret)
     except errors.FlashbackError as error:
         # If the result is unknown, do not revoke the old credential. Rotate again instead.
