@@ -162,8 +162,8 @@ def _outcome(
 
 
 def _redact(running: RunningCall, error: BaseException) -> None:
-    error.args = tuple(map(running.redacted, error.args))
-    if isinstance(error, OSError) and error.strerror:  # `str(error)` does not use `args`
+    error.args = (running.redacted(str(error)),)
+    if isinstance(error, OSError) and error.strerror:  # then `str(error)` does not use `args`
         error.strerror = running.redacted(error.strerror)
     if isinstance(error, httpx.RequestError):
         error.request = httpx.Request(running.call.method, "/")

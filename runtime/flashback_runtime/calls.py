@@ -23,7 +23,6 @@ from .transport import Connections, httpx
 
 S = TypeVar("S")
 P = TypeVar("P")
-T = TypeVar("T")
 E = TypeVar("E", bound=FlashbackError)
 
 _MAX_ERROR_BODY = 1 << 16  # bytes
@@ -106,14 +105,11 @@ class RunningCall:
             "maybe_applied": self.maybe_applied,
         }
 
-    def redacted(self, text: T) -> T:
-        """Return the text without credentials. Return any other value unchanged."""
-        if not isinstance(text, str):
-            return text
+    def redacted(self, text: str) -> str:
         credentials = [*self.tokens, *secrets_in(self.call.body)]
         if self.settings.proxy:
             credentials += proxy_credentials(self.settings.proxy)
-        return cast("T", redact(text, credentials))
+        return redact(text, credentials)
 
 
 class Failure(NamedTuple):

@@ -135,24 +135,24 @@ def test_large_response_is_truncated(update: Any, compressed: bool) -> None:  # 
     assert peak < 10_000_000
 
 
-def test_compressed_response_is_decoded(update: Any) -> None:
-    """The client decodes gzip. For any other encoding, it raises an error that omits the body."""
-    compressed = gzip.compress(b"\xef\xbb\xbf" + json.dumps(UPDATED).encode())
-    gzipped = http_response(200, compressed, Content_Encoding="gzip")
-    unencoded = http_response(200, UPDATED, Content_Encoding="")
-    unusable = {
-        "br": b"\x8b\x00\x80{}\x03",
-        "deflate": b"xxx",
-        "gzip, gzip": gzip.compress(compressed),
-    }
-    others = [http_response(200, body, Content_Encoding=name) for name, body in unusable.items()]
-    with serving(gzipped, unencoded, *others) as server:
-        for _ in range(2):
-            assert update(server.url, name="new").message == "updated"
-        for encoding in unusable:
-            with pytest.raises(errors.ResponseDecodeError, match=f"g: {encoding}") as caught:
-                update(server.url, name="new")
-            assert caught.value.body == b""
+COMPRESSED = gzip.compress(b"\xef\xbb\xbf" + json.dumps(UPDATED).encode())
+
+
+@pytest.mark.parametrize(("encoding", "body"), [("gzip", COMPRESSED), ("", UPDATED)])
+def test_compressed_response_is_decoded(update: Any, encoding: str, body: Any) -> None:
+    """The client decodes gzip, and ignores an empty Content-Encoding header."""
+    with serving(http_response(200, body, Content_Encoding=encoding)) as server:
+        assert update(server.url).message == "updated"
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip"])
+def test_unusable_encoding_raises_decode_error(update: Any, encoding: str) -> None:
+    """The error for a body that cannot be decoded names the encoding and omits the body."""
+    unusable = pytest.raises(errors.ResponseDecodeError, match=f"Encoding: {encoding}")
+    with serving(http_response(200, COMPRESSED[2:], Content_Encoding=encoding)) as server:
+        with unusable as caught:
+            update(server.url)
+        assert caught.value.body == b""
 
 
 def test_redirect_raises_unexpected_status_error(update: Any) -> None:
@@ -218,7 +218,6 @@ def test_function_modules_return_any_status() -> None:
     assert update_ai_llm.sync(ID, client=client, body=body) == rejected.parsed
     updated = update_ai_llm.sync_detailed(ID, client=client, body=body)
     assert updated.raise_for_status() is updated
-    assert updated.headers["Content-Type"] == "application/json"
     assert updated.parsed == UpdateAiLlmResponse.from_dict(UPDATED)
     async_client = AsyncFlashbackClient(TOKEN, transport=Service(failed))
     parsed = asyncio.run(update_ai_llm.asyncio(ID, client=async_client, body=body))
