@@ -83,15 +83,14 @@ def test_traceback_of_an_invalid_argument_shows_no_credential(name: str) -> None
 
 
 @pytest.mark.parametrize(
-    "token", ["", " ", None, "a b", " abc", "abc\n", "Bearer abc", "bearer x", "tökén", b"abc", 7]
+    "token", ["", " ", None, "a hush", " hush", "hush\n", "Bearer hush", "hüsh-hush", b"hush", 7]
 )
 def test_error_for_an_invalid_token_does_not_show_it(token: Any) -> None:
     """An invalid token raises an ArgumentError that does not contain the token."""
     with pytest.raises(errors.ArgumentError, match=r"^token ") as caught:
         FlashbackClient(token)
     assert caught.value.field == "token"
-    if isinstance(token, str) and token.strip():
-        assert token not in str(caught.value).replace("Bearer", "")
+    assert "hush" not in str(caught.value)
 
 
 ENCODINGS: dict[str, Callable[[str], str]] = {

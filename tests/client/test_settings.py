@@ -151,10 +151,11 @@ def test_with_options_does_not_change_the_original() -> None:
     """`with_options` returns a client with the new settings and does not change the original."""
     service = Service()
     client = blocking(service)
-    options: dict[str, Any] = {"base_url": "https://tenant.test", "headers": {"X-Tenant": "two"}}
-    derived = client.with_options(token="other", **options)
-    for used in (derived, client):
-        used.update_ai_llm(ID)
+    derived = client.with_options(
+        token="other", base_url="https://tenant.test", headers={"X-Tenant": "two"}
+    )
+    derived.update_ai_llm(ID)
+    client.update_ai_llm(ID)
     requests = service.requests
     assert sent_headers(requests, "host") == ["tenant.test", SERVER.removeprefix("https://")]
     assert sent_headers(requests, "authorization") == ["Bearer other", f"Bearer {TOKEN}"]
