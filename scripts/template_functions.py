@@ -135,7 +135,8 @@ def kind(prop: Any, schema: dict[str, Any]) -> str:
         return str(prop.class_info.name)
     if hasattr(prop, "inner_properties"):
         # A union's members are checked only for their types.
-        return f"({', '.join(kind(inner, {}) for inner in prop.inner_properties)})"
+        kinds = [kind(inner, {}) for inner in prop.inner_properties]
+        return f"({', '.join(kinds)})"
     return _KINDS.get(type(prop).__name__, "object")
 
 
@@ -199,8 +200,9 @@ def schemas_of_fields(contract: dict[str, Any], schema: dict[str, Any]) -> dict[
     """Return the schemas of an object's fields, keyed by name, including fields from `allOf`."""
     schemas: dict[str, Any] = {}
     parts = [resolved(contract, part) for part in schema.get("allOf", [])]
-    fields_of_parts = [schemas_of_fields(contract, part) for part in parts]
-    for fields in (*fields_of_parts, schema.get("properties", {})):
+    groups = [schemas_of_fields(contract, part) for part in parts]
+    groups.append(schema.get("properties", {}))
+    for fields in groups:
         for name, field in fields.items():
             schemas[name] = schemas.get(name, {}) | resolved(contract, field)
     return schemas
