@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -135,14 +135,14 @@ def _run(arguments: list[str], environment: dict[str, str]) -> int:
     """Run pytest with this command's options, followed by `arguments`, which override them."""
     # -I ignores PYTHON* variables and modules in the working directory, which could change the run.
     command = [sys.executable, "-I", "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
-    command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
+    command += _joined(["--report-dir", "reports", *sys.argv[1:], *arguments])
     environment = {k: v for k, v in environment.items() if not k.startswith("PYTEST_")}
     environment["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")
     # Ctrl-C reaches the tests too. They ignore it, and get SIGTERM from this process instead.
     handled = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     for number in handled:
         signal.signal(number, signal.SIG_IGN)
-    tests = subprocess.Popen(command, env=environment)
+    tests = subprocess.Popen(command, env=environment, **_closed_streams())
     for number in (*handled, signal.SIGTERM):
         signal.signal(number, lambda *_: tests.terminate())
     status = tests.wait()
@@ -151,6 +151,29 @@ def _run(arguments: list[str], environment: dict[str, str]) -> int:
     if status < 0:
         raise ValueError(f"the tests were stopped by {signal.Signals(-status).name}")
     return status
+
+
+def _joined(arguments: Iterable[str]) -> list[str]:
+    """Join each option and its value with `=`.
+
+    Otherwise, pytest would treat a value as the path of a test, and import a conftest.py there.
+    """
+    joined: list[str] = []
+    for argument in arguments:
+        if argument.startswith("-") or not joined[-1].startswith("--"):
+            joined.append(argument)
+        else:
+            joined[-1] += f"={argument}"
+    return joined
+
+
+def _closed_streams() -> dict[str, int]:
+    """Return a replacement for each standard stream that is closed, which pytest could not use."""
+    return {
+        name: subprocess.DEVNULL
+        for name in ("stdin", "stdout", "stderr")
+        if getattr(sys, name) is None
+    }
 
 
 def _host_of(address: str) -> str:

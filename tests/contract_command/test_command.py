@@ -29,13 +29,15 @@ TOKEN = "token-of-a-live-backend-91c4"
 
 
 def test_mock_keeps_the_contract(
-    command: Command, schema: jsonschema_rs.Draft202012Validator, tmp_path: Path
+    command: Command, schema: jsonschema_rs.Draft202012Validator, reports: Path, tmp_path: Path
 ) -> None:
     """A run against the mock has no findings, whatever its environment and working directory.
 
     It leaves nothing but its reports in the working directory.
     """
-    (tmp_path / "token.py").write_text("raise RuntimeError")
+    for name in ("conftest.py", "token.py"):
+        (tmp_path / name).write_text("raise RuntimeError")
+    reports.mkdir()
     others = {"FLASHBACK_BASE_URL": "http://x", "PYTEST_PLUGINS": "none", "PYTHONOPTIMIZE": "2"}
     result = command("--max-examples", "10", FLASHBACK_TOKEN=TOKEN, **others)
     assert result.status == 0, result.output
@@ -46,7 +48,7 @@ def test_mock_keeps_the_contract(
     assert verdict["counts"].pop("kept") >= 50
     assert verdict["counts"] == {"broken": 0, "accepted": 0, "not_tested": 0}
     assert TOKEN not in result.output
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["reports", "token.py"]
+    assert {file.name for file in tmp_path.iterdir()} == {"conftest.py", "reports", "token.py"}
 
 
 def test_same_seed_sends_the_same_requests(command: Command) -> None:
@@ -271,6 +273,16 @@ def test_closed_output_ends_the_run(root: Path, reports: Path, options: tuple[st
     assert (run.returncode, errors) == (2, "")
     if not options:
         assert "the output was closed" in (reports / "verdict.json").read_text("utf-8")
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", ">&-"])
+def test_closed_stream_does_not_stop_the_run(root: Path, redirection: str) -> None:
+    """A run works even if the caller has closed standard output or standard error."""
+    command = [sys.executable, str(root / "scripts" / "contract.py"), "--list"]
+    shell = ["/bin/sh", "-c", f'"$@" {redirection}', "sh"]
+    completed = subprocess.run([*shell, *command], capture_output=True, check=False, timeout=60)
+    assert completed.returncode == 0
+    assert completed.stderr == b""
 
 
 def spellings_of(token: str) -> list[str]:
