@@ -19,7 +19,9 @@ def responses_have_additional_fields(request: Request, answer: Answer) -> None:
         answer.set_fields(
             message="☂ " + json.dumps({"reason": "see the documentation"}),
             code=7,
-            errors=[{"field": "name"}],
+            errors=[{"field": "name", "hint": "see line 3, in name, at position (1:5)"}],
+            type="https://docs.example/app/errors",
+            path="/app/ai/llm/x",
             timestamp="2026-11-23T08:00:00Z",
             data=None,
             traceId=generator.randbytes(32).hex(),

@@ -22,14 +22,15 @@ SHORTEST_PART = 5  # a leak can be as short as four characters and a mask charac
 MASKS = "*.…•xX-_#"  # characters that backends use to mask the rest of a credential
 HASHES = ("md5", "sha1", "sha256", "sha512")
 INTERNALS = re.compile(
-    r"Traceback|Exception in|\bat [\w.$/<>]+ ?\((?:[^)]*:\d+|Native Method|Unknown Source)"
-    r"|\bline \d+, in |node_modules|site-packages|goroutine \d"
-    r"|[\w/]+\.(?:py|php|m?js|ts|java|kt|cs|go|rb|rs)(?::(?:line )?| on line |\()\d"
+    r"Traceback|Exception in|\bat [\w.$/<>]+ ?\((?:[^)]*:\d+:\d+|\w+\.\w+:\d|Native Method|Unknown Source)"
+    r"|\", line \d+, in |node_modules|site-packages|goroutine \d"
+    r"|[\w/]+\.(?:py|php|m?js|ts|java|kt|cs|go|rb|rs|exs?)(?::(?:line )?| on line |\()\d"
     r"|\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\s.+\b(?:FROM|SET|WHERE|VALUES)\b"
     r"|\b(?:select|update|delete from) .+ where .+= ?[?$:'\d]|\binsert into \S+ ?\("
     r"|SQLITE_|SQLSTATE|sqlite3\.|psycopg|asyncpg|PrismaClient|ECONNREFUSED|stack\""
 )
-DIRECTORY = re.compile("/(?:usr|home|var|app|srv)/")
+# A file's directory, but not a part of a URL
+DIRECTORY = re.compile(r"(?<!\w)/(?:usr|home|var|app|srv)/(?!(?:\w+/)*ai/llm/)")
 
 
 def encoding_of_leak(exchange: Exchange) -> str | None:
