@@ -11,7 +11,7 @@ TOKENS = {
     "expired": "expired-token",
 }
 IDS = {
-    "main": "an id with spaces",
+    "main": "Ünusual id",
     "sibling": "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
     "foreign": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
 }

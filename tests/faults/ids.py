@@ -24,6 +24,7 @@ faults(
     parameters_after_the_id_are_ignored=lambda id, for_id: ";" in id and for_id(id.split(";")[0]),
     line_break_after_the_id_is_ignored=for_main(lambda id: id.endswith("\n")),
     long_id_returns_500=reply(500, lambda id: len(id) > 300),
+    invalid_percent_encoding_returns_500=reply(500, lambda path: "%z" in path),
     id_with_invalid_utf_8_returns_500=reply(500, lambda path: "%FF" in path),
 )
 faults(
