@@ -157,6 +157,8 @@ def test_two_tokens_give_no_more_than_one(promise: Promise) -> None:
     weak = [WRONG, "Bearer x"]
     for variable in promise.available(READER, STRANGER):
         alone = promise.ask(token=variable, body={})
+        if alone and alone.succeeded:  # another test reports this success
+            continue
         if alone:
             rejected.add(alone.status)
         weak.append(f"Bearer {tokens[variable]}")

@@ -133,6 +133,12 @@ def test_numeric_id_breaks_exactly_one_rule() -> None:
     assert [finding.id for finding in findings] == ["success-response/aiLlmId-type/invalid"]
 
 
+def test_missing_response_may_be_expected() -> None:
+    """A request that gets no response on its own may get none among other requests either."""
+    sent = replace(request({}), rule=Rule("alone/at-once", "an update", {0}))
+    assert [*rules.check_response(Exchange(sent), [])] == []
+
+
 def test_unknown_id_is_a_number_if_the_ids_are_numbers() -> None:
     """A router that accepts only numbers would reject a UUID before it checks the token."""
     assert Backend(NUMBERS, {}).unknown_id().isdecimal()

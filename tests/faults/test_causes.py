@@ -23,7 +23,7 @@ SEVERAL_FAULTS = [
     },
     {
         "malformed_json_returns_500": "unreadable-body",
-        "reader_may_update": "access-levels",
+        "reader_gets_202": "access-levels",
         "readers_may_update_with_a_trailing_slash": "access-levels",
         "unknown_fields_are_ignored": "unknown-fields",
         "duplicate_names_are_accepted": "unique-names",

@@ -77,10 +77,11 @@ def check_response(exchange: Exchange, from_endpoint: list[Exchange]) -> Iterato
     """Yield a finding for each rule that the exchange breaks, starting with the most basic one."""
     rule = expectation_of(exchange.request).rule
     status = exchange.status
-    if not status:
-        yield _finding(exchange, rule, exchange.got, "a response", exchange.failure)
-        return
     is_expected = status in rule.statuses
+    if not status:
+        if not is_expected:  # it is expected if there was no response on its own either
+            yield _finding(exchange, rule, exchange.got, "a response", exchange.failure)
+        return
     is_from_elsewhere = _is_from_elsewhere(exchange, from_endpoint)
     is_refused_method = status == 405 and exchange.request.method not in ("PUT", "TRACE")
     if is_refused_method and not is_from_elsewhere:
