@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from support import values
+from support import contract, values
 from support.backend import ADMIN, READER, STRANGER, WRITER
 from support.promise import Promise, clause
 from support.rule import RULES
@@ -62,7 +62,10 @@ def test_method_override_is_ignored(promise: Promise) -> None:
 def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
     """Requests to similar paths never cause a 5xx and cannot bypass the access checks."""
     id = quote(promise.backend.id, safe="")
-    for other in values.expand("NEARBY_PATHS", id):
+    # Backends may accept other notations for a UUID, but only after the same checks.
+    notations = (id.upper(), id.replace("-", ""))
+    nearby_paths = values.expand("NEARBY_PATHS", id)
+    for other in (*nearby_paths, *map(contract.path_with, notations)):
         words = f"the path `{other.replace(id, '{id}')}`"
         nearby: dict[str, Any] = {"path": other, "place": RULES["other-paths/other-path"]}
         promise.ask("other-paths/nearby", body={}, words=words, **nearby)

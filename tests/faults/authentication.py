@@ -80,6 +80,7 @@ faults(
     parsed_body_is_checked_first=reply(
         400, lambda role, is_json, body: not role and is_json and not body.startswith(b"{")
     ),
+    endpoint_is_checked_first=reply(400, lambda role, endpoint: not role and endpoint == "x"),
     types_are_checked_first=reply(400, lambda role, non_strings: not role and non_strings),
     challenge_is_missing=on(401, lambda answer: answer.drop_header("WWW-Authenticate")),
 )

@@ -62,6 +62,7 @@ faults(
     upper_case_path_needs_no_token=reply(200, lambda path: path.startswith("/AI")),
     versioned_path_needs_no_token=reply(200, lambda path: path.startswith("/v1")),
     path_with_a_double_slash_needs_no_token=reply(200, lambda path: "llm//" in path),
+    id_in_upper_case_needs_no_token=reply(200, lambda id: id != id.lower()),
     percent_encoded_path_needs_no_token=reply(200, lambda path: path.startswith("/ai/%6C")),
     path_with_dot_segments_needs_no_token=reply(200, lambda path: "/../" in path),
 )

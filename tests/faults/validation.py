@@ -69,6 +69,8 @@ faults(
     endpoints_without_a_scheme=accept(lambda endpoint: endpoint.startswith(("api.", "//", "/"))),
     hostless_endpoints=accept(lambda endpoint: endpoint in ("https://", "https:", "https:///v1")),
     endpoints_with_credentials=accept(lambda endpoint: "@" in endpoint),
+    endpoints_with_an_additional_header=accept(lambda endpoint: "\r\nx:" in endpoint),
+    endpoints_with_a_c1_control_character=accept(lambda endpoint: "\x85" in endpoint),
     endpoints_with_a_trailing_line_break=accept(lambda endpoint: endpoint.endswith("com\n")),
     unclosed_ipv6_addresses=accept(lambda endpoint: endpoint.startswith("https://[::1/")),
     too_long_endpoints=accept(lambda endpoint: len(endpoint) > max_length("endpoint")),

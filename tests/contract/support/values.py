@@ -17,7 +17,9 @@ from support import contract
 FILE = Path(__file__).parents[1] / "values.yaml"
 DATA: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))
 
-INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{", b"", [], b"\xff"]
+INVALID: list[Any] = [
+    {"name": ""}, {"unknown": "field"}, {"aiType": None}, {"endpoint": "x"}, b"{", b"", [], b"\xff"
+]  # fmt: skip
 
 RANDOM = random.Random()  # noqa: S311 - not used for secrets; seeded for each promise
 
