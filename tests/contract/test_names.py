@@ -8,7 +8,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from support.backend import READER, SIBLING_ID, STRANGER
+from support.backend import ADMIN, READER, SIBLING_ID, STRANGER
 from support.promise import Promise, clause
 from support.rule import RULES
 from support.values import (
@@ -162,15 +162,25 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
 
 
 @clause("chunked")
-def test_chunked_update_takes_effect(promise: Promise) -> None:
-    """A chunked update that returns 200 has taken effect."""
+def test_update_takes_effect_however_it_is_sent(promise: Promise) -> None:
+    """An update that returns 200 has taken effect, for example if it was sent in chunks."""
     sibling = promise.need_unique_names()
     name = fresh()
     text = json.dumps(name).encode()
-    exchange = promise.ask(body=(text[:5], text[5:20], text[20:]))
-    if exchange and exchange.succeeded:
-        promise.ask("chunked/effect", id=sibling, body=name)
-        promise.prepare(id=sibling, body=fresh())
+    media_type = "Application/JSON; Charset=UTF-8"
+    ways: dict[str, dict[str, Any]] = {
+        "chunked/effect": {"body": (text[:5], text[5:20], text[20:])},
+        "media-type/effect": {"headers": {"Content-Type": media_type}},
+        "id-encoding/effect": {"escaped": True},
+    }
+    for token in promise.available(ADMIN):
+        ways["access-levels/effect"] = {"token": token}
+    for rule, parts in ways.items():
+        exchange = promise.ask(**{"body": name, **parts})
+        if exchange and exchange.succeeded:
+            promise.ask(rule, id=sibling, body=name)
+            promise.prepare(id=sibling, body=fresh())
+        name = fresh()
 
 
 @clause("other-methods")

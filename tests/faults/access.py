@@ -244,6 +244,11 @@ async def concurrent_updates_can_store_the_same_name(request: Request) -> Answer
 faults("test_name_that_was_given_up_is_free", name_stays_taken_after_it_is_given_up)
 faults("test_concurrent_updates_cannot_share_a_name", concurrent_updates_can_store_the_same_name)
 faults(
-    "test_chunked_update_takes_effect",
+    "test_update_takes_effect_however_it_is_sent",
     chunked_body_is_ignored=ignore_body(lambda is_chunked, fields: is_chunked and fields),
+    body_is_ignored_for_admins=ignore_body(lambda role: role == "admin"),
+    body_is_ignored_for_percent_encoded_ids=ignore_body(lambda path: "%" in path),
+    body_with_an_upper_case_charset_is_ignored=ignore_body(
+        lambda media_type: "Charset=UTF-8" in media_type
+    ),
 )

@@ -47,6 +47,7 @@ faults(
     secret_in_rot13=leak(lambda secret: codecs.encode(secret, "rot13")),
     secret_in_hex=leak(lambda secret: secret.encode().hex()),
     secret_in_base64_twice=leak(lambda secret: _base64(_base64(secret.encode()).encode())),
+    token_of_another_user=leak(lambda role, tokens: role == "reader" and tokens["owner"]),
     token_in_hex=leak(lambda token: token.encode().hex()),
     token_in_base64=leak(lambda token: _base64(f'{{"token": "{token}"}}'.encode())),
     half_of_the_secret_in_base64=leak(lambda secret: _base64(secret[len(secret) // 2 :].encode())),

@@ -45,6 +45,7 @@ faults(
         lambda method: method == "TRACE",
         lambda authorization: Answer(200, authorization.encode()),
     ),
+    unknown_method_performs_the_update=treat_as_put("QUERY"),
     unknown_method_returns_500=reply(500, lambda method: method == "PROPFIND"),
 )
 faults(

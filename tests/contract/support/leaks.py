@@ -9,7 +9,7 @@ import codecs
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from urllib.parse import quote, unquote
 
@@ -22,7 +22,8 @@ SHORTEST_PART = 5  # a leak can be as short as four characters and a mask charac
 MASKS = "*.…•xX-_#"  # characters that backends use to mask the rest of a credential
 HASHES = ("md5", "sha1", "sha256", "sha512")
 INTERNALS = re.compile(
-    r"Traceback|Exception in|\bat [\w.$/<>]+ ?\((?:[^)]*:\d+:\d+|\w+\.\w+:\d|Native Method|Unknown Source)"
+    r"Traceback|Exception in"
+    r"|\bat [\w.$/<>]+ ?\((?:[^)]*:\d+:\d+|\w+\.\w+:\d|Native Method|Unknown Source)"
     r"|\", line \d+, in |node_modules|site-packages|goroutine \d"
     r"|[\w/]+\.(?:py|php|m?js|ts|java|kt|cs|go|rb|rs|exs?)(?::(?:line )?| on line |\()\d"
     r"|\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\s.+\b(?:FROM|SET|WHERE|VALUES)\b"
@@ -33,8 +34,11 @@ INTERNALS = re.compile(
 DIRECTORY = re.compile(r"(?<!\w)/(?:usr|home|var|app|srv)/(?!(?:\w+/)*ai/llm/)")
 
 
-def encoding_of_leak(exchange: Exchange) -> str | None:
-    """Return how a credential in the response is encoded, or None if there is no credential."""
+def encoding_of_leak(exchange: Exchange, tokens: Iterable[str]) -> str | None:
+    """Return how a credential in the response is encoded, or None if there is no credential.
+
+    A credential is one of the tokens, or a `key`, `secret` or token from the request.
+    """
     lines = [exchange.text, _unescaped(exchange.text)]
     for header in (("", exchange.reason), *exchange.headers):
         # http.client decodes headers as Latin-1, but they may contain UTF-8.
@@ -43,7 +47,7 @@ def encoding_of_leak(exchange: Exchange) -> str | None:
         how = _canary_in(line)
         if how:
             return how
-    return _own_credential_in(exchange.request, "\n".join(lines))
+    return _whole_credential_in(exchange.request, tokens, "\n".join(lines))
 
 
 @lru_cache(1000)
@@ -70,11 +74,11 @@ def canary_parts() -> dict[str, dict[str, str]]:
     return parts
 
 
-def _own_credential_in(request: Request, response: str) -> str | None:
+def _whole_credential_in(request: Request, tokens: Iterable[str], response: str) -> str | None:
     fields = request.text_fields
     # A backend is allowed to return the id, the name, and any text from the contract.
     harmless = f"{contract.TEXT} {request.target} {fields.get('name', '')}"
-    credentials = [fields.get(name, "") for name in contract.CREDENTIALS]
+    credentials = [*tokens, *(fields.get(name, "") for name in contract.CREDENTIALS)]
     credentials.append((request.header("Authorization") or "").partition(" ")[2])
     for credential in credentials:
         # A response might contain a short or ordinary word by chance.

@@ -204,7 +204,7 @@ class Promise:
         self.run.findings.checked_rules.add(expectation.rule.id)
 
     def _check_safety(self, exchange: Exchange) -> None:
-        for finding in rules.check_safety(exchange):
+        for finding in rules.check_safety(exchange, self.backend.tokens.values()):
             self.record(finding, exchange)
 
     def record(self, finding: Finding, exchange: Exchange) -> bool:

@@ -5,7 +5,7 @@ access, credentials and internal details are always checked.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from support import contract
@@ -51,11 +51,11 @@ def _header_names(exchange: Exchange) -> set[str]:
     return {name.lower() for name, _ in exchange.headers} - CHANGING_HEADERS
 
 
-def check_safety(exchange: Exchange) -> Iterator[Finding]:
-    """Check the rules that always apply: no leaks and no forbidden updates."""
+def check_safety(exchange: Exchange, tokens: Iterable[str]) -> Iterator[Finding]:
+    """Check the rules that always apply: no forbidden updates, and no leaks, not even of `tokens`."""
     expectation = expectation_of(exchange.request)
     got = exchange.got
-    how = encoding_of_leak(exchange)
+    how = encoding_of_leak(exchange, tokens)
     if how:
         found = f"a credential ({how})"
         subject = f"a credential in a {got} response"
