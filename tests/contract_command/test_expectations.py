@@ -3,6 +3,7 @@
 import json
 from argparse import Namespace
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
@@ -10,6 +11,7 @@ from support import contract, rules
 from support.backend import NOBODY, OWN, READER, USERS, WRITER, Backend
 from support.exchange import Exchange, NoVerdictError, Request
 from support.expectation import expectation_of
+from support.promise import Promise
 from support.rule import Rule
 from support.values import max_length
 
@@ -137,6 +139,20 @@ def test_missing_response_may_be_expected() -> None:
     """A request that gets no response on its own may get none among other requests either."""
     sent = replace(request({}), rule=Rule("alone/at-once", "an update", {0}))
     assert [*rules.check_response(Exchange(sent), [])] == []
+
+
+def test_concurrent_requests_are_sent_again_after_a_reset() -> None:
+    """A server may reset connections if many requests arrive at the same moment."""
+    sent: list[Request] = []
+
+    def exchange(request: Request) -> Exchange:
+        sent.append(request)
+        return Exchange(request, status=200 if sent.count(request) > 1 else 0)
+
+    promise = Promise("", "", "", "")
+    promise.run = Mock(backend=Mock(exchange=exchange))
+    exchanges = promise.exchange_concurrently([request({}), request({})])
+    assert [exchange.status for exchange in exchanges] == [200, 200]
 
 
 def test_unknown_id_is_a_number_if_the_ids_are_numbers() -> None:

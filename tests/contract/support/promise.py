@@ -184,6 +184,10 @@ class Promise:
 
         def exchange(request: Request) -> Exchange:
             start.wait()
+            exchange = self.backend.exchange(request)
+            if exchange.status or exchange.timed_out:
+                return exchange
+            # The server's queue for new connections may have been full, so try once more.
             return self.backend.exchange(request)
 
         self.requests += len(requests)

@@ -52,7 +52,7 @@ def _header_names(exchange: Exchange) -> set[str]:
 
 
 def check_safety(exchange: Exchange, tokens: Iterable[str]) -> Iterator[Finding]:
-    """Check the rules that always apply: no forbidden updates, and no leaks, not even of `tokens`."""
+    """Check the rules that always apply: no forbidden updates, and no leaks, even of `tokens`."""
     expectation = expectation_of(exchange.request)
     got = exchange.got
     how = encoding_of_leak(exchange, tokens)
