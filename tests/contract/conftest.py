@@ -81,7 +81,9 @@ def _run(option: argparse.Namespace) -> RunPlugin:
         raise NoVerdictError("no backend was specified", f"pass --backend-url and set {WRITER}")
     if option.again == LAST_RUN:
         option.again = (option.report_dir or Path("reports")) / "verdict.json"
-    earlier = _read_earlier(option) if option.again else {}
+    earlier = {}
+    if option.again:
+        earlier = _read_earlier(option)
     if option.seed is None:
         option.seed = random.SystemRandom().randrange(10**9)
     accepted = load_deviations(option.deviations, option.backend_url)
@@ -90,7 +92,10 @@ def _run(option: argparse.Namespace) -> RunPlugin:
 
 def _given_variables(id: str) -> dict[str, str]:
     """Return the environment variables that are set; raise `NoVerdictError` if one is invalid."""
-    given = {"--id": id} | {name: os.environ[name] for name in MEANINGS if os.environ.get(name)}
+    given = {"--id": id}
+    for name in MEANINGS:
+        if value := os.environ.get(name):
+            given[name] = value
     for name, value in given.items():
         cure = "set it again"
         is_valid = value.isprintable()
@@ -141,8 +146,9 @@ def pytest_itemcollected(item: Any) -> None:
         raise pytest.UsageError(f"{item.nodeid}: {problem}")
     clause = contract.CLAUSES[clause_id]
     family = item.module.__doc__.partition(":")[0]
-    schemathesis = getattr(item.function, "hypothesis", None)  # it wraps the test
-    test = schemathesis.inner_test if schemathesis else item.function
+    test = item.function
+    if hasattr(test, "hypothesis"):  # schemathesis wraps the test
+        test = test.hypothesis.inner_test
     sentence = (test.__doc__ or "").partition("\n")[0]
     case = getattr(item, "callspec", None)
     if case:
@@ -194,7 +200,9 @@ def _send_rejections(run: Run) -> None:
     for name, parts in REJECTED.items():
         promise = run.promises.get(name) or Promise(name, "", "", "unauthorized")
         promise.run = run
-        id = run.backend.unknown_id() if "unknown_id" in name else ""
+        id = ""
+        if "unknown_id" in name:
+            id = run.backend.unknown_id()
         exchange = run.backend.exchange(promise.request(id=id, **parts))
         if exchange.status:
             run.backend.from_endpoint.append(exchange)

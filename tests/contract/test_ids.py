@@ -18,11 +18,14 @@ def similar_ids(id: str) -> Iterator[str]:
     yield from (id[:-1], id[1:], id[::-1], id[:8], id[-12:])
     if UUID.fullmatch(id):  # other ids might be sequential
         for position, character in enumerate(id):
-            other = "1" if character == "0" else "0"
+            other = "0"
+            if character == "0":
+                other = "1"
             if character != "-":
                 yield id[:position] + other + id[position + 1 :]
     yield from (id.replace("-", "_"), "_" * len(id))
-    yield from (id[:-1] + wildcard for wildcard in "%_?.")
+    for wildcard in "%_?.":
+        yield id[:-1] + wildcard
     yield from values.expand("SIMILAR_IDS", id)
     yield from (id.translate(values.FULL_WIDTH), base64.urlsafe_b64encode(id.encode()).decode())
 
@@ -67,8 +70,9 @@ def test_id_elsewhere_is_ignored(promise: Promise) -> None:
         query = f"?{name}={quote(id, safe='')}"
         promise.ask(id=wrong, query=query, body={}, words="the id in the query")
         promise.ask(query=f"?{name}={wrong}", body={}, words="another id in the query")
-    for name in ("X-Id", "X-Resource-Id", "X-Original-URL", "X-Rewrite-URL"):
-        value = id if "Id" in name else contract.path_of(id)
+    path = contract.path_of(id)
+    headers = {"X-Id": id, "X-Resource-Id": id, "X-Original-URL": path, "X-Rewrite-URL": path}
+    for name, value in headers.items():
         promise.ask(id=wrong, headers={name: value}, body={}, words=f"the id in `{name}`")
 
 

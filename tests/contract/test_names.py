@@ -122,11 +122,11 @@ def test_rejected_update_changes_nothing(promise: Promise) -> None:
     other = fresh()
     promise.prepare(body=kept)
     wrong = {"aiType": "NONE", "endpoint": "x", "unknown": "x", "key": "", "secret": ""}
-    rejected: list[dict[str, Any]] = [
-        *({"body": {**other, field: value}} for field, value in wrong.items()),
-        {"headers": {"Content-Type": "text/plain"}},
-        *({"token": token} for token in (None, *promise.available(READER, STRANGER))),
-    ]
+    rejected: list[dict[str, Any]] = [{"headers": {"Content-Type": "text/plain"}}]
+    for field, value in wrong.items():
+        rejected.append({"body": {**other, field: value}})
+    for token in (None, *promise.available(READER, STRANGER)):
+        rejected.append({"token": token})
     is_kept = True
     for parts in rejected:
         exchange = promise.ask(**{"body": other, **parts})

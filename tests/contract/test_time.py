@@ -19,13 +19,13 @@ LONGEST_SEQUENCE = 8
 def steps_of(promise: Promise) -> list[Step]:
     """Return a step for each kind of request that is possible with the available tokens and ids."""
     backend = promise.backend
-    tokens = [None, *promise.available(WRITER, ADMIN, READER, STRANGER)]
-    ids = [backend.given[variable] for variable in promise.available(FOREIGN_ID, SIBLING_ID)]
-    return [
-        *({"token": token} for token in tokens),
-        *({"id": id} for id in (*ids, backend.unknown_id())),
-        *values.with_bodies({}, {"name": ""}, b"{", b"", RENAME),
-    ]
+    steps: list[Step] = values.with_bodies({}, {"name": ""}, b"{", b"", RENAME)
+    steps.append({"id": backend.unknown_id()})
+    for variable in promise.available(FOREIGN_ID, SIBLING_ID):
+        steps.append({"id": backend.given[variable]})
+    for token in (None, *promise.available(WRITER, ADMIN, READER, STRANGER)):
+        steps.append({"token": token})
+    return steps
 
 
 def request_of(promise: Promise, step: Step) -> Request:

@@ -66,14 +66,19 @@ def prose(text: str) -> str:
     shown = ""
     for number, part in enumerate(CODE.split(" ".join(text.split()))):
         is_code = number % 2 == 1
-        shown += code(part) if is_code else SPECIAL.sub(r"\\\1", part)
+        if is_code:
+            shown += code(part)
+        else:
+            shown += SPECIAL.sub(r"\\\1", part)
     return shown
 
 
 def code(text: str) -> str:
     """Convert the text to a Markdown code span."""
     fence = _fence(text, 1)
-    return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
+    if "`" in text:
+        text = f" {text} "
+    return f"{fence}{text}{fence}"
 
 
 def block(text: str) -> str:

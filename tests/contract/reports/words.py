@@ -1,6 +1,5 @@
 """Phrases and groupings shared by all reports."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -32,16 +31,20 @@ def readable(verdict: Verdict) -> Verdict:
 
 
 def _escape_invisible(text: str) -> str:
-    visible = ""
+    escaped = ""
     for character in text:
-        is_visible = character.isprintable() or character in "\n\t"
-        visible += character if is_visible else character.encode("unicode_escape").decode()
-    return visible
+        if character.isprintable() or character in "\n\t":
+            escaped += character
+        else:
+            escaped += character.encode("unicode_escape").decode()
+    return escaped
 
 
 def plural(number: int, noun: str) -> str:
     """Return the number followed by the noun, such as `1 finding` or `1,200 findings`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    if number != 1:
+        noun += "s"
+    return f"{number:,} {noun}"
 
 
 def headline(verdict: Verdict) -> str:
@@ -49,17 +52,19 @@ def headline(verdict: Verdict) -> str:
     if verdict["result"] == "no verdict":
         return "No verdict"
     selection = verdict["selection"]
-    is_partial = selection["keyword"] or selection["sources"] or selection["again"]
-    subject = "The selected part of the contract" if is_partial else "The contract"
+    subject = "The contract"
+    if selection["keyword"] or selection["sources"] or selection["again"]:
+        subject = "The selected part of the contract"
     if verdict["result"] == "broken":
         return f"{subject} is broken"
     if verdict["exit_status"] == 1:
         return "Not all promises were tested"
-    accepted = len(with_severity(verdict, "accepted"))
-    exception = f" except for {plural(accepted, 'accepted deviation')}" if accepted else ""
-    untested = verdict["counts"]["not_tested"]
-    limit = ", but some promises were not tested" if untested else ""
-    return f"{subject} is kept{exception}{limit}"
+    phrase = f"{subject} is kept"
+    if accepted := with_severity(verdict, "accepted"):
+        phrase += f" except for {plural(len(accepted), 'accepted deviation')}"
+    if verdict["counts"]["not_tested"]:
+        phrase += ", but some promises were not tested"
+    return phrase
 
 
 def tone(verdict: Verdict) -> str:
@@ -73,33 +78,33 @@ def tone(verdict: Verdict) -> str:
 
 def tally(promises: Iterable[Promise]) -> str:
     """Return the number of promises with each outcome, such as `45 kept, 6 broken`."""
-    counts = Counter(promise["outcome"] for promise in promises)
-    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
+    by_outcome = grouped(promises, "outcome")
+    counts = [f"{len(by_outcome[name])} {name}" for name in OUTCOMES if name in by_outcome]
+    return ", ".join(counts)
 
 
 def summary(verdict: Verdict) -> str:
     """Return a one-line summary that counts findings by source and promises by outcome."""
     if verdict["result"] == "no verdict":
         return f"No verdict: {verdict['reason']}"
-    parts = []
-    findings = with_severity(verdict, "broken")
-    if findings:
-        sources = [
-            f"{counts['broken']} {source}"
-            for source, counts in verdict["by_source"].items()
-            if counts["broken"]
-        ]
-        parts.append(f"{plural(len(findings), 'finding')} ({', '.join(sources)})")
-    if verdict["promises"]:
-        counted = tally(verdict["promises"])
-        parts.append(f"promises: {counted}" if findings else counted)
-    return f"{headline(verdict)}{': ' if parts else ''}{'; '.join(parts)}."
+    text = headline(verdict)
+    counted = tally(verdict["promises"])
+    if findings := with_severity(verdict, "broken"):
+        sources = grouped(findings, "source")
+        numbers = [f"{len(sources[source])} {source}" for source in sources]
+        text += f": {plural(len(findings), 'finding')} ({', '.join(numbers)})"
+        counted = counted and f"; promises: {counted}"
+    elif counted:
+        counted = f": {counted}"
+    return f"{text}{counted}."
 
 
 def explanation(verdict: Verdict) -> list[str]:
     """Return the reason and the remedy, but omit a reason that `summary` already contains."""
-    reason = "" if verdict["result"] == "no verdict" else verdict["reason"]
-    return list(filter(None, (reason, verdict["cure"])))
+    sentences = [verdict["reason"], verdict["cure"]]
+    if verdict["result"] == "no verdict":
+        del sentences[0]
+    return list(filter(None, sentences))
 
 
 def with_severity(verdict: Verdict, severity: str) -> list[Finding]:
@@ -111,8 +116,8 @@ def untested(verdict: Verdict) -> dict[str, list[Promise]]:
     """Return the untested promises by reason, or an empty dictionary if there is no verdict."""
     if verdict["result"] == "no verdict":
         return {}
-    promises = [promise for promise in verdict["promises"] if promise["outcome"] == "not tested"]
-    return grouped(promises, "reason")
+    by_outcome = grouped(verdict["promises"], "outcome")
+    return grouped(by_outcome.get("not tested", []), "reason")
 
 
 def names_variable(verdict: Verdict, reason: str) -> bool:
@@ -120,11 +125,11 @@ def names_variable(verdict: Verdict, reason: str) -> bool:
     return any(variable["name"] in reason for variable in verdict["missing_variables"])
 
 
-def grouped(promises: Iterable[Promise], key: str) -> dict[str, list[Promise]]:
-    """Group the promises by the value of the given key."""
+def grouped(entries: Iterable[Promise], key: str) -> dict[str, list[Promise]]:
+    """Group promises or findings by the value of the given key."""
     groups: dict[str, list[Promise]] = {}
-    for promise in promises:
-        groups.setdefault(promise[key], []).append(promise)
+    for entry in entries:
+        groups.setdefault(entry[key], []).append(entry)
     return groups
 
 

@@ -5,6 +5,7 @@ import json
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -12,47 +13,25 @@ from support import contract, values
 from support.curl import Redactor
 from support.exchange import UUID, Exchange, NoVerdictError, Request
 from support.options import MEANINGS
-from support.rule import RULES, Rule
+from support.rule import DATA, RULES, Rule
 from support.wire import Wire
 
 WRITER, ADMIN, READER, STRANGER, EXPIRED, FOREIGN_ID, SIBLING_ID = MEANINGS
 TOKENS = (WRITER, ADMIN, READER, STRANGER, EXPIRED)
 
+NOBODY = RULES["authentication/no-token"]
 USERS = {
+    None: NOBODY,
     WRITER: RULES["update/WRITE"],
     ADMIN: RULES["update/ADMIN"],
     READER: RULES["access-levels/READ"],
     STRANGER: RULES["workspace-access/stranger"],
     EXPIRED: RULES["authentication/expired"],
 }
-NOBODY = RULES["authentication/no-token"]
 OWN = RULES["update/own"]
 
 ATTEMPTS = 4  # maximum number of times to send a request while the backend or a proxy is too busy
 TIMEOUTS_IN_FULL = 3  # after this many timeouts, wait at most one second per response
-
-# The problem that a control request's status, or its class, indicates, and what to do about it
-SETUP_ERRORS = {
-    401: (
-        "it does not accept the token",
-        "set FLASHBACK_TOKEN to a valid token with WRITE access",
-    ),
-    403: (
-        "it does not allow updates with this token",
-        "use a WRITE token or another --id, and check that no firewall sent the response",
-    ),
-    404: (
-        "it has no configuration with this id, or no API at this URL",
-        "pass the id of a throwaway configuration with --id, or add a path to --backend-url",
-    ),
-    405: ("it does not accept PUT at this path", "check the path in --backend-url"),
-    3: ("a redirect", "correct --backend-url, or make the path work without a redirect"),
-    5: ("a server error", "check the backend's log, then run again"),
-}
-NOT_THE_API = (
-    "a page, not a response from the API",
-    "check that --backend-url is the URL of the API, including its path",
-)
 
 
 class Backend:
@@ -71,7 +50,7 @@ class Backend:
         self.latest: deque[Exchange] = deque(maxlen=3)
         self.tokens = {name: given[name] for name in TOKENS if name in given}
         self.redactor = Redactor(self.tokens)
-        self._pause = 1 / option.rate_limit if option.rate_limit else 0.0
+        self._rate_limit: float = option.rate_limit
         self._turn = Lock()
         self._timeouts = 0
         self.wire = Wire(self.url, option.timeout, option.ca)
@@ -82,9 +61,10 @@ class Backend:
             return OWN
         if id == self.given.get(FOREIGN_ID):
             return RULES["workspace-access/foreign"]
-        # If the backend's ids are not UUIDs, no unknown id is certain to have the right form.
-        statuses = {404} if UUID.fullmatch(self.id) else {400, 404}
-        return Rule("id/unknown", "an unknown id", statuses)
+        if UUID.fullmatch(self.id):
+            return RULES["id/unknown"]
+        # No unknown id is certain to have the right form.
+        return replace(RULES["id/unknown"], statuses={400, 404})
 
     def unknown_id(self) -> str:
         """Return an id that no configuration has: a large number if the ids are numbers."""
@@ -117,19 +97,29 @@ class Backend:
         `query` are sent unchanged; a `path` requires an `id` or a `place`.
         """
         if authorization is None:
-            authorization = f"Bearer {self.given[token]}" if token else ()
+            authorization = ()
+            if token:
+                authorization = f"Bearer {self.given[token]}"
         id = id or self.id
         place = place or self._place(id)
+        path = path or contract.path_of(id, escaped=escaped)
+        chunks = None
+        if isinstance(body, tuple):
+            chunks = body
+        if isinstance(rule, str):
+            rule = RULES[rule]
+        if place != OWN:
+            id = ""
         return Request(
             method=method,
-            target=(path or contract.path_of(id, escaped=escaped)) + query,
+            target=path + query,
             headers=tuple(_headers(method, body, headers or {}, authorization)),
             body=_content(body),
-            chunks=body if isinstance(body, tuple) else None,
-            user=user or (USERS[token] if token else NOBODY),
+            chunks=chunks,
+            user=user or USERS[token],
             place=place,
-            id=id if place == OWN else "",
-            rule=RULES[rule] if isinstance(rule, str) else rule,
+            id=id,
+            rule=rule,
             words=words,
         )
 
@@ -152,9 +142,9 @@ class Backend:
 
     def send(self, request: Request) -> Exchange:
         """Send the request without retries."""
-        if self._pause:
+        if self._rate_limit:
             with self._turn:  # threads also share the rate limit
-                time.sleep(self._pause)
+                time.sleep(1 / self._rate_limit)
         exchange = self.wire.send(request)
         self.statuses[exchange.status] += 1
         self._timeouts += exchange.timed_out
@@ -185,9 +175,11 @@ def _headers(
 
 
 def _content(body: Any) -> bytes:
+    if isinstance(body, bytes):
+        return body
     if isinstance(body, tuple):
         return b"".join(body)
-    return body if isinstance(body, bytes) else json.dumps(body).encode()
+    return json.dumps(body).encode()
 
 
 def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
@@ -197,7 +189,9 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
     """
     exchanges = []
     for body in bodies:
-        rule = "update/plain" if body else None
+        rule = None
+        if body:
+            rule = "update/plain"
         exchange = backend.exchange(backend.control(body, rule=rule))
         if exchange.never_sent:
             raise _unreachable(backend, exchange)
@@ -229,8 +223,9 @@ def _setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
     status = exchange.status
     if not status:
         return _unreachable(backend, exchange)
-    by_class = SETUP_ERRORS.get(status // 100, NOT_THE_API)
-    problem, cure = SETUP_ERRORS.get(status, by_class)
+    errors = DATA["setup_errors"]
+    by_class = errors.get(status // 100, errors["other"])
+    problem, cure = errors.get(status, by_class)
     if "HTTPS port" in exchange.text:
         problem = "the port expects TLS"
         cure = "use https:// in --backend-url"

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import jsonschema_rs
 import yaml
+from jsonschema_rs import Draft202012Validator as Validator
 
 from support import options
 from support.exchange import NoVerdictError
@@ -21,10 +20,12 @@ VERSION: str = DOCUMENT["info"]["version"]
 
 def resolve(schema: Mapping[str, Any]) -> Any:
     """Return the schema, or the schema that its `$ref` points to."""
+    if "$ref" not in schema:
+        return schema
     target: Any = DOCUMENT
-    for step in schema.get("$ref", "").split("/")[1:]:
+    for step in schema["$ref"].split("/")[1:]:
         target = target[step]
-    return target if "$ref" in schema else schema
+    return target
 
 
 PATH = "/ai/llm/{id}"
@@ -40,12 +41,12 @@ PARAMETERS = [resolve(parameter) for parameter in OPERATION["parameters"]]
 [ID] = [parameter for parameter in PARAMETERS if parameter["in"] == "path"]
 EXAMPLE_ID: str = ID["example"]
 LONGEST_ID: int = ID["schema"]["maxLength"]
-_OPERATIONS = chain(*(path.values() for path in DOCUMENT["paths"].values()))
 OTHER_OPERATIONS = []
-for _operation in _OPERATIONS:
-    is_other = isinstance(_operation, dict) and _operation is not OPERATION
-    if is_other and "operationId" in _operation:
-        OTHER_OPERATIONS.append(_operation["operationId"])
+for _path in DOCUMENT["paths"].values():
+    for _operation in _path.values():
+        is_other = isinstance(_operation, dict) and _operation is not OPERATION
+        if is_other and "operationId" in _operation:
+            OTHER_OPERATIONS.append(_operation["operationId"])
 
 SOURCES = (*options.SOURCES, "open")
 
@@ -95,13 +96,16 @@ CREDENTIALS = [name for name, schema in PROPERTIES.items() if schema.get("writeO
 KEYWORDS = ("type", "enum", "minLength", "maxLength", "pattern", "format")
 
 
-def _validator(schema: Mapping[str, Any]) -> jsonschema_rs.Draft202012Validator:
-    whole = {**schema, "components": DOCUMENT["components"]}
-    return jsonschema_rs.Draft202012Validator(whole, validate_formats=True, mask="a value that")
+def _validators(schemas: Mapping[Any, Mapping[str, Any]]) -> dict[Any, Validator]:
+    validators = {}
+    for name, schema in schemas.items():
+        whole = {**schema, "components": DOCUMENT["components"]}
+        validators[name] = Validator(whole, validate_formats=True, mask="a value that")
+    return validators
 
 
-_FIELDS = {name: _validator(schema) for name, schema in PROPERTIES.items()}
-_OPEN = {name: _validator(schema) for name, schema in LEFT_OPEN.items()}
+_FIELDS = _validators(PROPERTIES)
+_OPEN = _validators(LEFT_OPEN)
 
 
 def broken_keyword(field: str, value: object) -> str | None:
@@ -129,11 +133,13 @@ def clause_of(keyword: str, field: str) -> str:
     return general
 
 
-RESPONSES = {int(status): resolve(entry) for status, entry in OPERATION["responses"].items()}
-SCHEMAS = {
-    status: _validator(response["content"]["application/json"]["schema"])
-    for status, response in RESPONSES.items()
-}
+RESPONSES: dict[int, Any] = {}
+_schemas = {}
+for _status, _entry in OPERATION["responses"].items():
+    _response = resolve(_entry)
+    RESPONSES[int(_status)] = _response
+    _schemas[int(_status)] = _response["content"]["application/json"]["schema"]
+SCHEMAS = _validators(_schemas)
 
 
 def escape(text: str) -> str:
@@ -148,7 +154,10 @@ def path_with(segment: str) -> str:
 
 def path_of(id: str, *, escaped: bool = False) -> str:
     """Return the operation's path for the id; `escaped` percent-encodes every octet of the id."""
-    return path_with(escape(id) if escaped else quote(id, safe=""))
+    segment = quote(id, safe="")
+    if escaped:
+        segment = escape(id)
+    return path_with(segment)
 
 
 def check_values(unusual: Mapping[str, object]) -> None:

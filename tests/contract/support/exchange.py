@@ -33,7 +33,9 @@ class _Message:
     def header(self, name: str) -> str | None:
         """Return the header's values joined with commas (RFC 9110), or None if there are none."""
         values = [value for header, value in self.headers if header.lower() == name.lower()]
-        return ", ".join(values) if values else None
+        if not values:
+            return None
+        return ", ".join(values)
 
     @property
     def text(self) -> str:

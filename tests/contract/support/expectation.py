@@ -27,13 +27,6 @@ RFC3986 = jsonschema_rs.Draft202012Validator({"format": "uri"}, validate_formats
 WEB = ("http", "https")
 SURROGATE = re.compile("[\ud800-\udfff]")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# The kind of each JSON error, keyed by the start of Python's error message.
-NOT_JSON = {
-    "constant": "constant",
-    "Invalid control character": "line-break",
-    "Invalid \\escape": "escape",
-    "Extra data": "extra",
-}
 
 
 @dataclass(frozen=True)
@@ -72,9 +65,12 @@ def _access(request: Request) -> Rule | None:
     """Return the rule that forbids the update regardless of the body, or None."""
     user = request.user
     place = request.place
-    if 200 in place.statuses:
-        return None if 200 in user.statuses else user
-    return user if user.statuses == {401} and place.has_documented_form else place
+    if 200 not in place.statuses:
+        is_checked_first = user.statuses == {401} and place.has_documented_form
+        return user if is_checked_first else place
+    if 200 not in user.statuses:
+        return user
+    return None
 
 
 def _forbidden(access: Rule, early: list[Rule], reasons: list[Rule]) -> Rule:
@@ -89,17 +85,18 @@ def _permitted(request: Request, reasons: list[Rule]) -> Rule:
     for reason in reasons:
         if not reason.is_open:
             return _combined(reason, reasons)
-    rule = reasons[0] if reasons else rule_of_valid(request)
+    rule = [*reasons, rule_of_valid(request)][0]
     return _combined(rule, reasons, 200)
 
 
 def _combined(rule: Rule, reasons: list[Rule], *statuses: int) -> Rule:
     """Return the rule, with the statuses and the forms that any of the reasons allows."""
-    return replace(
-        rule,
-        statuses=frozenset(statuses).union(*(reason.statuses for reason in reasons)),
-        has_documented_form=all(reason.has_documented_form for reason in reasons),
-    )
+    allowed = {*statuses}
+    has_documented_form = True
+    for reason in reasons:
+        allowed |= reason.statuses
+        has_documented_form &= reason.has_documented_form
+    return replace(rule, statuses=frozenset(allowed), has_documented_form=has_documented_form)
 
 
 def rule_of_valid(request: Request) -> Rule:
@@ -108,39 +105,50 @@ def rule_of_valid(request: Request) -> Rule:
     media_type = request.header("Content-Type") or ""
     segment = request.target.partition("?")[0].rpartition("/")[2]
     if media_type != "application/json":
-        kind = "charset" if "charset" in media_type.lower() else "case"
+        kind = "case"
+        if "charset" in media_type.lower():
+            kind = "charset"
         return Rule(f"media-type/{kind}", f"`Content-Type: {media_type}`")
     if segment != quote(unquote(segment), safe=""):
         return Rule("id-encoding/percent-encoded", "the id with percent-encoded characters")
     if request.chunks is not None:
         return Rule("chunked/in-chunks", f"a valid body in {len(request.chunks)} chunks")
     if len(request.body) > LARGE_BODY:
-        kind = "largest" if len(request.body) == contract.LARGEST_BODY else "large"
+        kind = "large"
+        if len(request.body) == contract.LARGEST_BODY:
+            kind = "largest"
         return Rule(f"body-size/{kind}", _size_of(request))
-    if len(fields) != 1:
-        kind = "fields-together" if fields else "no-fields"
-        return Rule(f"update/{kind}", f"`{'`, `'.join(fields) or '{}'}`")
-    [(name, value)] = fields.items()
-    return rule_of_field(name, value if isinstance(value, str) else describe(value))
+    if len(fields) == 1:
+        [(name, value)] = fields.items()
+        return rule_of_field(name, value)
+    kind = "no-fields"
+    words = "{}"
+    if fields:
+        kind = "fields-together"
+        words = "`, `".join(fields)
+    return Rule(f"update/{kind}", f"`{words}`")
 
 
 def _size_of(request: Request) -> str:
-    in_chunks = f" in {len(request.chunks)} chunks" if request.chunks else ""
-    limit = f"(the limit is {contract.LARGEST_BODY:,})"
-    return f"a body of {len(request.body):,} bytes{in_chunks} {limit}"
+    size = f"a body of {len(request.body):,} bytes"
+    if request.chunks:
+        size += f" in {len(request.chunks)} chunks"
+    return f"{size} (the limit is {contract.LARGEST_BODY:,})"
 
 
-def rule_of_field(name: str, value: str) -> Rule:
+def rule_of_field(name: str, value: Any) -> Rule:
     """Return the rule for a body that contains only this field, with a valid value."""
-    clause = "endpoint-url" if name == "endpoint" else "update"
+    if not isinstance(value, str):
+        value = describe(value)
+    clause = "update"
+    patterns = DATA["text_traits"]
+    if name == "endpoint":
+        clause = "endpoint-url"
+        patterns = DATA["url_traits"]
     if len(value) > 100:
-        trait = "long"
         clause = "lengths"
-    else:
-        patterns = DATA["url_traits"] if name == "endpoint" else DATA["text_traits"]
-        traits = [trait for trait, pattern in patterns.items() if re.search(pattern, value)]
-        trait = [*traits, "plain"][0]
-    return Rule(f"{clause}/{name}-{trait}", f"`{name}`: a valid value, {trait}")
+    traits = [trait for trait in patterns if re.search(patterns[trait], value, re.DOTALL)]
+    return Rule(f"{clause}/{name}-{traits[0]}", f"`{name}`: a valid value, {traits[0]}")
 
 
 def _reasons_against(request: Request) -> tuple[list[Rule], list[Rule]]:
@@ -169,12 +177,13 @@ def _reasons_against(request: Request) -> tuple[list[Rule], list[Rule]]:
 
 def _check_head(request: Request) -> Iterator[Rule]:
     """Yield a rule for each reason to reject the request's headers or query."""
-    value = request.header("Content-Type")
-    words = f"`Content-Type: {value}`" if value else "no `Content-Type`"
-    media_type, _, parameters = (value or "").lower().partition(";")
-    if media_type.strip() != "application/json":
-        kind = "other" if value else "none"
-        yield Rule(f"other-media-type/{kind}", words, {400, 415})
+    value = request.header("Content-Type") or ""
+    words = f"`Content-Type: {value}`"
+    media_type, _, parameters = value.lower().partition(";")
+    if not value:
+        yield RULES["other-media-type/none"]
+    elif media_type.strip() != "application/json":
+        yield Rule("other-media-type/other", words, {400, 415})
     elif parameters.strip(" ;") not in ("", "charset=utf-8", 'charset="utf-8"'):
         yield replace(RULES["json-open/charset"], words=words)
     coding = request.header("Content-Encoding")
@@ -218,7 +227,7 @@ def _syntax_error(body: bytes, error: str) -> Rule:
         return RULES["unreadable-body/comment"]
     if not body.strip():
         return RULES["unreadable-body/blank"]
-    for start, kind in NOT_JSON.items():
+    for start, kind in DATA["json_errors"].items():
         if error.startswith(start):
             return RULES[f"unreadable-body/{kind}"]
     return RULES["unreadable-body/not-json"]
@@ -294,8 +303,9 @@ def _wrong_endpoint(value: str, words: str) -> Rule:
     if _rfc3986_accepts(value) or _whatwg_accepts(value):
         words += ", a URL according to only one standard"
         return Rule("endpoint-open/one-standard", words, is_open=True)
-    is_other_scheme = "://" in value[1:] and not value.lower().startswith("http")
-    kind = "other-scheme" if is_other_scheme else "url"
+    kind = "url"
+    if "://" in value[1:] and not value.lower().startswith("http"):
+        kind = "other-scheme"
     return Rule(f"endpoint-url/{kind}", f"{words}, which is not an http or https URL")
 
 

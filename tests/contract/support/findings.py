@@ -134,7 +134,7 @@ class Findings(dict[str, Finding]):
 
     def broken_promises(self) -> set[str]:
         """Return the names of the promises whose findings make the run fail."""
-        return {finding.promise for finding in filter(self.decides, self.values())}
+        return {finding.promise for finding in self.values() if self.decides(finding)}
 
     def add_stale(self, promise: str, *, is_whole: bool) -> None:
         """Add a finding for each accepted deviation that did not recur when its rule was tested."""

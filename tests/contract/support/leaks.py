@@ -16,20 +16,13 @@ from urllib.parse import quote, unquote
 from support import contract, values
 from support.curl import base64_parts
 from support.exchange import Exchange, Request
+from support.rule import DATA
 
 SHORTEST = 8  # ignore shorter credentials, which a response may contain by chance
 SHORTEST_PART = 5  # a leak can be as short as four characters and a mask character
 MASKS = "*.…•xX-_#"  # characters that backends use to mask the rest of a credential
 HASHES = ("md5", "sha1", "sha256", "sha512")
-INTERNALS = re.compile(
-    r"Traceback|Exception in"
-    r"|\bat [\w.$/<>]+ ?\((?:[^)]*:\d+:\d+|\w+\.\w+:\d|Native Method|Unknown Source)"
-    r"|\", line \d+, in |node_modules|site-packages|goroutine \d"
-    r"|[\w/]+\.(?:py|php|m?js|ts|java|kt|cs|go|rb|rs|exs?)(?::(?:line )?| on line |\()\d"
-    r"|\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\s.+\b(?:FROM|SET|WHERE|VALUES)\b"
-    r"|\b(?:select|update|delete from) .+ where .+= ?[?$:'\d]|\binsert into \S+ ?\("
-    r"|SQLITE_|SQLSTATE|sqlite3\.|psycopg|asyncpg|PrismaClient|ECONNREFUSED|stack\""
-)
+INTERNALS = re.compile("|".join(DATA["internals"]))
 # A file's directory, but not a part of a URL
 DIRECTORY = re.compile(r"(?<!\w)/(?:usr|home|var|app|srv)/(?!(?:\w+/)*ai/llm/)")
 
@@ -78,7 +71,9 @@ def _whole_credential_in(request: Request, tokens: Iterable[str], response: str)
     fields = request.text_fields
     # A backend is allowed to return the id, the name, and any text from the contract.
     harmless = f"{contract.TEXT} {request.target} {fields.get('name', '')}"
-    credentials = [*tokens, *(fields.get(name, "") for name in contract.CREDENTIALS)]
+    credentials = [*tokens]
+    for name in contract.CREDENTIALS:
+        credentials.append(fields.get(name, ""))
     credentials.append((request.header("Authorization") or "").partition(" ")[2])
     for credential in credentials:
         # A response might contain a short or ordinary word by chance.

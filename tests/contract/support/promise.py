@@ -84,8 +84,8 @@ class Promise:
             self.is_cut_short |= self.is_over_budget()
             self.run.spent += time.monotonic() - self.broken_since
             self.broken_since = None
-        findings = [self.run.findings[id] for id in self.hiding]
-        return [*filter(self.run.findings.decides, findings)]
+        findings = self.run.findings
+        return [findings[id] for id in self.hiding if findings.decides(findings[id])]
 
     def is_over_budget(self) -> bool:
         """Return whether the promise is broken and has exceeded its time budget."""

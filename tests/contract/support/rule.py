@@ -33,7 +33,9 @@ def describe(value: object) -> str:
         text = json.dumps(value)
     except RecursionError:
         return "a deeply nested value"
-    return text if len(text) <= LONGEST else f"a value of {len(text):,} characters"
+    if len(text) > LONGEST:
+        return f"a value of {len(text):,} characters"
+    return text
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ class Rule:
         """The allowed statuses as a phrase such as "400, 413 or 415"."""
         if len(self.statuses) > 6:
             rejections = self.statuses - {200}
-            accepted = "200, or " if 200 in self.statuses else ""
-            return f"{accepted}a status from {min(rejections)} to {max(rejections)}"
-        *others, last = map(str, sorted(self.statuses))
-        return f"{', '.join(others)} or {last}" if others else last
+            phrase = f"a status from {min(rejections)} to {max(rejections)}"
+            return f"200, or {phrase}" if 200 in self.statuses else phrase
+        # Replace the last comma, as in "400, 413 or 415".
+        return " or ".join(", ".join(map(str, sorted(self.statuses))).rsplit(", ", 1))
 
 
 def _named_rules() -> dict[str, Rule]:

@@ -19,11 +19,7 @@ COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
 # Servers may return these statuses before routing, for example if the URI is too long.
 BEFORE_ROUTING = (411, 414, 431)
 CHANGING_HEADERS = {*DATA["changing_headers"]}
-PROXY_PAGE = re.compile(
-    r"<center>(nginx|openresty)|Apache/\d|Apache Server|cloudflare|CloudFront|awselb|HAProxy"
-    r"|Varnish|ModSecurity|Request forbidden by administrative rules|Reference #[\d.a-f]+",
-    re.IGNORECASE,
-)
+PROXY_PAGE = re.compile("|".join(DATA["proxy_pages"]), re.IGNORECASE)
 
 
 def _is_from_elsewhere(exchange: Exchange, from_endpoint: list[Exchange]) -> bool:
@@ -39,12 +35,12 @@ def _is_from_elsewhere(exchange: Exchange, from_endpoint: list[Exchange]) -> boo
         return False
     if PROXY_PAGE.search(exchange.text):
         return True
-    server = exchange.header("Server")
     names = _header_names(exchange)
-    return not any(
-        known.header("Server") == server and _header_names(known) <= names
-        for known in from_endpoint
-    )
+    for known in from_endpoint:
+        is_same_server = known.header("Server") == exchange.header("Server")
+        if is_same_server and _header_names(known) <= names:
+            return False
+    return True
 
 
 def _header_names(exchange: Exchange) -> set[str]:
@@ -104,12 +100,14 @@ def check_response(exchange: Exchange, from_endpoint: list[Exchange]) -> Iterato
 
 
 def _check_allow(exchange: Exchange) -> Iterator[Finding]:
-    allowed = exchange.header("Allow") or ""
-    if "PUT" not in allowed.upper():
-        outcome = "without-PUT" if allowed else "missing"
-        got = f"`{allowed}`" if allowed else "no such header"
-        subject = "the `Allow` header of a 405 response"
-        yield Finding("other-methods/Allow", outcome, "`Allow` with `PUT`", got, subject)
+    rule = "other-methods/Allow"
+    expected = "`Allow` with `PUT`"
+    subject = "the `Allow` header of a 405 response"
+    allowed = exchange.header("Allow")
+    if not allowed:
+        yield Finding(rule, "missing", expected, "no such header", subject)
+    elif "PUT" not in allowed.upper():
+        yield Finding(rule, "without-PUT", expected, f"`{allowed}`", subject)
 
 
 def _finding(exchange: Exchange, rule: Rule, outcome: str, expected: str, got: str) -> Finding:
@@ -129,7 +127,8 @@ def _broader(exchange: Exchange, rule: Rule, outcome: str) -> tuple[str, ...]:
         if clause == "order":  # perhaps the status is the same for every id and body
             broader.append(f"unauthorized/{kind}/{end}")
     if not exchange.succeeded:
-        broader += [f"{simpler}/{end}" for simpler in _simpler_rules(exchange)]
+        for simpler in _simpler_rules(exchange):
+            broader.append(f"{simpler}/{end}")
     return tuple(broader)
 
 
@@ -165,7 +164,8 @@ def _server_error(exchange: Exchange) -> Finding:
     rule = expectation_of(exchange.request).rule
     finding = _finding(exchange, rule, exchange.got, f"{rule.expected}, not 5xx", exchange.got)
     finding.rule = cause.id
-    finding.subject = cause.words if cause.words != rule.words else ""
+    if cause.words != rule.words:
+        finding.subject = cause.words
     return finding
 
 
@@ -211,18 +211,15 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
     status = exchange.status
     media_type = exchange.media_type
     is_documented = status in contract.RESPONSES
-    clause = "success-response" if exchange.succeeded else "error-response"
+    clause = "error-response"
+    if exchange.succeeded:
+        clause = "success-response"
     if not is_documented:
         expected = f"one of {', '.join(map(str, contract.RESPONSES))}"
         subject = "a status that the contract does not document"
         yield Finding("statuses/undocumented", str(status), expected, str(status), subject)
     if media_type != "application/json":
-        got = media_type or "no Content-Type"
-        subject = f"the media type of a {status} response"
-        # An unusual media type could contain a token, which must not be part of the finding's id.
-        is_common = COMMON_TYPE.fullmatch(got) or not media_type
-        outcome = got if is_common else "unusual"
-        yield Finding(f"{clause}/media-type", outcome, "application/json", got, subject)
+        yield _wrong_media_type(f"{clause}/media-type", exchange)
     # Skip other bodies, such as HTML, because their wrong media type has already been reported.
     if "json" in media_type or exchange.value is not None:
         subject = f"the body of a {status} response"
@@ -242,9 +239,18 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
         yield from _check_fields(exchange)
 
 
+def _wrong_media_type(rule: str, exchange: Exchange) -> Finding:
+    subject = f"the media type of a {exchange.status} response"
+    got = exchange.media_type or "no Content-Type"
+    outcome = got
+    if exchange.media_type and not COMMON_TYPE.fullmatch(got):
+        outcome = "unusual"  # it could contain a token, which must not be part of the finding's id
+    return Finding(rule, outcome, "application/json", got, subject)
+
+
 def _check_schema(clause: str, exchange: Exchange) -> Iterator[Finding]:
     for error in contract.SCHEMAS[exchange.status].iter_errors(exchange.value):
-        field = str(error.instance_path[-1]) if error.instance_path else "body"
+        field = str(["body", *error.instance_path][-1])
         kind = error.kind.name
         subject = f"`{field}` in a {exchange.status} response"
         expected = "a value that matches the schema"

@@ -34,18 +34,22 @@ def verdict_of(run: Run) -> Document:
     promises = [_promise(run, promise) for promise in run.promises.values()]
     findings = [_finding(run, finding) for finding in sorted(run.findings.values(), key=_rank)]
     outcomes = Counter(promise["outcome"] for promise in promises)
-    statuses = sorted(backend.statuses.items())
-    tools = {package: version(package) for package in ("schemathesis", "hypothesis", "pytest")}
+    tools = {"python": platform.python_version()}
+    for package in ("schemathesis", "hypothesis", "pytest"):
+        tools[package] = version(package)
+    statuses = {}
+    for status, count in sorted(backend.statuses.items()):
+        statuses[str(status or "none")] = count
     return {
         "format": 1,
         "contract": {"title": contract.TITLE, "version": contract.VERSION},
-        "tools": {"python": platform.python_version(), **tools},
+        "tools": tools,
         "backend": {"url": backend.url, "id": backend.id},
         "seed": option.seed,
         "started": run.started.isoformat(timespec="seconds"),
         "seconds": round((datetime.now(UTC) - run.started).total_seconds(), 1),
         "requests": backend.statuses.total(),
-        "statuses": {str(status or "none"): count for status, count in statuses},
+        "statuses": statuses,
         **_result(run, outcomes),
         "selection": {
             "keyword": option.keyword,
@@ -104,15 +108,22 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
     if contract.OTHER_OPERATIONS:
         others = ", ".join(contract.OTHER_OPERATIONS)
         reasons.append(f"only {contract.OPERATION_ID} is tested, not {others}")
-    status = BROKEN if is_red else KEPT
+    status = KEPT
+    if is_red:
+        status = BROKEN
     return {"result": result, "exit_status": status, "reason": "; ".join(reasons), "cure": ""}
 
 
 def _promise(run: Run, promise: Promise) -> Document:
     """Return the promise's entry in the verdict."""
     name = promise.name
-    findings = run.findings.values()
-    severities = [finding.severity for finding in findings if finding.promise == name]
+    ids = []
+    severities = set()
+    for finding in run.findings.values():
+        if finding.promise == name:
+            severities.add(finding.severity)
+        if name in (finding.promise, finding.finder):
+            ids.append(finding.id)
     reason = _reason_for_no_test(promise)
     outcome = "kept"
     if "broken" in severities:
@@ -124,9 +135,12 @@ def _promise(run: Run, promise: Promise) -> Document:
         outcome = "accepted"
     again = None
     if run.earlier.get(name) == "broken":
-        again = "still broken" if outcome == "broken" else "fixed"
-        if outcome == "broken" and promise.rounds > 1:
+        if outcome != "broken":
+            again = "fixed"
+        elif promise.rounds > 1:
             again = "flaky"
+        else:
+            again = "still broken"
     return {
         "name": name,
         "family": promise.family,
@@ -136,9 +150,7 @@ def _promise(run: Run, promise: Promise) -> Document:
         "outcome": outcome,
         "reason": reason,
         "requests": promise.requests,
-        "findings": [
-            finding.id for finding in findings if name in (finding.promise, finding.finder)
-        ],
+        "findings": ids,
         "again": again,
     }
 
@@ -150,9 +162,13 @@ def _reason_for_no_test(promise: Promise) -> str:
         return promise.skipped
     if not promise.rounds:
         return "the run ended before the test started"
+    if not promise.passed and hiding:
+        return f"hidden by {hiding}"
     if not promise.passed:
-        return f"hidden by {hiding}" if hiding else "no response was checked"
-    return f"some requests were not sent because of {hiding}" if promise.is_cut_short else ""
+        return "no response was checked"
+    if promise.is_cut_short:
+        return f"some requests were not sent because of {hiding}"
+    return ""
 
 
 def _finding(run: Run, finding: Finding) -> Document:

@@ -16,6 +16,7 @@ import urllib3
 from support.exchange import Exchange, Request
 
 LARGEST_RESPONSE = 1 << 20
+TIMED_OUT = "no complete response before the timeout"
 # On Linux, this option disables delayed TCP acknowledgments for the next segment. A server that
 # sends headers and body separately may wait for an acknowledgment, for 40 ms per response.
 QUICKACK = getattr(socket, "TCP_QUICKACK", None)
@@ -29,7 +30,9 @@ class Wire:
         """Send requests to `url`; wait up to `timeout` seconds for each complete response."""
         self.timeout = timeout
         self._url = urlsplit(url)
-        self._tls = ssl.create_default_context(cafile=ca) if self._url.scheme == "https" else None
+        self._tls = None
+        if self._url.scheme == "https":
+            self._tls = ssl.create_default_context(cafile=ca)
         self._connections: dict[int, Connection] = {}  # by thread id
         self._deadlines: dict[Any, float] = {}  # by socket
         self._closed = threading.Event()
@@ -82,7 +85,9 @@ class Wire:
             connection.close()
             del self._connections[threading.get_ident()]
             timed_out = server is not None and time.monotonic() >= deadline
-            failure = _words(TimeoutError() if timed_out else error)
+            failure = _words(error)
+            if timed_out:
+                failure = TIMED_OUT
             return Exchange(request, failure=failure, never_sent=not server, timed_out=timed_out)
         finally:
             self._deadlines.pop(server, None)
@@ -137,7 +142,7 @@ def _read(connection: Connection, request: Request) -> Exchange:
 
 def _words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return "no complete response before the timeout"
+        return TIMED_OUT
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS failed: invalid certificate: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
