@@ -81,9 +81,7 @@ def _run(option: argparse.Namespace) -> RunPlugin:
         raise NoVerdictError("no backend was specified", f"pass --backend-url and set {WRITER}")
     if option.again == LAST_RUN:
         option.again = (option.report_dir or Path("reports")) / "verdict.json"
-    earlier = {}
-    if option.again:
-        earlier = _read_earlier(option)
+    earlier = _read_earlier(option) if option.again else {}
     if option.seed is None:
         option.seed = random.SystemRandom().randrange(10**9)
     accepted = load_deviations(option.deviations, option.backend_url)

@@ -23,6 +23,7 @@ UNKNOWN = RULES["authentication/unknown-token"]
 SIMILAR = RULES["authentication/near-token"]
 OTHER_SCHEME = RULES["authentication/other-scheme"]
 ELSEWHERE = RULES["authentication/token-elsewhere"]
+TRUSTED = RULES["authentication/trusted-header"]
 TWO_TOKENS = RULES["two-tokens/two-headers"]
 WRONG = "Bearer wrong"
 UNSIGNED = "eyJhbGciOiJub25lIn0"  # {"alg":"none"}, the header of an unsigned JSON Web Token
@@ -127,13 +128,9 @@ def test_token_elsewhere_answers_401(promise: Promise) -> None:
 def test_no_header_replaces_a_token(promise: Promise) -> None:
     """Headers that proxies, browsers or developers set are not accepted in place of a token."""
     for name, value in DATA["TRUSTED_HEADERS"].items():
-        words = f"`{name}: {value}`"
-        untrusted: dict[str, Any] = {
-            "user": RULES["authentication/trusted-header"],
-            "headers": {name: value},
-        }
+        untrusted: dict[str, Any] = {"headers": {name: value}, "words": f"`{name}: {value}`"}
         for authorization in ((), (WRONG,)):
-            promise.ask(authorization=authorization, body={}, words=words, **untrusted)
+            promise.ask(user=TRUSTED, authorization=authorization, body={}, **untrusted)
 
 
 @clause("scheme-case")

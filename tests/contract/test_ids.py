@@ -18,9 +18,7 @@ def similar_ids(id: str) -> Iterator[str]:
     yield from (id[:-1], id[1:], id[::-1], id[:8], id[-12:])
     if UUID.fullmatch(id):  # other ids might be sequential
         for position, character in enumerate(id):
-            other = "0"
-            if character == "0":
-                other = "1"
+            other = "1" if character == "0" else "0"
             if character != "-":
                 yield id[:position] + other + id[position + 1 :]
     yield from (id.replace("-", "_"), "_" * len(id))

@@ -16,6 +16,7 @@ pytestmark = clause("other-methods")
 
 COMMON = ("GET", "HEAD", "OPTIONS", "POST", "PATCH")
 UNUSUAL = ("TRACE", "PROPFIND", "SEARCH", "QUERY", "LINK", "UPDATE")
+OTHER_PATH = RULES["other-paths/other-path"]
 WITHOUT_BODY = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 
@@ -67,7 +68,7 @@ def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
     nearby_paths = values.expand("NEARBY_PATHS", id)
     for other in (*nearby_paths, *map(contract.path_with, notations)):
         words = f"the path `{other.replace(id, '{id}')}`"
-        nearby: dict[str, Any] = {"path": other, "place": RULES["other-paths/other-path"]}
-        promise.ask("other-paths/nearby", body={}, words=words, **nearby)
+        nearby: dict[str, Any] = {"path": other, "place": OTHER_PATH, "body": {}, "words": words}
+        promise.ask("other-paths/nearby", **nearby)
         for token in (None, *promise.available(READER, STRANGER)):
-            promise.ask(token=token, body={}, words=words, **nearby)
+            promise.ask(token=token, **nearby)

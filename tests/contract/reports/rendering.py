@@ -66,10 +66,7 @@ def prose(text: str) -> str:
     shown = ""
     for number, part in enumerate(CODE.split(" ".join(text.split()))):
         is_code = number % 2 == 1
-        if is_code:
-            shown += code(part)
-        else:
-            shown += SPECIAL.sub(r"\\\1", part)
+        shown += code(part) if is_code else SPECIAL.sub(r"\\\1", part)
     return shown
 
 

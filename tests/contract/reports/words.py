@@ -90,8 +90,10 @@ def summary(verdict: Verdict) -> str:
     text = headline(verdict)
     counted = tally(verdict["promises"])
     if findings := with_severity(verdict, "broken"):
-        sources = grouped(findings, "source")
-        numbers = [f"{len(sources[source])} {source}" for source in sources]
+        numbers = []
+        for source, counts in verdict["by_source"].items():
+            if counts["broken"]:
+                numbers.append(f"{counts['broken']} {source}")
         text += f": {plural(len(findings), 'finding')} ({', '.join(numbers)})"
         counted = counted and f"; promises: {counted}"
     elif counted:
@@ -125,11 +127,11 @@ def names_variable(verdict: Verdict, reason: str) -> bool:
     return any(variable["name"] in reason for variable in verdict["missing_variables"])
 
 
-def grouped(entries: Iterable[Promise], key: str) -> dict[str, list[Promise]]:
-    """Group promises or findings by the value of the given key."""
+def grouped(promises: Iterable[Promise], key: str) -> dict[str, list[Promise]]:
+    """Group the promises by the value of the given key."""
     groups: dict[str, list[Promise]] = {}
-    for entry in entries:
-        groups.setdefault(entry[key], []).append(entry)
+    for promise in promises:
+        groups.setdefault(promise[key], []).append(promise)
     return groups
 
 

@@ -33,9 +33,7 @@ class _Message:
     def header(self, name: str) -> str | None:
         """Return the header's values joined with commas (RFC 9110), or None if there are none."""
         values = [value for header, value in self.headers if header.lower() == name.lower()]
-        if not values:
-            return None
-        return ", ".join(values)
+        return ", ".join(values) if values else None
 
     @property
     def text(self) -> str:

@@ -105,18 +105,14 @@ def rule_of_valid(request: Request) -> Rule:
     media_type = request.header("Content-Type") or ""
     segment = request.target.partition("?")[0].rpartition("/")[2]
     if media_type != "application/json":
-        kind = "case"
-        if "charset" in media_type.lower():
-            kind = "charset"
+        kind = "charset" if "charset" in media_type.lower() else "case"
         return Rule(f"media-type/{kind}", f"`Content-Type: {media_type}`")
     if segment != quote(unquote(segment), safe=""):
         return Rule("id-encoding/percent-encoded", "the id with percent-encoded characters")
     if request.chunks is not None:
         return Rule("chunked/in-chunks", f"a valid body in {len(request.chunks)} chunks")
     if len(request.body) > LARGE_BODY:
-        kind = "large"
-        if len(request.body) == contract.LARGEST_BODY:
-            kind = "largest"
+        kind = "largest" if len(request.body) == contract.LARGEST_BODY else "large"
         return Rule(f"body-size/{kind}", _size_of(request))
     if len(fields) == 1:
         [(name, value)] = fields.items()
@@ -303,9 +299,8 @@ def _wrong_endpoint(value: str, words: str) -> Rule:
     if _rfc3986_accepts(value) or _whatwg_accepts(value):
         words += ", a URL according to only one standard"
         return Rule("endpoint-open/one-standard", words, is_open=True)
-    kind = "url"
-    if "://" in value[1:] and not value.lower().startswith("http"):
-        kind = "other-scheme"
+    is_other_scheme = "://" in value[1:] and not value.lower().startswith("http")
+    kind = "other-scheme" if is_other_scheme else "url"
     return Rule(f"endpoint-url/{kind}", f"{words}, which is not an http or https URL")
 
 

@@ -211,9 +211,7 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
     status = exchange.status
     media_type = exchange.media_type
     is_documented = status in contract.RESPONSES
-    clause = "error-response"
-    if exchange.succeeded:
-        clause = "success-response"
+    clause = "success-response" if exchange.succeeded else "error-response"
     if not is_documented:
         expected = f"one of {', '.join(map(str, contract.RESPONSES))}"
         subject = "a status that the contract does not document"

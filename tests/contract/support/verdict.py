@@ -108,9 +108,7 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
     if contract.OTHER_OPERATIONS:
         others = ", ".join(contract.OTHER_OPERATIONS)
         reasons.append(f"only {contract.OPERATION_ID} is tested, not {others}")
-    status = KEPT
-    if is_red:
-        status = BROKEN
+    status = BROKEN if is_red else KEPT
     return {"result": result, "exit_status": status, "reason": "; ".join(reasons), "cure": ""}
 
 
