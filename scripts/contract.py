@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -167,7 +168,7 @@ def _joined(arguments: Iterable[str]) -> list[str]:
     return joined
 
 
-def _closed_streams() -> dict[str, int]:
+def _closed_streams() -> dict[str, Any]:
     """Return a replacement for each standard stream that is closed, which pytest could not use."""
     return {
         name: subprocess.DEVNULL

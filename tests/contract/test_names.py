@@ -25,6 +25,7 @@ from support.values import (
 
 # A faulty backend might pass once by chance, so the race is repeated.
 ROUNDS = 20
+ALONE = RULES["alone/at-once"]
 AT_ONCE = RULES["unique-names/taken-at-once"]
 
 
@@ -153,7 +154,7 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
     for _ in range(ROUNDS):
         name = fresh()
         bodies = (*[GOOD] * 4, name)
-        together = [promise.request(rule="alone/at-once", body=body) for body in bodies]
+        together = [promise.request(rule=ALONE, body=body) for body in bodies]
         exchanges = promise.exchange_concurrently(together)
         for exchange in exchanges:
             promise.check(exchange)

@@ -75,7 +75,7 @@ class Backend:
     def request(  # noqa: PLR0913 - a request has many parts
         self,
         *,
-        rule: Rule | str | None = None,
+        rule: Rule | None = None,
         id: str = "",
         place: Rule | None = None,
         token: str | None = WRITER,
@@ -91,34 +91,24 @@ class Backend:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
-        `rule`, a rule or an id in rules.yaml, replaces the rule that the request implies. `token`
-        names an environment variable; `authorization` replaces it and requires a `user`. `body` is
-        a JSON value, bytes, or a tuple of chunks. Headers set to None are not sent. `path` and
-        `query` are sent unchanged; a `path` requires an `id` or a `place`.
+        `rule` replaces the rule that the request implies. `token` names an environment variable;
+        `authorization` replaces it and requires a `user`. `body` is a JSON value, bytes, or a tuple
+        of chunks. Headers set to None are not sent. `path` and `query` are sent unchanged; a `path`
+        requires an `id` or a `place`.
         """
         if authorization is None:
-            authorization = ()
-            if token:
-                authorization = f"Bearer {self.given[token]}"
+            authorization = f"Bearer {self.given[token]}" if token else ()
         id = id or self.id
         place = place or self._place(id)
-        path = path or contract.path_of(id, escaped=escaped)
-        chunks = None
-        if isinstance(body, tuple):
-            chunks = body
-        if isinstance(rule, str):
-            rule = RULES[rule]
-        if place != OWN:
-            id = ""
         return Request(
             method=method,
-            target=path + query,
+            target=(path or contract.path_of(id, escaped=escaped)) + query,
             headers=tuple(_headers(method, body, headers or {}, authorization)),
             body=_content(body),
-            chunks=chunks,
+            chunks=body if isinstance(body, tuple) else None,
             user=user or USERS[token],
             place=place,
-            id=id,
+            id=id if place == OWN else "",
             rule=rule,
             words=words,
         )
@@ -191,7 +181,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
     for body in bodies:
         rule = None
         if body:
-            rule = "update/plain"
+            rule = RULES["update/plain"]
         exchange = backend.exchange(backend.control(body, rule=rule))
         if exchange.never_sent:
             raise _unreachable(backend, exchange)

@@ -21,7 +21,7 @@ from support.exchange import Exchange, NoVerdictError, Request
 from support.expectation import expectation_of
 from support.findings import Finding, Findings
 from support.options import MEANINGS
-from support.rule import Rule
+from support.rule import RULES, Rule
 
 # Seconds to continue testing after a promise's first finding: for each promise, and in total.
 BUDGET_PER_PROMISE = 2.0
@@ -122,7 +122,12 @@ class Promise:
         return self.backend.request(**parts)
 
     def ask(self, rule: Rule | str | None = None, **parts: Any) -> Exchange | None:
-        """Send a request and check the exchange; return None if `--source` excludes the request."""
+        """Send a request and check the exchange; return None if `--source` excludes the request.
+
+        `rule`, a rule or an id in rules.yaml, replaces the rule that the request implies.
+        """
+        if isinstance(rule, str):
+            rule = RULES[rule]
         return self.send(self.request(rule=rule, **parts))
 
     def ask_each(self, variations: Iterable[Mapping[str, Any]], **parts: Any) -> None:
