@@ -46,9 +46,12 @@ for action, condition in ACTIONS.items():
 faults(
     "test_reader_may_not_update",
     reader_may_update=promote("reader"),
-    reader_gets_202=reply(202, lambda method, role: method == "PUT" and role == "reader"),
     forbidden_update_returns_404=on(403, lambda answer: answer.reject(404)),
     reader_gets_401=reply(401, lambda role: role == "reader"),
+)
+faults(
+    "test_reader_may_not_update",
+    reader_gets_202=reply(202, lambda method, role: method == "PUT" and role == "reader"),
 )
 faults(
     "test_stranger_may_not_update",
