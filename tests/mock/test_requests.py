@@ -3,7 +3,6 @@
 CI runs tests/contract against the mock to test the behavior that the contract specifies.
 """
 
-import time
 from collections.abc import Generator
 from datetime import UTC, datetime
 
@@ -210,8 +209,9 @@ def test_request_id_is_not_taken_from_the_request(http: httpx.Client, mock: Mock
 def test_log_shows_when_the_request_arrived(mock: Mock) -> None:
     """A log entry's time is recorded before the request body arrives."""
     with connected(mock) as connection:
-        connection.sendall(request_head(mock, "Content-Length: 2", "Connection: close"))
-        time.sleep(0.2)
+        headers = ("Content-Length: 2", "Connection: close", "Expect: 100-continue")
+        connection.sendall(request_head(mock, *headers))
+        assert connection.recv(100).startswith(b"HTTP/1.1 100")
         middle = datetime.now(UTC)
         connection.sendall(b"{}")
         receive_all(connection)

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,15 @@ def find_programs() -> Path | None:
     return Path(found).parent if found else None
 
 
+def _free_port() -> int:
+    """Return a free port that the system does not give to another program in the meantime."""
+    while True:
+        # Linux chooses ports for programs that do not specify one from 32768 upward.
+        port = 20000 + secrets.randbelow(12000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 class Cluster:
     """A PostgreSQL server that stores all its files in `folder`."""
 
@@ -44,8 +53,7 @@ class Cluster:
         password = folder / "password"
         password.write_text(PASSWORD.replace("%40", "@"))
         password.chmod(0o644)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        self.port = _free_port()
         make = ["initdb", "--no-sync", "--encoding=UTF8", "--locale=C", "--username=owner"]
         self._run(*make, "--auth=scram-sha-256", f"--pwfile={password}", folder / "data")
 
