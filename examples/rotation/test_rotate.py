@@ -79,7 +79,7 @@ def test_rejected_update_is_a_failure(
 def test_lost_response_leaves_the_result_unknown(flashback_mock: Mock, fault: Fault) -> None:
     """If the response to an update is lost, the script reports the result as unknown."""
     flashback_mock.answer_next(fault=fault, after_update=True)
-    with FlashbackClient(timeout=0.5, max_retries=0) as flashback:
+    with FlashbackClient(timeout=2, max_retries=0) as flashback:
         outcome = rotate.rotate(rotate.read_plan(Path(PLAN))[0], flashback)
     assert outcome.result == "unknown"
     assert flashback_mock.reveals(flashback_mock.ids["main"], secret="new-openai-secret")
