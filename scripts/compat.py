@@ -50,8 +50,8 @@ def _options() -> argparse.Namespace:
         description="Compare two versions of the contract, and check that info.version reflects "
         "the changes. docs/compat.md defines which changes are breaking.",
         epilog="Exit status: 0 if the version is high enough, 1 if it is too low or if "
-        f"{DECISIONS} has a stale entry, 2 if the contracts cannot be compared. {DECISIONS}, next "
-        "to the contract, contains decisions about findings.",
+        f"{DECISIONS} has a stale entry, 2 if the contracts cannot be compared. The "
+        f"file {DECISIONS} next to the contract contains decisions about findings.",
     )
     parser.add_argument(
         "--base",

@@ -134,7 +134,7 @@ def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> int:
     """Run pytest with this command's options, followed by `arguments`, which override them."""
-    # -I ignores PYTHON* variables and modules in the working directory, which could change the run.
+    # -I ignores PYTHON* variables and modules in the working directory, which could affect the run.
     command = [sys.executable, "-I", "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += _joined(["--report-dir", "reports", *sys.argv[1:], *arguments])
     environment = {k: v for k, v in environment.items() if not k.startswith("PYTEST_")}
@@ -147,7 +147,7 @@ def _run(arguments: list[str], environment: dict[str, str]) -> int:
     for number in (*handled, signal.SIGTERM):
         signal.signal(number, lambda *_: tests.terminate())
     status = tests.wait()
-    if status == -signal.SIGTERM:  # before the tests could handle it
+    if status == -signal.SIGTERM:  # SIGTERM arrived before the tests could handle it
         raise KeyboardInterrupt
     if status < 0:
         raise ValueError(f"the tests were stopped by {signal.Signals(-status).name}")

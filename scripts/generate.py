@@ -51,7 +51,7 @@ OPAQUE = re.compile(r"<\S*UntrustedString object at 0x[0-9a-f]+>")
 
 
 class GenerationError(Exception):
-    """The client cannot be generated. The message says what is wrong, where, and how to fix it."""
+    """The client cannot be generated. The message names the problem, the location and the fix."""
 
     def __init__(self, message: str) -> None:
         """Store the message."""
@@ -139,9 +139,9 @@ def _check_reference(contract: documents.Contract, reference: str, place: str) -
 def objects(
     part: Any, place: str = "", *, has_names: bool = False
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each object in the contract, except in examples and extensions, with its location.
+    """Yield each object in the contract with its location, except in examples and extensions.
 
-    `has_names` says whether the part's keys are names from the contract, such as those of fields.
+    `has_names` says whether the part's keys are names from the contract, such as field names.
     """
     if isinstance(part, list):
         for index, item in enumerate(part):
@@ -186,12 +186,12 @@ def _operation_problems(part: dict[str, Any], place: str) -> Iterator[str]:
     if place == "servers[0]" and not SERVER.fullmatch(str(part.get("url"))):
         yield ".url: must be an absolute URL without variables, a user, a query or a fragment"
     if str(part.get("$ref")).startswith("#/components/pathItems/"):
-        yield ": a $ref to a path item is not supported; write the path item here"
+        yield ": a $ref to a path item is not supported; replace it with the path item"
     has_style = not part.keys().isdisjoint({"content", "explode", "style"})
     if part.get("in") == "cookie" or ("in" in part and has_style):
         yield ": cookies, style, explode and content are not supported in parameters; remove them"
     if "servers" in part and place.startswith("paths.") and ".schema" not in place:
-        yield ".servers: only the contract's top-level servers are supported; move this one there"
+        yield ".servers: supported only at the top level of the contract; move them there"
     is_security_scheme = re.fullmatch(r"components\.securitySchemes\.[^.]+", place)
     if is_security_scheme and str(part.get("scheme")).lower() != "bearer":
         yield ": only bearer tokens are supported; use `type: http` and `scheme: bearer`"
@@ -224,7 +224,8 @@ def render(contract: Path, output: Path) -> None:
         raise
     except Exception as error:  # noqa: BLE001 - the generator can raise anything
         reason = f"{type(error).__name__}: {error}"
-        raise GenerationError(f"{contract.name}: the generator cannot read it ({reason})") from None
+        problem = f"cannot be read by the generator ({reason})"
+        raise GenerationError(f"{contract.name}: {problem}") from None
     if warnings:
         listed = "\n".join(f"{warning.header}: {warning.detail}" for warning in warnings)
         raise GenerationError(f"{contract.name} contains unsupported parts; fix them:\n{listed}")
@@ -272,7 +273,7 @@ def _unsupported(endpoint: Any) -> str | None:
     for place, parameter in endpoint.iter_all_parameters():
         if place != "query" and type(parameter).__name__ not in SIMPLE:
             return (
-                f", {parameter.python_name}: this type is only supported in a query; use a string"
+                f", {parameter.python_name}: this type is supported only in a query; use a string"
             )
     for body in endpoint.bodies:
         if body.body_type != "json" or type(body.prop).__name__ != "ModelProperty":

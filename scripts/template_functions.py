@@ -107,7 +107,7 @@ def parameter_rule(contract: dict[str, Any], endpoint: Any, prop: Any) -> str:
     schema = resolved(contract, found.get("schema", {}))
     if found["in"] == "header":
         pattern = schema.get("pattern", "")
-        message = "must be ASCII on one line"
+        message = "must be one line of ASCII"
         if pattern:
             message += f", and match {pattern}"
         # Both patterns must match; the second one can match anywhere.

@@ -38,7 +38,7 @@ def run(
 def start_history(folder: Path) -> None:
     """Make the folder a Git repository whose only commit contains all files in the folder."""
     run("git", "init", "-q", cwd=folder)
-    unsigned = ("commit.gpgsign=false", "tag.gpgsign=false")  # even if the user's own are signed
+    unsigned = ("commit.gpgsign=false", "tag.gpgsign=false")  # even if the user signs commits
     for setting in ("user.name=Test", "user.email=test@localhost", *unsigned):
         run("git", "config", *setting.split("="), cwd=folder)
     run("git", "add", "-A", cwd=folder)

@@ -220,10 +220,10 @@ FIELDS = ("components", "schemas", "UpdateAiLlmRequest", "properties")
 FIELD = ".".join((*FIELDS, "zzField"))
 CODE = {"type": "string", "writeOnly": True}
 UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
-    ({"enum": ["a", "b", "a"]}, "the generator cannot read it (ValueError: Duplicate key A in"),
+    ({"enum": ["a", "b", "a"]}, "cannot be read by the generator (ValueError: Duplicate key A in"),
     ({"enum": ["a\nb"]}, f"{FIELD}.enum: a member is not a printable string; only printable"),
     ({"enum": ["a"], "default": "b"}, "Value b is not valid for enum"),
-    ({"enum": ["a-b", "a_b"]}, "the generator cannot read it (ValueError: Duplicate key A_B"),
+    ({"enum": ["a-b", "a_b"]}, "cannot be read by the generator (ValueError: Duplicate key A_B"),
     ({"type": "integer", "writeOnly": True}, f"{FIELD}: writeOnly is supported only for string"),
     ({**CODE, "enum": ["a"]}, f"{FIELD}: writeOnly is supported only for string"),
     ({**CODE, "format": "uuid"}, f"{FIELD}: writeOnly is supported only for string"),
@@ -256,7 +256,11 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
     (("servers",), [{"url": "https://{env}.example"}], "servers[0].url: must be an absolute URL"),
     (("servers",), [{"url": "/api"}], "servers[0].url: must be an absolute URL"),
     (("paths", "/x"), {"$ref": "#/components/pathItems/X"}, "paths./x: a $ref to a path item is"),
-    ((*PUT, "servers"), [{"url": "https://a.test"}], "put.servers: only the contract's top-level"),
+    (
+        (*PUT, "servers"),
+        [{"url": "https://a.test"}],
+        "put.servers: supported only at the top level",
+    ),
     (
         (*PUT, "responses"),
         {"200": {"description": "x", "content": {"*/*": {}}}},
@@ -268,7 +272,7 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
     (
         (*PUT[:2], "parameters"),
         [{"name": "X", "in": "header", "schema": {"type": "boolean"}}],
-        "x: this type is only",
+        "x: this type is supported only",
     ),
     (
         CONTENT,

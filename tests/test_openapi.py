@@ -15,7 +15,7 @@ from openapi_spec_validator import validate
 
 @pytest.fixture
 def contract() -> Any:
-    """Import and return the contract tests' module that reads openapi.yaml.
+    """Import and return the module that reads openapi.yaml for the contract tests.
 
     A fixture imports it because the import fails if the contract breaks a rule that is tested here.
     """

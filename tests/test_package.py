@@ -43,7 +43,7 @@ def python(wheel: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_wheel_contains_the_packages_and_the_contract(wheel: Path, root: Path) -> None:
-    """The wheel contains every file of the three packages, the contract, and nothing else."""
+    """The wheel contains the contract, every file of the three packages, and nothing else."""
     expected = {"flashback_mock/openapi.yaml"}
     for folder in (root / "generated", root / "runtime", root / "mock"):
         for path in folder.rglob("*"):

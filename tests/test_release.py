@@ -1,4 +1,4 @@
-"""Tests for scripts/release that do not build a release."""
+"""Tests for scripts/release in which no release is built."""
 
 from pathlib import Path
 

@@ -15,7 +15,7 @@ export async function rotate(id, secret, { retries = 2, wait = 50 } = {}) {
       if (response.ok) return;
       const isTemporary = response.status === 429 || response.status >= 500;
       if (!isTemporary || attempt === retries) throw new RotationError(response.status);
-      const seconds = Number(response.headers.get("Retry-After")); // NaN if it is a date
+      const seconds = Number(response.headers.get("Retry-After")); // NaN if the header is a date
       await sleep(1000 * seconds || wait);
     } catch (error) {
       if (error instanceof RotationError || attempt === retries) throw error;

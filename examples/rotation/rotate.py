@@ -105,7 +105,7 @@ def interval(text: str) -> float:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(description="Rotate AI provider credentials.")
-    parser.add_argument("plan", type=Path, help="TOML file of rotations (see plan.toml)")
+    parser.add_argument("plan", type=Path, help="TOML file with the rotations (see plan.toml)")
     parser.add_argument(
         "--every", type=interval, metavar="SECONDS", help="repeat the rotations at this interval"
     )

@@ -32,7 +32,7 @@ def new_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 def output(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Callable[[], str]:
-    """Return a function that returns the output after checking it for credentials."""
+    """Return a function that checks the output for credentials and then returns it."""
 
     def output() -> str:
         text = "".join([*capsys.readouterr(), caplog.text])

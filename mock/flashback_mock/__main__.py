@@ -1,4 +1,4 @@
-"""Command-line interface for running the mock backend and rotating a store's master key."""
+"""The command-line interface for running the mock backend and rotating a store's master key."""
 
 import signal
 
@@ -33,7 +33,7 @@ ADMIN_TOKEN = "FLASHBACK_MOCK_ADMIN_TOKEN"  # noqa: S105 - not a token
 
 def main() -> int:
     """Run the command and return its exit status."""
-    # Replace closed standard streams with /dev/null, so that no socket gets descriptor 0, 1 or 2.
+    # Replace closed standard streams with /dev/null so that no socket gets descriptor 0, 1 or 2.
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -74,7 +74,7 @@ async def _serve(options: argparse.Namespace) -> None:
         async with serving(mock, listener, guard=guard, cors_origins=options.cors_origin) as is_new:
             _print(banner.text(mock, guard, is_new=is_new, is_local=is_local))
             await stop.wait()
-    state = "The store was saved." if options.store else "The state in memory was discarded."
+    state = "The store was saved." if options.store else "The in-memory state was discarded."
     _print(f"\nStopped. {state}")
 
 
@@ -97,7 +97,7 @@ async def _rotate_keys(options: argparse.Namespace) -> None:
 
 
 def _admin_token() -> str:
-    """Return the token from the environment, or a new token, which is printed."""
+    """Return the token from the environment, or print and return a new one."""
     token = os.environ.get(ADMIN_TOKEN)
     if not token:
         token = secrets.token_urlsafe()
@@ -134,7 +134,7 @@ def _options() -> argparse.Namespace:
     add("--contract", type=Path, metavar="FILE", help=about)
     about = (
         "also serve /__admin on non-loopback addresses; requests must contain the bearer token "
-        f"from ${ADMIN_TOKEN} or, if it is not set, the token printed at startup"
+        f"from ${ADMIN_TOKEN} or, if that variable is not set, the token printed at startup"
     )
     add("--admin-token", action="store_true", help=about)
     about = "allow web pages from this origin to send updates (CORS); can be repeated"

@@ -9,8 +9,8 @@ from .contract import PARAMETER
 from .control.mock import Mock
 from .http.guard import Guard
 
-# The banner lists at most this many tokens and this many configurations. If nothing reads standard
-# output, a longer banner could fill the pipe and block the mock.
+# The banner lists at most this many tokens and at most this many configurations. If nothing reads
+# standard output, a longer banner could fill the pipe and block the mock.
 LISTED = 20
 
 
@@ -46,13 +46,13 @@ def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> st
 
 
 def _addresses(url: str, guard: Guard | None, *, is_local: bool) -> list[str]:
-    """Return lines with the web page's URL and the URL at which other machines reach the mock."""
+    """Return the lines that show the web page's URL and the mock's URL for other machines."""
     if guard or is_local:
         link = f"{url}/__admin/login/{guard.session}" if guard else url
         lines = ["Web page with the request log and planned answers", f"  {link}"]
     else:
         lines = [
-            "Disabled on this address: the web page and /__admin, except for /__admin/health",
+            "Disabled on this address: the web page, and all of /__admin except /__admin/health",
             "  To enable them, use --admin-token.",
         ]
     if not is_local:

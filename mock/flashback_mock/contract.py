@@ -135,7 +135,7 @@ class Contract:
     def _field_error(self, field: str, error: jsonschema_rs.ValidationError) -> str:
         if error.kind.name == "additionalProperties":
             # Do not quote the unknown name, which could be a misplaced credential.
-            return f"has an unknown field; the fields are {', '.join(self.fields)}"
+            return f"has an unknown field; the known fields are {', '.join(self.fields)}"
         return rule(error, self.fields.get(field, {}).get("x-rule", ""))
 
     def _examples(self, message: Json) -> dict[str, Json]:

@@ -62,7 +62,7 @@ class Fixtures:
     @classmethod
     @without_frames
     def read(cls, contract: Contract, path: Path | str | None = None) -> Self:
-        """Read fixtures from a YAML or JSON file, or the default fixtures if there is no path.
+        """Read fixtures from a YAML or JSON file, or read the default fixtures if no path is given.
 
         If the file is invalid, raise a `ValueError` that says where the error is and how to fix it.
         """

@@ -43,7 +43,7 @@ def _shared_flashback_mock(flashback_mock_factory: Callable[..., "Mock"]) -> "Mo
 def flashback_mock_session(
     flashback_mock_factory: Callable[..., "Mock"],
 ) -> Generator["Mock"]:
-    """Return a mock that is shared by all tests in this process and never reset.
+    """Return a mock that is shared by all tests in this process and is never reset.
 
     This fixture sets the same environment variables as `flashback_mock`, but for the whole session.
     """

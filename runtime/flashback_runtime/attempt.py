@@ -19,8 +19,8 @@ from .secrets import Secret, cut_frames, exception_chain
 from .transport import MAX_BODY, httpx, timeout_until
 
 _CONNECT_TIMEOUT = 5.0
-# The share of an attempt's time that connecting may take. A slow connection then fails with a
-# connect timeout, which proves that the request was not sent.
+# The share of an attempt's time that connecting may take. With this limit, a slow connection fails
+# with a connect timeout, which proves that the request was not sent.
 _CONNECT_SHARE = 0.9
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _CLIENTS = (httpx.Client, httpx.AsyncClient)
@@ -33,7 +33,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 async def attempt(
     running: RunningCall, token: Secret | None, ends_at: float
 ) -> Response[Any] | Failure:
-    """Send the request once, and return the outcome.
+    """Send the request once and return the outcome.
 
     Exceptions from the caller's own hooks, transport and signal handlers propagate.
     """

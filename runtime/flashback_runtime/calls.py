@@ -150,7 +150,7 @@ class Response(Generic[P]):
 
     @property
     def retry_after(self) -> float | None:
-        """The number of seconds to wait, from the Retry-After header (seconds or a date)."""
+        """The number of seconds to wait, given by the Retry-After header (seconds or a date)."""
         value = self.headers.get("retry-after", "")
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
             return float(value)
@@ -163,7 +163,7 @@ class Response(Generic[P]):
 
     @property
     def text(self) -> str:
-        """The body as text, decoded with the charset in Content-Type, or UTF-8 if there is none."""
+        """The body as text, decoded with the charset in Content-Type or, by default, with UTF-8."""
         headers = {"content-type": self.headers.get("content-type", "")}
         try:
             charset = str(httpx.Response(200, headers=headers).encoding)

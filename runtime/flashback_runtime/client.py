@@ -26,7 +26,7 @@ class BaseClient(Generic[C, T]):
             at the start of every call, and again after a 401 response.
         base_url: The URL of the service. By default, it is read from the environment, or else
             from the contract.
-        timeout: The time limit for a whole call, including retries, in seconds. None disables
+        timeout: The time limit in seconds for a whole call, including retries. None disables
             the limit.
         attempt_timeout: The time limit for one attempt, in seconds. By default, an attempt can
             use half of the remaining time, or all of it if no further retry is possible.
@@ -105,7 +105,7 @@ class BaseClient(Generic[C, T]):
                 problem = "cannot be combined with transport; set the transport of the httpx client"
                 raise ArgumentError.about("http_client", problem)
             if client.auth is not None:
-                problem = "has auth=, which would replace the token; remove auth=, or use headers="
+                problem = "has auth=, which would replace the token; use headers= instead of auth="
                 raise ArgumentError.about("http_client", problem)
 
     def _new_connections(self, given: C | T | None) -> Connections:
@@ -178,7 +178,7 @@ class Client(BaseClient[httpx.Client, httpx.BaseTransport]):
             transport.close()
 
     def send(self, call: Call[Any, P]) -> Response[P]:
-        """Send a prepared call, and return the response, regardless of its status."""
+        """Send a prepared call and return the response, regardless of its status."""
         return run(self._send(call))
 
 
@@ -205,5 +205,5 @@ class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
             await transport.aclose()
 
     async def send(self, call: Call[Any, P]) -> Response[P]:
-        """Send a prepared call, and return the response, regardless of its status."""
+        """Send a prepared call and return the response, regardless of its status."""
         return await self._send(call)

@@ -57,7 +57,7 @@ def as_secrets(mapping: U, plain: Collection[str] = ()) -> U | dict[str, Any]:
     """Return a copy of the mapping with its values wrapped in Secret objects.
 
     Do not wrap the values for the keys in `plain`. If the argument is UNSET, return it unchanged.
-    If it is anything else that is not a mapping, wrap it as a whole.
+    If it is neither UNSET nor a mapping, wrap the whole argument.
     """
     if not isinstance(mapping, Mapping):
         return cast("U", as_secret(cast("str", mapping)))

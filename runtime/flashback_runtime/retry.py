@@ -22,7 +22,7 @@ from .transport import LATE, httpx
 Outcome = Response[Any] | Failure
 
 RETRIED_STATUSES = frozenset({408, 429, *range(500, 600)})
-# The maximum wait before the first retry, in seconds. It doubles with each further retry.
+# The maximum wait before the first retry, in seconds. This maximum doubles with each further retry.
 _FIRST_BACKOFF = 0.5
 _MAX_BACKOFF = 8.0  # seconds
 # The longest Retry-After, in seconds, that a call without a deadline honors.

@@ -81,7 +81,7 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
     for secret in sorted(known, key=len, reverse=True):
         text = text.replace(secret, REDACTED)
     for decoded in _decoded(text):
-        spaced = decoded.replace("+", " ")  # in a form, `+` is a space
+        spaced = decoded.replace("+", " ")  # in form data, `+` is a space
         for secret in known:
             if secret.replace("+", " ") in spaced:
                 return REDACTED
@@ -106,7 +106,7 @@ def _unescape_json(text: str) -> str:
 
 def _unescape(escape: re.Match[str]) -> str:
     code, byte, character = escape.groups()
-    if byte:  # Convert \x2f, from the repr of a bytes object, to %2f, which unquote() decodes.
+    if byte:  # Convert \x2f (from the repr of a bytes object) to %2f, which unquote() decodes.
         return f"%{byte}"
     if code:
         return chr(int(code, 16))
@@ -114,7 +114,7 @@ def _unescape(escape: re.Match[str]) -> str:
 
 
 def cut_frames(chain: Iterable[BaseException]) -> None:
-    """In the tracebacks of these exceptions, remove the frames that might hold a request.
+    """Remove the frames that might hold a request from the tracebacks of these exceptions.
 
     Frames in the caller's own hooks and transports remain so that the traceback still shows the
     failing line.

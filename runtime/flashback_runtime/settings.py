@@ -34,10 +34,10 @@ _UNENCRYPTED = (
 _HEADER_NAME = Rule(
     str,
     pattern=r"(?i)^(?!(authorization|content-length|host|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+$",
-    message="cannot be set: the name is reserved, or it is not a valid header name",
+    message="cannot be set: the name is reserved or is not a valid header name",
 )
 _HEADER_VALUE = Rule(
-    Secret, pattern=r"^([!-~]([ -~\t]*[!-~])?)?$", message="must be visible ASCII on one line"
+    Secret, pattern=r"^([!-~]([ -~\t]*[!-~])?)?$", message="must be one line of visible ASCII"
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # The maximum timeout in seconds. Sockets reject longer timeouts, so treat them as unlimited.
@@ -188,7 +188,7 @@ def _bypasses_proxy(url: httpx.URL) -> bool:
 
 
 def _parse_url(text: str) -> httpx.URL | None:
-    """Return the URL, or None if it is invalid. An exception could reveal the URL's password."""
+    """Return the URL, or None if it is invalid, because an exception could reveal its password."""
     try:
         url = httpx.URL(text)
         host = url.host  # decodes punycode, which might be invalid

@@ -30,7 +30,7 @@ __all__ = ("Connections", "httpx")
 R = TypeVar("R")
 
 CLOSED = "this client is closed; create a new one"
-LATE = "no complete response within the time limit"
+LATE = "no complete response was received within the time limit"
 # The maximum size of a response body, in bytes. Documented responses are far smaller.
 MAX_BODY = 1 << 20
 _attempt = threading.local()  # `ends_at` is the deadline of the thread's current attempt

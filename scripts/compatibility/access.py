@@ -62,7 +62,7 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
 
 
 def _meaning(scheme: Part) -> tuple[str, str]:
-    """Return how a client sends the scheme's token, and where it gets one (flow, field and URL)."""
+    """Return how a client sends and obtains the scheme's token (flow, field and URL)."""
     name = str(scheme.get("name"))
     if scheme.get("in") == "header":
         name = name.lower()
@@ -114,7 +114,7 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
     for url in old:
         if _address(pair.base, url) in after:
             continue
-        if all(map(FIXED.fullmatch, [url, *new])):  # other URLs might match any URL
+        if all(map(FIXED.fullmatch, [url, *new])):  # non-fixed URLs might match any URL
             place.add(Change.BREAKING, f"{url or '/'} is removed", url, new, f"at {url}")
         else:
             what = f"{url or '/'} may no longer be served"

@@ -75,7 +75,7 @@ class BoundaryValues:
                 self.sizes[keyword[3:]] |= {max(value - 1, 0), value, value + 1}
 
     def values(self, schema: Any) -> Iterator[Any]:
-        """Yield values that might be valid, up to the limit. The caller must validate them."""
+        """Yield up to `most` values that might be valid. The caller must validate them."""
         for value in self._candidates(schema):
             self.remaining -= 1
             if self.remaining < 0:
@@ -106,7 +106,7 @@ class BoundaryValues:
         text = canonical_json(schema)
         if text in self.known:
             return self.known[text]
-        found = self.known[text] = []  # store it first, because the schema could contain itself
+        found = self.known[text] = []  # stored first, because the schema could contain itself
         is_valid = validator(schema).is_valid
         kinds: set[tuple[bool, ...]] = set()
         for value in filter(is_valid, islice(self.values(plain_form(schema)), MANY)):

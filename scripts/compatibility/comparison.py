@@ -23,7 +23,7 @@ PATH_ITEM = {"parameters", "servers", *METHODS}
 DOCUMENT = {"openapi", "info", "servers", "paths", "security", "jsonSchemaDialect"}
 REQUEST_BODY = {"required", "content", LIMIT}
 RESPONSE = {"headers", "content"}
-# Severities by (before, after): None means absent, False optional, and True required.
+# Severities by (before, after): None means absent, False means optional, and True means required.
 REQUEST_PRESENCE = {
     (None, False): (Change.ADDITION, "is new and optional"),
     (None, True): (Change.BREAKING, "is new and required"),
@@ -177,7 +177,7 @@ def _compare_responses(pair: Pair) -> None:
             status = "default"  # noqa: PLW2901 # only the report shows it
         response = replace(part, status=status)
         if old_status is None:
-            what = "is new, and was not documented"
+            what = "is new and was not documented before"
             response.add(Change.BREAKING, what, None, {new_status: after[new_status]})
         elif new_status is not None:
             _compare_response(response, before[old_status], after[new_status])

@@ -37,7 +37,7 @@ TEXTS: dict[str, Any] = {
 }
 # Some parsers reject the year 0, surrogates, and numbers with 300 or more digits.
 UNUSABLE = re.compile(r'"0000-|[\ud800-\udfff]|[0-9]{300}')
-# Text that all locations can carry: no `"`, `,`, `;` or `\`, and no space at the ends.
+# Text that all locations can carry: no `"`, `,`, `;` or `\`, and no leading or trailing space.
 SAFE = re.compile(r"(?! )[!#-+\--:<-\[\]-~ ]*(?<! )")
 DOTS = {"", ".", ".."}  # text that paths cannot carry
 NEVER: dict[str, Any] = {"path": "", "query": []}  # for each location, a value that it cannot carry
@@ -75,7 +75,7 @@ class Prover:
         return Proof(holds=is_proved or None)
 
     def _search(self, small: Schema, large: Schema, location: str, most: int) -> list[Any]:
-        """Return a list with one witness, or an empty list if no tried value is a witness."""
+        """Return a list with one witness, or an empty list if none is found."""
         admits = validator(small).is_valid
         accepts = validator(large).is_valid
 
@@ -159,7 +159,7 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
     """Return `schema`, extended to admit values whose text form `schema` accepts.
 
-    Check each item of `values`, and each JSON type. Admit a type if `schema` accepts the text form
+    Check each item of `values` and each JSON type. Admit a type if `schema` accepts the text form
     of every value of this type.
     """
     is_valid = validator(schema).is_valid

@@ -195,7 +195,7 @@ def _as_json(text: str) -> str:
 
 
 def parse_version(contract: Contract) -> tuple[int, ...]:
-    """Return major, minor and patch; raise CannotCompareError if the version has another form."""
+    """Return major, minor and patch; raise CannotCompareError if the version has another format."""
     found = VERSION.fullmatch(contract.version)
     if not found:
         raise contract.error(

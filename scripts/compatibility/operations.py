@@ -27,7 +27,7 @@ Part = dict[str, Any]
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation, which is one HTTP method on one path, with all references inlined."""
+    """An operation (one HTTP method on one path), with all references inlined."""
 
     contract: Contract
     path: str
@@ -49,8 +49,8 @@ class Operation:
     def parameters(self) -> dict[tuple[str, str], Part]:
         """Return the operation's and the path's parameters, keyed by location and name.
 
-        A path parameter's position serves as its name. An undeclared path parameter is a string.
-        Header names are in lower case.
+        A path parameter's position serves as its name. An undeclared path parameter is treated as a
+        string. Header names are in lower case.
         """
         variables = VARIABLE.findall(self.path)
         result: dict[tuple[str, str], Part] = {}

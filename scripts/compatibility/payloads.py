@@ -226,7 +226,7 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
 
 
 def _contents(holder: Part) -> dict[str, Part]:
-    """Return the contents by media type, in lower case and with sorted parameters.
+    """Return the contents, keyed by media type in lower case with sorted parameters.
 
     Omit `charset=utf-8` from JSON media types, because JSON is always UTF-8 (RFC 8259).
     """

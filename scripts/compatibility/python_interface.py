@@ -1,9 +1,9 @@
 """Compare the Python interfaces of the clients generated from the two contracts.
 
 griffe finds removed objects, and parameters that are removed, reordered or newly required. This
-module also compares types and base classes, and finds additions. Of the types of model fields, it
-compares only those that a format determines, because the comparison of requests and responses
-covers the others.
+module also compares types and base classes, and finds additions. It compares the type of a model
+field only if a format determines that type, because the comparison of requests and responses
+covers all other types.
 """
 
 from __future__ import annotations

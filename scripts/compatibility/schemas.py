@@ -69,7 +69,7 @@ def own_annotations(schema: Any) -> dict[str, str]:
 
 
 def has_reference(*schemas: Schema) -> bool:
-    """Return whether the schemas contain recursive or dynamic references, or another dialect."""
+    """Return whether the schemas contain recursive or dynamic references or use another dialect."""
     keywords = chain.from_iterable(subschemas(*schemas))
     return any(keyword.startswith("$") for keyword in keywords)
 

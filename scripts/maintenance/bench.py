@@ -24,7 +24,7 @@ def main() -> int:
     add("--rounds", type=int, default=15, metavar="N", help="default: 15")
     options = parser.parse_args()
     if options.rounds < 1:
-        parser.error("--rounds: expected a number of at least 1")
+        parser.error("--rounds: must be at least 1")
     targets = BENCHMARKS[options.what](options.rounds)
     print("\nTargets")
     status = 0

@@ -25,7 +25,7 @@ class ChunkedResponse(JSONResponse):
 
 
 async def json_body(request: Request) -> bytes:
-    """Return the JSON body; raise a 415 error for other media types or a 413 for large bodies."""
+    """Return the JSON body; raise a 415 for other media types or a 413 for large bodies."""
     media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise HTTPException(415, "Content-Type must be application/json")

@@ -1,4 +1,4 @@
-"""Tests that a run without a verdict explains the problem and how to fix it."""
+"""Tests that a run without a verdict states the problem and the remedy."""
 
 import socketserver
 import time
@@ -99,7 +99,7 @@ class _ClosingHandler(socketserver.BaseRequestHandler):
 
 
 def test_https_url_of_a_server_that_closes_connections_has_no_verdict() -> None:
-    """If a TLS handshake fails for a reason other than the certificate, --ca is no remedy."""
+    """If a TLS handshake fails for a reason other than the certificate, --ca is not suggested."""
     with serving_tcp(_ClosingHandler) as url:
         result = run_with_url(url.replace("http:", "https:"), VARIABLES)
     assert_no_verdict(result, "use http:// in --backend-url")

@@ -27,7 +27,7 @@ def update(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Return a list that records the client's waits in seconds; the waits end immediately."""
+    """Make the client's waits end immediately, and return a list that records them in seconds."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:

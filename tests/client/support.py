@@ -53,7 +53,7 @@ Target = httpx.MockTransport | str | None
 
 
 def blocking(target: Target = None, **settings: Any) -> FlashbackClient:
-    """Return a blocking client for a service or a base URL, by default without retries."""
+    """Return a blocking client for a service or a base URL; by default, it does not retry."""
     return FlashbackClient(**_settings(target, {"max_retries": 0, **settings}))
 
 

@@ -273,7 +273,7 @@ def test_missing_socks_package_is_an_error(
 def test_echoed_proxy_password_is_redacted(
     update: Any, scheme: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If a proxy echoes its password as plain text or Base64, errors and log lines redact it."""
+    """If a proxy echoes its password as plain text or Base64, it is redacted in errors and logs."""
     caplog.set_level(logging.DEBUG, "flashback_client")
 
     def respond(connection: socket.socket, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""No credential reaches a crash reporter, which sends the local variables of all stack frames."""
+"""Crash reporters, which send the local variables of all stack frames, receive no credentials."""
 
 from __future__ import annotations
 

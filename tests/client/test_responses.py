@@ -1,4 +1,4 @@
-"""The client returns a successful response, and raises an error for any other status."""
+"""The client returns successful responses and raises errors for all other statuses."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_text_uses_the_response_charset(charset: str) -> None:
 
 @pytest.mark.parametrize("charset", ["punycode", "utf-8"])
 def test_decoding_a_large_response_takes_little_time(charset: str) -> None:
-    """A large response is decoded quickly, whatever its charset and character references are."""
+    """A large response is decoded quickly, regardless of its charset and character references."""
     content = b"&#" + b"9" * 5000 + b" &amp;#" + b"9" * 5000 + b"a-" + b"z9" * 50_000
     headers = {"content-type": f"text/html; charset={charset}"}
     started = time.process_time()
@@ -193,7 +193,7 @@ def test_copied_error_keeps_its_attributes(error: FlashbackError, copy_error: An
 
 
 def test_error_for_a_large_response_is_small(update: Any) -> None:
-    """An error keeps 64 KiB of the body. Its text is one short line without control characters."""
+    """An error keeps 64 KiB of the body; the text is one short line without control characters."""
     message = "no\n2026 ERROR \x1b[31m" + "m" * 100_000
     with pytest.raises(errors.BadRequestError) as caught:
         update(Service(httpx.Response(400, json={"message": message})))

@@ -42,7 +42,7 @@ def rate_limited(*values: str) -> Service:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 520, 599])
 def test_transient_failures_are_retried(update: Any, waits: list[float], status: int) -> None:
-    """After a lost connection or a 408, 429 or 5xx, the client waits a random time and retries."""
+    """After a lost connection, 408, 429 or 5xx, the client waits for a random time and retries."""
     service = Service(httpx.Response(status), httpx.ConnectError("down"))
     assert update(service, name="new").success is True
     assert len(service.requests) == 3
@@ -58,7 +58,7 @@ def test_permanent_failures_are_not_retried(status: int) -> None:
 
 
 def test_retry_after_is_the_minimum_wait(waits: list[float]) -> None:
-    """Retry-After sets the minimum wait, as an integer, a decimal fraction or a date in UTC."""
+    """The minimum wait in Retry-After can be an integer, a decimal fraction or a date in UTC."""
     now = time.time()
     dates = email.utils.formatdate(now + 20, usegmt=True), time.asctime(time.gmtime(now + 20))
     with mock.patch.dict("os.environ", TZ="JST-9"):

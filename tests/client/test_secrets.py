@@ -116,7 +116,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("status", [400, 200])
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str) -> None:
-    """If the service echoes a credential, the error redacts it in every common encoding."""
+    """If the service echoes a credential, it is redacted from errors in every common encoding."""
     encode = ENCODINGS[encoding]
     secret = "s/cr&t 'ü\" <+\n\\b\\x41\U0001f600z"
     echo = f"{encode(secret)} and {TOKEN}".encode()

@@ -62,7 +62,7 @@ def test_http_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_invalid_base_url_is_rejected(url: Any) -> None:
-    """An invalid base URL raises an ArgumentError that does not show the password in the URL."""
+    """An invalid base URL raises an ArgumentError that does not show the URL's password."""
     with pytest.raises(errors.ArgumentError, match="base_url") as caught:
         blocking(Service(), base_url=url)
     assert caught.value.field == "base_url"
@@ -79,7 +79,7 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"max_retries": 1.5}, "max_retries must be of type int, not float"),
     ({"headers": {"Authorization": "Bearer x"}}, "headers['Authorization'] cannot be set"),
     ({"headers": {"a b": "x"}}, "headers['a b'] cannot be set"),
-    ({"headers": {"a": "x\r\nb: y"}}, "headers['a'] must be visible ASCII on one line"),
+    ({"headers": {"a": "x\r\nb: y"}}, "headers['a'] must be one line of visible ASCII"),
     ({"headers": {"X": 5}}, "headers['X'] must be of type str, not int"),
     ({"headers": {5: "x"}}, "headers[5] must be of type str, not int"),
     ({"headers": ["X"]}, "headers must be of type Mapping, not list"),

@@ -403,7 +403,7 @@ def test_six_breaks_take_less_than_four_seconds(tmp_path: Path, compat: Compat) 
 
 
 def test_closed_output_is_not_an_error_message(tmp_path: Path) -> None:
-    """The command prints no error if the reader of its output stops, as `head` does."""
+    """The command prints no error if the reader of its output exits early, as `head` does."""
     old = write(tmp_path, set_version("1.2.0"))
     script = [sys.executable, "-m", "scripts.compat", "--base", old]
     pipe = subprocess.PIPE

@@ -99,7 +99,7 @@ def versions(draw: st.DrawFn) -> tuple[Schema, Schema]:
 
 
 def samples(base: Schema, head: Schema, seed: int) -> list[Any]:
-    """Return values, many of which are likely to be valid against at least one of the schemas."""
+    """Return samples, many of which are likely to be valid against at least one of the schemas."""
     generator = random.Random(seed)  # noqa: S311 # reproducible, not a secret
     names = sorted({*FIELDS, *base["properties"], *head["properties"]})
     values: list[Any] = list(POOL)
@@ -110,7 +110,7 @@ def samples(base: Schema, head: Schema, seed: int) -> list[Any]:
 
 
 def test_verdicts_agree_with_an_independent_validator() -> None:
-    """scripts/compat calls a change breaking if, and only if, a valid value becomes invalid.
+    """scripts/compat calls a change breaking if and only if a valid value becomes invalid.
 
     A change to a request and the reverse change to a response must get the same verdict. The random
     edits must include enough breaking changes and additions, or the test would prove little.

@@ -25,7 +25,7 @@ SCHEMAS = "/components/schemas"
 FIELDS = f"{SCHEMAS}/UpdateAiLlmRequest/properties"
 QUERY = {"name": "zzDryRun", "in": "query", "schema": {"type": "boolean"}}
 CONFLICT = {"$ref": "#/components/responses/Forbidden"}
-# For each case: the edits, the verdict, the verdict on the reversed edits, and the expected words.
+# Each case consists of edits, the verdicts on them and on their reverse, and the expected words.
 CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
     "additions": (
         [

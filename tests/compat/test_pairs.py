@@ -47,7 +47,7 @@ def test_example_dates_have_no_year_zero() -> None:
 
 
 def test_examples_with_many_fields_are_shortened() -> None:
-    """A finding shows only the first fields of an example with many fields, and the total."""
+    """If an example has many fields, a finding shows only the first ones and the total number."""
     (finding,) = compared_schemas({"type": "object"}, {"type": "object", "maxProperties": 20})
     assert finding.shown[-1].endswith(", … (21 fields)}")
 

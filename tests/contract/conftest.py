@@ -69,7 +69,7 @@ def _run(option: argparse.Namespace) -> RunPlugin:
     """Create the run; raise `NoVerdictError` if an option or environment variable is invalid."""
     contract.check_values(values.DATA["UNUSUAL"])
     if option.source and option.fail_on and not {*option.source} & {*option.fail_on}:
-        reason = "--fail-on excludes all rules that --source includes except missing authentication"
+        reason = "--fail-on excludes all --source rules except those about missing authentication"
         raise NoVerdictError(reason, "name the same source in both options")
     written = option.write_deviations
     if written and written.resolve() == (option.deviations or DEFAULT).resolve():
@@ -161,7 +161,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     console = Output(markup=False, highlight=False, soft_wrap=True)
     if not session.items:
-        console.print("-k matches no promise; use --list without it to see the names")
+        console.print("-k matches no promise; use --list without -k to see the names")
     family = ""
     for item in session.items:
         promise = item.stash[PROMISE]

@@ -1,7 +1,8 @@
 """Names and effects: name conflicts are the only visible effects of updates.
 
 No operation in the contract returns a configuration. However, names are unique in a workspace. To
-find out whether a configuration has a certain name, the tests try to give that name to another one.
+find out whether a configuration has a certain name, the tests try to give that name to another
+configuration.
 """
 
 import json
@@ -54,7 +55,7 @@ def test_different_names_do_not_conflict(promise: Promise) -> None:
     promise.prepare(body={"name": name})
     for other in (name.upper(), name[:-1], *expand("SIMILAR_NAMES", end)):
         promise.ask("name-exact/alike", id=sibling, body={"name": other})
-    # Renames that change only the case or the spaces take effect, too.
+    # Renames that change only the case or the spaces also take effect.
     promise.ask("name-exact/alike", body={"name": name.upper()})
     promise.ask("name-exact/alike", id=sibling, body={"name": name})
     promise.ask("name-exact/alike", id=sibling, body={"name": f"{name} "})
@@ -68,7 +69,7 @@ def test_different_names_do_not_conflict(promise: Promise) -> None:
     for character, other in (("\u540d", "\u524d"), (LOCK, "\U0001f511")):
         promise.prepare(body={"name": f"{end} {character}"})
         exchange = promise.ask("name-exact/alike", id=sibling, body={"name": f"{end} {other}"})
-    # Skip the longest name if all characters outside the Basic Multilingual Plane are equal.
+    # Skip the longest name if all characters outside the Basic Multilingual Plane compare equal.
     if exchange and exchange.succeeded:
         longest = end.ljust(max_length("name"), LOCK)
         promise.prepare(body={"name": longest})

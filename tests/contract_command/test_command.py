@@ -31,7 +31,7 @@ TOKEN = "token-of-a-live-backend-91c4"
 def test_mock_keeps_the_contract(
     command: Command, schema: jsonschema_rs.Draft202012Validator, reports: Path, tmp_path: Path
 ) -> None:
-    """A run against the mock has no findings, whatever its environment and working directory.
+    """A run against the mock has no findings, regardless of its environment and directory.
 
     It leaves nothing but its reports in the working directory.
     """
@@ -178,7 +178,7 @@ def test_rate_limit_includes_concurrent_requests() -> None:
     run_with_changes([record_time], "--rate-limit", "20/s", promises="test_concurrent_requests")
     assert len(sent) > 20
     for start, after in zip(sent, sent[10:], strict=False):
-        assert after - start > 0.2  # 0.5 s, but the mock may be slow to receive the first one
+        assert after - start > 0.2  # 0.5 s, but the mock may be slow to receive the first request
 
 
 def test_warning_names_everything_that_is_overwritten(

@@ -28,7 +28,7 @@ class _ResetHandler(socketserver.BaseRequestHandler):
 
 
 def exchange_with(handler: type[socketserver.BaseRequestHandler]) -> Exchange:
-    """Return the exchange that the tests have with a server with this handler."""
+    """Return the exchange that the tests have with a server that uses this handler."""
     with serving_tcp(handler) as url:
         wire = Wire(url, timeout=4)
         exchange = wire.send(Request(target="/", headers=(), user=NOBODY, place=OWN))

@@ -1,8 +1,8 @@
 """Serve a mock with changes, which are functions that modify its requests or responses.
 
-A change's parameters name attributes of the request, such as `token`; `request` is the request
-itself. A change with the parameter `answer` modifies the mock's response. Any other change modifies
-the request, or returns a response that replaces the mock's. A change can be async.
+A change's parameters are named after the request's attributes, such as `token`; `request` is the
+request itself. A change with the parameter `answer` modifies the mock's response. Any other change
+modifies the request, or returns a response that replaces the mock's. A change can be async.
 """
 
 import inspect
@@ -36,7 +36,7 @@ def parameters_of(function: Change) -> tuple[str, ...]:
 
 
 def call(function: Change, request: Request) -> Any:
-    """Call a function with the attributes of the request that its parameters name."""
+    """Call a function, passing the request attribute that each parameter is named after."""
     return function(*[getattr(request, name) for name in parameters_of(function)])
 
 

@@ -32,7 +32,7 @@ def test_backend_may_answer_an_upper_case_uuid_in_lower_case() -> None:
 
 
 def test_every_promise_has_its_own_fault() -> None:
-    """Every promise has at least one fault whose `promises` is a prefix of no other name."""
+    """Every promise has at least one fault whose `promises` is not a prefix of any other name."""
     missing = {*all_promises()}
     for name, fault in FAULTS.items():
         promises = [promise for promise in all_promises() if promise.startswith(fault.promises)]

@@ -25,7 +25,7 @@ def admin(mock: Mock) -> Generator[httpx.Client]:
 
 
 def test_health_returns_the_version(admin: httpx.Client, mock: Mock) -> None:
-    """`health` returns the contract's version, and supports HEAD."""
+    """`health` returns the contract's version and supports HEAD."""
     assert admin.head("health").status_code == 200
     answer = admin.get("health")
     assert answer.json() == {"status": "ok", "version": mock.contract.version}
@@ -74,7 +74,7 @@ STEPS: list[tuple[str, str, object, int, dict[str, object]]] = [
 
 def test_mock_can_be_controlled_over_http(admin: httpx.Client, mock: Mock) -> None:
     """The control API can change and show the state, the request log and the planned answers."""
-    admin.headers["Authorization"] = "Bearer daves"  # /__admin does not need it
+    admin.headers["Authorization"] = "Bearer daves"  # /__admin needs no token
     for method, path, body, status, expected in STEPS:
         url = mock.base_url + path if path == UPDATE else path
         answer = admin.request(method, url, json=body)
@@ -94,7 +94,7 @@ REJECTED: list[tuple[str, object, int, str]] = [
     ("requests/wait", [], 400, "body: must be a JSON object"),
     ("requests/wait", b'{"status": 1, "status": 2}', 400, "body: contains a duplicate key"),
     ("requests/wait", b" " * (1 << 19), 413, "body: must be at most "),
-    ("requests/wait", {"timeout": -(10**400)}, 400, "timeout: must not be negative"),
+    ("requests/wait", {"timeout": -(10**400)}, 400, "timeout: must be between 0 and"),
     ("settings", {"delay": 1}, 400, "unknown field; expected one of fixedDelay, answerNext"),
     ("settings", {"answerNext": [5]}, 400, "answerNext: must be a JSON object"),
     ("settings", {"answerNext": {"afterUpdate": 1}}, 400, "afterUpdate: must be of type bool"),
@@ -170,7 +170,7 @@ def test_cross_origin_requests_are_rejected(mock: Mock, sender: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/__admin", "/__admin/"])
 def test_link_is_redirected_to_the_page(mock: Mock, path: str) -> None:
-    """A link on another site to the mock or to `/__admin` opens the page."""
+    """A link from another site to the mock or to `/__admin` opens the page."""
     answer = send_raw(mock, f"GET {path} HTTP/1.1\nHost: localhost{LINK}")
     assert answer.startswith("HTTP/1.1 303")
     assert "\r\nLocation: /__admin/docs\r\n" in answer
@@ -206,7 +206,7 @@ def test_non_loopback_addresses_serve_only_health() -> None:
             answer = httpx.get(url + path, headers=BROWSER, trust_env=False)
             assert answer.status_code == (200 if path == "/__admin/health" else 404)
     for text in (
-        "Disabled on this address: the web page and /__admin, except for /__admin/health",
+        "Disabled on this address: the web page, and all of /__admin except /__admin/health",
         f"http://{socket.gethostname()}:{urlsplit(url).port}",
         "FLASHBACK_ALLOW_HTTP=1",
     ):
@@ -257,7 +257,7 @@ def test_admin_token_admits_programs_and_browsers(monkeypatch: pytest.MonkeyPatc
 
 
 def test_javascript_example_passes(root: Path, mock: Mock, node: str) -> None:
-    """The JavaScript example's tests, which control the mock over HTTP, pass."""
+    """The tests in the JavaScript example pass; they control the mock over HTTP."""
     example = root / "examples" / "javascript" / "rotate.test.js"
     done = subprocess.run(
         [node, "--test", str(example)],

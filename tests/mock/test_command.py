@@ -93,7 +93,7 @@ def test_banner_and_shutdown(
         assert "Stopped. The store was saved." in output
 
 
-NOT_AN_ADDRESS = "use an address of this machine such as 127.0.0.1"
+NOT_AN_ADDRESS = "use an address of this machine, such as 127.0.0.1"
 NOT_AN_ORIGIN = "must be an origin such as http://localhost:3000"
 MISTAKES: list[tuple[str, str]] = [
     ("--host nope.invalid", NOT_AN_ADDRESS),
@@ -153,7 +153,7 @@ def test_unusable_contract_is_a_clear_error(
 
 
 def test_another_contract_is_served(document: dict[str, Any], tmp_path: Path) -> None:
-    """The mock can serve a contract that has a different path, rules, statuses and structure."""
+    """The mock can serve a contract whose path, rules, statuses and structure are different."""
     changed = copy.deepcopy(document)
     item = changed["paths"]["/llm/{llm-id}"] = changed["paths"].pop("/ai/llm/{id}")
     operation = item["put"]

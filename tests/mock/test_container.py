@@ -1,4 +1,4 @@
-"""Tests for the Dockerfile and the Compose example; none of them starts a container."""
+"""Tests for the Dockerfile and the Compose example; the tests start no container."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def run_healthcheck(root: Path, url: str) -> int:
 
 
 def test_healthcheck_succeeds_while_the_mock_is_running(root: Path, mock: Mock) -> None:
-    """The health check succeeds if the mock is running, and fails if it is not."""
+    """The health check succeeds if the mock is running and fails otherwise."""
     assert run_healthcheck(root, mock.base_url) == 0
     assert run_healthcheck(root, "http://127.0.0.1:1") != 0
 

@@ -134,7 +134,7 @@ def test_forked_process_cannot_control_the_mock(
         mock.reset()
 
 
-TAKEN = "another configuration already has this id, or this name"
+TAKEN = "another configuration already has this id or, in the same workspace, this name"
 MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: mock.answer_sequence(), "nothing planned"),
     (lambda mock: mock.answer_next(429, status=500), "status: is specified twice"),
@@ -142,7 +142,10 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: mock.add_configuration(name="\ud800"), "name: contains a lone surrogate"),
     (lambda mock: mock.configuration("\ud800"), "id: contains a lone surrogate"),
     (lambda mock: mock.add_member(""), "user: is required"),
-    (lambda mock: mock.add_member("Zoë"), "token: must be a bearer token: .* default: USER-token"),
+    (
+        lambda mock: mock.add_member("Zoë"),
+        r"token: must be a bearer token: .* \(default: USER-token",
+    ),
     (lambda mock: mock.answer_sequence(500), "a step must be a dict"),
     (lambda mock: setattr(mock, "delay", "1"), "delay: must be of type float"),
     (lambda mock: mock.revoke_token("owner"), "token: .* a token such as owner-token, not a role"),

@@ -49,7 +49,7 @@ def test_planned_failure_reaches_the_client(
 
 
 def test_headers_are_added_to_the_planned_or_real_response(http: httpx.Client, mock: Mock) -> None:
-    """The mock adds planned headers to a planned response and to a real response."""
+    """The mock adds planned headers to both planned and real responses."""
     mock.answer_sequence(
         {"status": 429, "headers": {"Retry-After": "2"}}, {"headers": {"X-A": "1"}}
     )
@@ -128,7 +128,7 @@ def test_refused_closes_the_port() -> None:
 
 
 def test_refused_closes_connections_with_incomplete_requests(mock: Mock) -> None:
-    """`refused` answers a request that was received completely, and closes other connections."""
+    """`refused` closes connections with incomplete requests, but complete requests are answered."""
     mock.answer_next(delay=0.5)
     with connected(mock) as first, connected(mock) as second:
         first.sendall(empty_update(mock))
@@ -184,12 +184,12 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"status": 500, "id": ""}, "example, id: must not be empty"),
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),
     ({"fault": "reset", "status": 500}, "fault: reset sends no response; do not combine it"),
-    ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused and duration must be used"),
-    ({"status": 500, "duration": 1}, "together, without any other option"),
+    ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused requires duration, and"),
+    ({"status": 500, "duration": 1}, "both exclude all other options"),
     ({"status": 500, "times": True}, "times: must be of type int"),
     ({"status": 500, "times": 0}, "times: must be at least 1"),
     ({"status": 500, "tims": 2}, "unknown field; expected one of status, example, headers, delay"),
-    ({"delay": float("nan")}, "delay: must not be negative or longer than ten minutes"),
+    ({"delay": float("nan")}, "delay: must be between 0 and 10 minutes"),
     ({"headers": {"A b": "x"}}, "headers: a header name contains invalid"),
     ({"headers": {1: "x"}}, "headers: a header name contains invalid"),
     ({"headers": {"X": "a", "x": "b"}}, "headers: a header is specified twice"),
@@ -207,7 +207,7 @@ def test_invalid_plan_is_rejected(mock: Mock, plan: dict[str, Any], message: str
 
 
 def test_plan_keeps_its_values(mock: Mock, http: httpx.Client) -> None:
-    """Changing a step's headers after planning it does not change the plan."""
+    """Changing a step's headers after planning the step does not change the plan."""
     step: Step = {"status": 429, "headers": {"Retry-After": "1"}}
     for seconds in ("1", "2"):
         step["headers"]["Retry-After"] = seconds

@@ -74,7 +74,7 @@ def test_message_lists_fields_and_rules_but_no_value(http: httpx.Client, mock: M
         "endpoint: must be an absolute http or https URL",
         "key: must be of type string",
         f"secret: must have at most {mock.contract.fields['secret']['maxLength']} characters",
-        "body: has an unknown field; the fields are name, aiType",
+        "body: has an unknown field; the known fields are name, aiType",
     ):
         assert part in message
 

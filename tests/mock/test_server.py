@@ -75,7 +75,7 @@ def test_slow_body_returns_400(mock: Mock) -> None:
     """If a body does not arrive in time, the server returns 400 and changes nothing."""
     answer = exchange(mock, request_head(mock, "Content-Length: 99") + b'{"name": "half')
     assert answer.startswith(b"HTTP/1.1 400 ")
-    assert b"body: not received in time" in answer
+    assert b"body: was not received in time" in answer
     assert [(entry.status, entry.updated) for entry in mock.requests] == [(400, False)]
 
 

@@ -34,7 +34,7 @@ def request_head(mock: Mock, *lines: str) -> bytes:
 
 
 def empty_update(mock: Mock, *lines: str) -> bytes:
-    """Return a complete, valid request that changes nothing, with additional header lines."""
+    """Return a complete, valid request that has additional header lines and changes nothing."""
     return request_head(mock, *lines, "Content-Length: 2") + b"{}"
 
 

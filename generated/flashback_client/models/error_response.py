@@ -13,8 +13,8 @@ from ..types import UNSET, Rule, Unset
 
 @define(kw_only=True)
 class ErrorResponse:
-    """Description of an error. It never contains credentials or internal details, such as a
-    stack trace or a database query."""
+    """Description of an error. It never contains credentials or internal details such as a stack
+    trace or a database query."""
 
     success: bool | Unset = field(default=UNSET, validator=Rule(bool, const=False))
     """Whether the operation succeeded; `false` in an error response."""

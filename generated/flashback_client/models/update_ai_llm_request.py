@@ -41,7 +41,7 @@ class UpdateAiLlmRequest:
             min_length=1,
             max_length=2048,
             pattern="^[Hh][Tt][Tt][Pp][Ss]?://(?:[0-9A-Za-z](?:[0-9A-Za-z._-]*[0-9A-Za-z])?\\.?|\\[[0-9A-Fa-f:.]+\\])(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(?:[/?](?:[!$&-;=?-Z_a-z~]|%[0-9A-Fa-f]{2})*)?(?:#(?:[!$&-;=?-Z_a-z~]|%[0-9A-Fa-f]{2})*)?$",
-            message="must be an absolute http or https URL, in ASCII, without credentials",
+            message="must be an absolute http or https URL in ASCII without credentials",
         ),
     )
     """API endpoint URL for the AI provider: an absolute `http` or `https` URL of at most 2048

@@ -19,7 +19,7 @@ class UpdateAiLlmResponse:
     success: bool | Unset = field(default=UNSET, validator=Rule(bool, const=True))
     """Whether the operation succeeded; `true` in a 200 response."""
     ai_llm_id: str | Unset = field(default=UNSET, validator=Rule(str))
-    """Unique identifier of the updated configuration, the same as in the request."""
+    """Unique identifier of the updated configuration, as in the request path."""
     message: str | Unset = field(default=UNSET, validator=Rule(str))
     """Human-readable success message; its text may change."""
     additional_properties: dict[str, Any] = field(init=False, factory=dict[str, Any])

@@ -32,7 +32,7 @@ AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 # These annotations allow several types. Any other annotation allows only the type it names.
 ACCEPTED: dict[Any, tuple[type, ...]] = {float: (float, int), tuple: (list, tuple)}
-# These arguments are times. They are in seconds in Python, and in milliseconds in JSON.
+# These arguments are times, given in seconds in Python and in milliseconds in JSON.
 TIMES = ("delay", "duration", "fixedDelay", "timeout")
 MAX_SECONDS = 600.0
 SURROGATE = re.compile("[\ud800-\udfff]")  # lone surrogates cannot be encoded in UTF-8
@@ -106,4 +106,4 @@ def check_types(
         if isinstance(value, str) and SURROGATE.search(value):
             raise ValueError(f"{name}: contains a lone surrogate")
         if name in TIMES and not 0 <= value <= MAX_SECONDS:
-            raise ValueError(f"{name}: must not be negative or longer than ten minutes")
+            raise ValueError(f"{name}: must be between 0 and 10 minutes")

@@ -25,8 +25,8 @@ CAPITAL = re.compile("[A-Z]")
 class Mock:
     """A mock backend: its contract, fixtures, store, planned answers and request log.
 
-    All methods block. They raise `ValueError` for invalid arguments, and `RuntimeError` in the
-    thread that runs the mock's event loop.
+    All methods block. They raise `ValueError` for invalid arguments, and `RuntimeError` if called
+    in the thread that runs the mock's event loop.
     """
 
     def __init__(self, contract: Contract, fixtures: Fixtures, store: Store) -> None:
@@ -105,7 +105,7 @@ class Mock:
             raise ValueError("nothing planned; specify at least one step")
         for step in steps:
             check_step(self.contract, step)
-        # Callers can change a step's headers later, so copy them, too.
+        # Callers can change a step's headers later, so copy the headers too.
         self.planned += [deepcopy(step) for step in steps if "duration" not in step]
         durations = [step["duration"] for step in steps if "duration" in step]
         if durations:
@@ -209,7 +209,7 @@ class Mock:
     async def add_configuration(
         self, /, *, workspace: str = "", id: str = "", **fields: str
     ) -> str:
-        """Add a configuration, by default to the first workspace, and return its id.
+        """Add a configuration, by default to the first workspace, and return the new id.
 
         Fields can be named as in the contract (`aiType`) or as in the Python client (`ai_type`).
         """
@@ -240,7 +240,7 @@ class Mock:
             raise ValueError("user: is required")
         if not BEARER_TOKEN.fullmatch(token):
             raise ValueError(
-                "token: must be a bearer token: letters, digits and -._~+/; default: USER-token"
+                "token: must be a bearer token: letters, digits and -._~+/ (default: USER-token)"
             )
         member = Member(workspace or self.fixtures.first_workspace, user, access)
         await self.store.add(Fixtures((Token(token, user),), (member,)))
@@ -254,7 +254,7 @@ class Mock:
             raise ValueError(
                 "token: unknown or expired; specify a token such as owner-token, not a role"
             )
-        # Not the current time, because a test can freeze or set back the clock.
+        # Do not use the current time, because a test can freeze the clock or set it back.
         expired = Token(token, user, datetime.fromtimestamp(0, UTC))
         await self.store.add(Fixtures(tokens=(expired,)))
 

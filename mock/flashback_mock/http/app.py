@@ -112,7 +112,7 @@ class App:
         return self._finish(request, Answer(204, b"", CIMultiDict(allowed)))
 
     def _finish(self, request: Request, answer: Answer) -> Answer:
-        """Log the request, and add headers to the response."""
+        """Log the request and add headers to the response."""
         entry = request.entry
         entry.status = 0 if entry.fault in WITHOUT_STATUS else answer.status
         entry.milliseconds = (datetime.now(UTC) - entry.time) / MILLISECOND

@@ -35,7 +35,7 @@ class HttpError(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """A request and its log entry. `path` and `query` are percent-encoded, and can be empty.
+    """A request and its log entry. `path` and `query` are percent-encoded and can be empty.
 
     `peer` is the client's address. If the body could not be received completely, `incomplete` is
     the error to return.
@@ -52,7 +52,7 @@ class Request:
     entry: Entry = field(init=False)
 
     def __post_init__(self) -> None:
-        """Split the target, and create the log entry.
+        """Split the target and create the log entry.
 
         An unknown method could be a misplaced token, so it is logged as `other`.
         """

@@ -64,7 +64,7 @@ class Operation:
         return success_answer(id, self._contract.message(200))
 
     async def _identify(self, request: Request, id: str) -> None:
-        """Set the log entry's user and configuration, so far as they exist.
+        """Set the log entry's user and configuration, if they exist.
 
         Raise `HttpError` (401) if the token is not valid.
         """

@@ -17,7 +17,7 @@ from .body import too_large
 from .messages import Answer, Handler, HttpError, Request
 
 SECONDS = 10.0  # time limit for receiving a body and for sending a response
-IDLE_SECONDS = 20.0  # time limit for receiving headers, and for idle connections
+IDLE_SECONDS = 20.0  # time limit for receiving headers and for idle connections
 MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
 MAX_HEADERS = 200
 STOP_SECONDS = 0.4  # time limit for pending requests at shutdown; aiohttp can apply it twice
@@ -44,7 +44,7 @@ class Connection(web.RequestHandler):
     _unread: asyncio.TimerHandle
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio expects a bool
-        """Keep a half-closed connection open for some seconds, so that responses arrive."""
+        """Keep a half-closed connection open for a few seconds so that responses arrive."""
         asyncio.get_running_loop().call_later(SECONDS, self.force_close)
         return True
 
@@ -58,7 +58,7 @@ class Connection(web.RequestHandler):
     def pause_writing(self) -> None:
         """Disconnect the client unless it reads the response in time."""
         super().pause_writing()
-        transport = cast("asyncio.Transport", self.transport)  # `force_close` sets it to None
+        transport = cast("asyncio.Transport", self.transport)  # None after `force_close`
         self._unread = asyncio.get_running_loop().call_later(SECONDS, transport.abort)
 
     def resume_writing(self) -> None:
@@ -74,7 +74,7 @@ class Connection(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
         """Respond to an unparsable request. aiohttp's own response would echo the request."""
-        if isinstance(exc, ConnectionError):  # raising closes the connection without a response
+        if isinstance(exc, ConnectionError):  # this error closes the connection without a response
             raise exc
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             return self.reject(500, f"failed: {type(exc).__name__}")
@@ -82,7 +82,7 @@ class Connection(web.RequestHandler):
 
 
 class Server:
-    """An HTTP server that passes requests with bodies of up to `max_body` bytes to a handler.
+    """An HTTP server that passes requests to a handler. Bodies can have up to `max_body` bytes.
 
     `reject` returns the response to an unparsable request.
     """
@@ -211,7 +211,7 @@ class Server:
             return too_large(self._max_body)
         except (TimeoutError, web.RequestPayloadError):
             # Invalid chunks can also cause a timeout, because aiohttp does not always report them.
-            return HttpError(400, "body: not received in time, or the chunked encoding is invalid")
+            return HttpError(400, "body: was not received in time, or the chunks are invalid")
         except (ConnectionError, RuntimeError):  # raised by aiohttp if the client disconnects
             raise ConnectionAbortedError from None
         return None
@@ -256,8 +256,8 @@ def listen(host: str, port: int) -> socket.socket:
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or reason
     raise OSError(
-        f"host {host}, port {port}: {reason}; use an address of this machine such as 127.0.0.1, "
-        "and a free port (0 chooses one)"
+        f"host {host}, port {port}: {reason}; use an address of this machine, such as "
+        "127.0.0.1, and a free port (0 chooses one)"
     )
 
 

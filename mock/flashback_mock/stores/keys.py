@@ -1,7 +1,7 @@
 """Key files, which contain the master keys for durable stores.
 
 A key file contains one Base64-encoded key per line: the current key and, during a rotation, also
-the new key. Each store requires its own file, because a rotation deletes another store's keys.
+the new key. Each store requires its own file, because a rotation would delete another store's keys.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""A store in PostgreSQL, which several processes can use at the same time."""
+"""A PostgreSQL store that several processes can use at the same time."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -33,9 +33,9 @@ SETTINGS = {
     # A rotation must be durable before the old key is deleted.
     "synchronous_commit": "on",
 }
-# By SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
+# Keyed by SQLSTATE; see https://www.postgresql.org/docs/current/errcodes-appendix.html
 REASONS = {
-    "28000": "the server refused this user; check pg_hba.conf, and sslmode in the URL",
+    "28000": "the server refused this user; check pg_hba.conf and the sslmode parameter in the URL",
     "28P01": "the server rejected the password; check the URL, $PGPASSWORD or ~/.pgpass",
     "3D000": "the database does not exist; create it with createdb",
     "3F000": "the schema does not exist; run CREATE SCHEMA, or change search_path in the URL",

@@ -52,7 +52,7 @@ CONFIGURATION = Table(
 # In SQLite, a credential has one row for each size class in which it was ever stored.
 # Only one of these rows is in use.
 # When a row is deleted or changes size, SQLite can leave copies of neighboring rows behind.
-# A store in SQLite therefore only adds rows, or overwrites rows without changing their size.
+# A store in SQLite therefore only adds rows or overwrites rows without changing their size.
 CREDENTIAL = Table(
     "flashback_mock_credential",
     METADATA,

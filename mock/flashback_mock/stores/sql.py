@@ -116,7 +116,7 @@ class SqlStore(Store):
         self._vault = Vault()
         db.execute(STORE.insert(), {"id": self._id, "key_id": self._vault.key_id})
         self._insert(db, fixtures)
-        # Write the keys last, so that no key file is left if an earlier step fails.
+        # Write the keys last so that no key file is left behind if an earlier step fails.
         write_keys(self.key_file, self._vault, is_new=True)
         return True
 

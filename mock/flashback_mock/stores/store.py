@@ -16,7 +16,7 @@ MAY_UPDATE = ("WRITE", "ADMIN")
 
 
 class Credential(NamedTuple):
-    """A sealed (encrypted) credential and when it last changed, in microseconds since 1970."""
+    """A sealed (encrypted) credential and the time of its last change (microseconds since 1970)."""
 
     sealed: bytes
     changed: int
@@ -86,7 +86,7 @@ class Store(Protocol):
         """Return where the state and its master keys are stored. The text contains no secrets."""
 
     async def open(self, fixtures: Fixtures | None) -> bool:
-        """Open the store, and return whether it is new.
+        """Open the store and return whether it is new.
 
         If `fixtures` is None, the store must already exist.
         """

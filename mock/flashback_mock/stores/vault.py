@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from .errors import StoreError
 
-ID_BYTES = 8  # enough that an id does not occur in other data by chance
+ID_BYTES = 8  # long enough that an id does not occur in other data by chance
 NONCE_BYTES = 12  # the nonce size that NIST SP 800-38D recommends for GCM
 HEADER_BYTES = ID_BYTES + NONCE_BYTES
 TAG_BYTES = 16
@@ -35,7 +35,7 @@ class Vault:
         self._cipher = AESGCM(self.key)
 
     def seal(self, credential: str, *place: str) -> bytes:
-        """Encrypt a credential, and bind it to a place (workspace, configuration and field)."""
+        """Encrypt a credential and bind it to a place (workspace, configuration and field)."""
         nonce = os.urandom(NONCE_BYTES)
         header = self.key_id + nonce
         # The last byte of the content marks where the padding, which consists of zeros, starts.

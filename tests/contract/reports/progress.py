@@ -4,7 +4,7 @@ from rich.console import Console
 
 
 class Progress:
-    """A status line with the family of promises, and the numbers of promises and requests.
+    """A status line with the family of promises and the number of promises and of requests.
 
     If the output is not a terminal, the display prints the name of each family once instead.
     """

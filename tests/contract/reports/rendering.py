@@ -21,7 +21,7 @@ SPECIAL = re.compile(r"([\\`*_\[\]<>#|~@&$])")
 
 @cache
 def template(name: str) -> jinja2.Template:
-    """Return the compiled template, cached because compiling takes longer than rendering."""
+    """Return the template, which is cached because compiling takes longer than rendering."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=name.endswith((".html", ".xml")),  # other templates call a filter to escape text

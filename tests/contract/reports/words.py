@@ -41,7 +41,7 @@ def _escape_invisible(text: str) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """Return the number followed by the noun, such as `1 finding` or `1,200 findings`."""
+    """Return the number followed by the noun, for example `1 finding` or `1,200 findings`."""
     if number != 1:
         noun += "s"
     return f"{number:,} {noun}"
@@ -77,7 +77,7 @@ def tone(verdict: Verdict) -> str:
 
 
 def tally(promises: Iterable[Promise]) -> str:
-    """Return the number of promises with each outcome, such as `45 kept, 6 broken`."""
+    """Return the number of promises with each outcome, for example `45 kept, 6 broken`."""
     by_outcome = grouped(promises, "outcome")
     counts = [f"{len(by_outcome[name])} {name}" for name in OUTCOMES if name in by_outcome]
     return ", ".join(counts)

@@ -230,7 +230,7 @@ def _unreachable(backend: Backend, exchange: Exchange) -> NoVerdictError:
     cure = "check that the backend is running, and check the host and port in --backend-url"
     if "certificate" in failure:
         cure = (
-            "pass the CA certificate with --ca FILE or in SSL_CERT_FILE, or correct the server's "
+            "pass the CA certificate (--ca FILE or SSL_CERT_FILE), or correct the server's "
             "certificate or the host in --backend-url"
         )
     elif "TLS failed" in failure:

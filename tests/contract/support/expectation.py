@@ -90,7 +90,7 @@ def _permitted(request: Request, reasons: list[Rule]) -> Rule:
 
 
 def _combined(rule: Rule, reasons: list[Rule], *statuses: int) -> Rule:
-    """Return the rule, with the statuses and the forms that any of the reasons allows."""
+    """Return the rule with every status and form that at least one of the reasons allows."""
     allowed = {*statuses}
     has_documented_form = True
     for reason in reasons:
@@ -162,7 +162,7 @@ def _reasons_against(request: Request) -> tuple[list[Rule], list[Rule]]:
         if all(problem.is_open for problem in problems):
             try:
                 return early, list(_check_value(value))
-            except ValueError:  # newer Pythons parse deeper nesting than the validator supports
+            except ValueError:  # newer Python versions parse deeper nesting than the validator can
                 early.append(RULES["unreadable-body/nested"])
     elif request.chunks is None:
         early.append(RULES["body/empty"])
@@ -297,7 +297,7 @@ def _wrong_endpoint(value: str, words: str) -> Rule:
     if _has_userinfo(value):
         return Rule("endpoint-unsafe/userinfo", f"{words}, with userinfo")
     if _rfc3986_accepts(value) or _whatwg_accepts(value):
-        words += ", a URL according to only one standard"
+        words += ", a URL that only one standard accepts"
         return Rule("endpoint-open/one-standard", words, is_open=True)
     is_other_scheme = "://" in value[1:] and not value.lower().startswith("http")
     kind = "other-scheme" if is_other_scheme else "url"

@@ -111,14 +111,14 @@ class Findings(dict[str, Finding]):
         return contract.CLAUSES[clause].source in selected
 
     def id_of(self, finding: Finding) -> str:
-        """Return the id of a broader finding that explains this one, or else this one's id."""
+        """Return the id of a broader finding that explains this finding, or else its own id."""
         for broader in finding.explained_by:
             if broader in self and self[broader].severity != "accepted":
                 return broader
         return finding.id
 
     def add(self, finding: Finding) -> Finding:
-        """Add the finding unless it is known or explained; return the known or broader one."""
+        """Add the finding unless it or a broader one is known; return the finding that is kept."""
         id = self.id_of(finding)
         if not finding.is_missing_authentication:
             finding.accepted = self._accepted.get(id)
@@ -188,7 +188,7 @@ def _name_of(url: str) -> str:
 
 
 def write_deviations(file: Path, url: str, findings: Iterable[Finding]) -> None:
-    """Write an entry for each finding that can be accepted; new ones have no reason yet."""
+    """Write an entry for each finding that can be accepted; new entries have no reason yet."""
     empty = dict.fromkeys(REASONS, "")
     entries: list[Accepted] = []
     for finding in findings:

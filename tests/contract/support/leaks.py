@@ -1,7 +1,8 @@
 """Detects credentials and internal details in responses.
 
 Most credentials that the tests send are the canaries in `values.GOOD`: random values that cannot
-appear in a response by chance. Therefore, parts, encodings and hashes of them are recognized too.
+appear in a response by chance. Therefore, parts, encodings and hashes of these values are also
+recognized.
 """
 
 import base64
@@ -57,7 +58,7 @@ def _canary_in(line: str) -> str | None:
 
 @cache
 def canary_parts() -> dict[str, dict[str, str]]:
-    """Map the start of each part of a canary to the parts that begin with it, with encodings."""
+    """Map the start of each part of a canary to the parts with this start and their encodings."""
     parts: dict[str, dict[str, str]] = {}
     for canary in values.GOOD.values():
         for how, text, size in canary_encodings(canary):

@@ -61,7 +61,7 @@ def _positive(text: str) -> float:
         value = float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
-    if not 1e-6 <= value <= 1e6:  # functions that sleep or wait have limits
+    if not 1e-6 <= value <= 1e6:  # sleep and wait functions reject values outside this range
         raise argparse.ArgumentTypeError(f"expected a number from 0.000001 to 1000000, got {text}")
     return value
 

@@ -1,4 +1,4 @@
-"""Promises, which send requests and check the exchanges, and the state of a run.
+"""The state of a run, and its promises, which send requests and check the exchanges.
 
 An exchange is a request with its response.
 """
@@ -23,10 +23,10 @@ from support.findings import Finding, Findings
 from support.options import MEANINGS
 from support.rule import RULES, Rule
 
-# Seconds to continue testing after a promise's first finding: for each promise, and in total.
+# Seconds of testing after a promise's first finding: for each promise and in total.
 BUDGET_PER_PROMISE = 2.0
 TOTAL_BUDGET = 15.0
-MOST_REPEATS = 3  # of a request that failed, to find out whether it always fails
+MOST_REPEATS = 3  # per failed request, to find out whether it always fails
 clause = pytest.mark.clause
 NOT_SELECTED = "--source excludes all of this promise's requests"
 # Like a 5xx, these statuses can mean that the backend has stopped working; 0 means no response.
@@ -148,7 +148,7 @@ class Promise:
     def send(self, request: Request, *, may_rename: bool = False) -> Exchange | None:
         """Send the request and check the exchange; return None if `--source` excludes the request.
 
-        If `may_rename` is true and the name might be in use, send the request with a new name too.
+        If `may_rename` is true and the name might be in use, also send the request with a new name.
         """
         rule = expectation_of(request).rule
         if not self.is_wanted(rule.clause):
@@ -239,7 +239,7 @@ class Promise:
         return hides
 
     def _owner_of(self, clause: str) -> str:
-        """Return the name of the promise that covers the clause, or this one's if none does."""
+        """Return the name of the promise that covers the clause, or of this one if none does."""
         for promise in (self, *self.run.promises.values()):
             if promise.clause == clause:
                 return promise.name

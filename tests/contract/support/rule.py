@@ -86,7 +86,7 @@ def _named_rules() -> dict[str, Rule]:
 
 
 def _range_of(status: int | str) -> Iterable[int]:
-    """Return the statuses that a status such as 404, or a class such as `4xx`, stands for."""
+    """Return the statuses in a class such as `4xx`, or only the status if it is not a class."""
     if isinstance(status, int):
         return [status]
     first = int(status[0]) * 100

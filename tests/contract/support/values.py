@@ -101,7 +101,7 @@ def unusual(field: str) -> list[Any]:
 
 
 def letters_of_all_scripts() -> str:
-    """Return every 64th Unicode character that is printable; this covers every modern script."""
+    """Return the printable ones among every 64th Unicode character, to cover all modern scripts."""
     return "".join(filter(str.isprintable, map(chr, range(0x21, 0x20000, 0x40))))
 
 

@@ -18,7 +18,7 @@ from support.exchange import Exchange, Request
 LARGEST_RESPONSE = 1 << 20
 TIMED_OUT = "no complete response before the timeout"
 # On Linux, this option disables delayed TCP acknowledgments for the next segment. A server that
-# sends headers and body separately may wait for an acknowledgment, for 40 ms per response.
+# sends headers and body separately may otherwise wait 40 ms per response for an acknowledgment.
 QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 Connection = http.client.HTTPConnection
 
@@ -129,7 +129,7 @@ def _read(connection: Connection, request: Request) -> Exchange:
             io.BytesIO(body),
             urllib3.HTTPHeaderDict(headers),
             preload_content=False,
-            enforce_content_length=False,  # `answer` checks it
+            enforce_content_length=False,  # already checked above
         )
         try:
             body = encoded.read(LARGEST_RESPONSE + 1, decode_content=True)

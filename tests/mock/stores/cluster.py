@@ -24,7 +24,7 @@ PASSWORD = "made-up-p%40ss"
 
 def find_programs() -> Path | None:
     """Return the folder that contains PostgreSQL's programs, or None if PostgreSQL is missing."""
-    # Debian does not install these programs in a folder that is in $PATH.
+    # Debian does not install these programs in a folder on $PATH.
     folders = [str(folder) for folder in Path("/usr/lib/postgresql").glob("*/bin")]
     found = shutil.which("initdb", path=os.pathsep.join([os.environ["PATH"], *folders]))
     return Path(found).parent if found else None
@@ -63,7 +63,7 @@ class Cluster:
         self._control("start", "-l", self.folder / "log", "-o", options)
 
     def stop(self, mode: str = "immediate") -> None:
-        """Stop the server, by default without a clean shutdown, as in a crash."""
+        """Stop the server; by default, simulate a crash instead of shutting it down cleanly."""
         self._control("stop", "-m", mode)
 
     @contextmanager

@@ -23,7 +23,7 @@ OWNER = "owner-token"
 
 @dataclass
 class BlockingStore:
-    """A store whose methods block. `store` is the store itself, for tests with coroutines."""
+    """A store whose methods block. `store` is the store itself, for tests that use coroutines."""
 
     store: Any
     runner: Runner

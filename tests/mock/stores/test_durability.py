@@ -58,10 +58,10 @@ def test_killed_rotation_leaves_usable_keys(location: StoreLocation) -> None:
 
 @in_a_file
 def test_replaced_credentials_are_in_no_file(location: StoreLocation, tmp_path: Path) -> None:
-    """The files contain only the current credentials, and no copy of a replaced one.
+    """The files contain the current credentials but no copies of replaced ones.
 
-    An encrypted credential starts with its key's id, and the store also contains the id once
-    elsewhere. The credentials belong to two size classes, because SQLite leaves the most copies
+    An encrypted credential starts with its key's id, and the id also occurs once elsewhere in
+    the store. The credentials belong to two size classes, because SQLite leaves the most copies
     behind when rows of both classes are adjacent.
     """
 

@@ -39,8 +39,8 @@ def location(cluster: Cluster, key_folder: Path, runner: Runner) -> StoreLocatio
 def test_processes_share_a_store(location: StoreLocation) -> None:
     """Two processes that start at the same time with an empty schema share one new store.
 
-    The URL sets an isolation level in which concurrent updates would fail, but the store overrides
-    it.
+    The URL sets an isolation level under which concurrent updates would fail, but the store
+    overrides it.
     """
     location.address = f"{location.address}&default_transaction_isolation=serializable"
     one = location.store()
@@ -64,7 +64,8 @@ def test_processes_share_a_store(location: StoreLocation) -> None:
 def test_rotation_and_updates_wait_for_each_other(location: StoreLocation) -> None:
     """Concurrent rotations and updates wait for each other and lose no data.
 
-    After the last rotation, every credential is encrypted with the new key, the only key left.
+    After the last rotation, every credential is encrypted with the new key, which is the only one
+    left.
     """
     with location.opened(is_new=True) as one, location.opened() as other:
         before = other.store.update(OWNER, MAIN, {"secret": "before"})
@@ -131,7 +132,7 @@ def test_server_crash_loses_no_update(location: StoreLocation, cluster: Cluster)
 
 
 async def update_during_crash(store: Store, cluster: Cluster) -> int:
-    """Stop the server while numbered updates are sent; return the first failed update's number."""
+    """Stop the server while numbered updates are sent; return the number of the first to fail."""
     with suppress(StoreError):
         for number in count(1):
             await store.update(OWNER, MAIN, {"name": str(number)})

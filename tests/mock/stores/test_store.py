@@ -29,7 +29,7 @@ durable = pytest.mark.parametrize("location", ["file", "postgresql"], indirect=T
 
 
 def test_update_changes_only_the_given_fields(store: BlockingStore) -> None:
-    """An update stores the fields that it contains, and changes no other field.
+    """An update stores the fields that it contains and changes no others.
 
     For a credential, the store shows only that it is set and when it last changed.
     """
