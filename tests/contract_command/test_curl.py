@@ -107,3 +107,9 @@ def test_expressions_for_tokens_are_not_redacted() -> None:
     command = redactor.quote("Bearer admin")
     assert redactor.redact(command) == command == "'Bearer '\"${FLASHBACK_ADMIN_TOKEN}\""
     assert redactor.redact("TOKEN") == "${FLASHBACK_TOKEN}"
+
+
+@pytest.mark.parametrize("text", ["${FLASHBACK_TOKEN c4nary}", "${FLASHBACK_TOKENc4nary}"])
+def test_token_in_a_similar_expression_is_redacted(text: str) -> None:
+    """A response cannot protect a token from redaction by imitating a shell expression."""
+    assert "c4nary" not in Redactor({"FLASHBACK_TOKEN": "c4nary"}).redact(text)

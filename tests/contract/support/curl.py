@@ -11,8 +11,8 @@ from support.exchange import Request
 
 LONGEST_BODY = 2000  # in bytes; curl reads longer bodies from files
 LEAST = 4  # in characters; shorter texts reveal too little to require redaction
-# An expression that replaces a secret; its name may contain a token, such as `admin`.
-SHELL = r"\$\{FLASHBACK_\w+[^}]*\}"
+# The ends of the shell expressions that replace secrets, after the variable's name
+OPERATORS = r"(?:\^\^|,,|[%#]\?|%\.\*)?\}"
 
 
 def base64_parts(octets: bytes) -> Iterator[str]:
@@ -57,7 +57,9 @@ class Redactor:
         """Redact these tokens. `tokens` maps the name of an environment variable to its token."""
         self._expressions: dict[str, str] = {}
         self._pattern = re.compile("(?!)")
-        patterns = [f"(?P<shell>{SHELL})"]
+        # Do not redact inside these expressions: a variable's name can contain a token (`admin`).
+        self._shell = rf"\$\{{(?:{'|'.join(tokens)}){OPERATORS}"
+        patterns = [f"(?P<shell>{self._shell})"]
         for variable, token in tokens.items():
             self.learn(token, f"${{{variable}}}")
             if len(token) >= LEAST:
@@ -80,7 +82,7 @@ class Redactor:
         def expression(found: re.Match[str]) -> str:
             return found[0] if found["shell"] else f"${{{found.lastgroup}}}"
 
-        text = re.sub(f"{SHELL}|{self._pattern.pattern}", known, text)
+        text = re.sub(f"{self._shell}|{self._pattern.pattern}", known, text)
         return self._escaped.sub(expression, text)
 
     def quote(self, text: str) -> str:
