@@ -142,8 +142,10 @@ def _parse(path: Path) -> Any:
     """Parse a YAML or JSON file. Raise `ValueError` if it cannot be read or is not valid."""
     try:
         text = path.read_text("utf-8-sig")
-        load = json.loads if path.suffix == ".json" else _load_yaml
-        document = load(text)
+        if path.suffix == ".json":
+            document = json.loads(text, object_pairs_hook=_mapping)
+        else:
+            document = yaml.load(text, _Loader)  # noqa: S506 - creates only text and containers
         json.dumps(document, ensure_ascii=False).encode()  # rejects lone surrogates
     except OSError as error:
         problem = f": cannot be read: {error.strerror}"
@@ -153,6 +155,8 @@ def _parse(path: Path) -> Any:
         problem = f":{line}: is not valid YAML; quote the value or fix the indentation"
     except json.JSONDecodeError as error:
         problem = f":{error.lineno}: is not valid JSON"
+    except KeyError as error:
+        problem = f": {error.args[0]}: is used twice; remove one"
     except (TypeError, ValueError, RecursionError, yaml.YAMLError):
         problem = ": is not valid UTF-8-encoded YAML or JSON"
     else:
@@ -160,9 +164,21 @@ def _parse(path: Path) -> Any:
     raise ValueError(f"{path}{problem}")
 
 
-def _load_yaml(text: str) -> Any:
-    """Read all values as text, so `no` and `007` need no quotes."""
-    return yaml.load(text, yaml.BaseLoader)  # noqa: S506 - creates only text and containers
+class _Loader(yaml.BaseLoader):
+    """A YAML loader that reads all values as text, so `no` and `007` need no quotes."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
+        return _mapping(self.construct_pairs(node, deep))
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs as a mapping. Raise `KeyError` if a key appears twice."""
+    mapping: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in mapping:
+            raise KeyError(name.partition(":")[0])  # the rest could be a credential
+        mapping[name] = value
+    return mapping
 
 
 def _check_schema(document: Any, contract: Contract) -> None:

@@ -33,6 +33,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (f"        id: {FOREIGN}\n", "", "configurations.foreign: missing required field id"),
     (FOREIGN, MAIN, "configurations.foreign.id: is used twice"),
     ("      foreign:", "      main:", "configurations.main: is used twice"),
+    ("      sibling:", "      main:", ": main: is used twice; remove one"),
     ("Anthropic in staging", "OpenAI in production", "sibling.name: is used twice"),
     (
         SECRET,
@@ -110,6 +111,8 @@ def test_json_file_is_accepted(tmp_path: Path) -> None:
     assert fixtures.configurations[0].fields == {name: main[name] for name in main if name != "id"}
     with pytest.raises(ValueError, match=":2: is not valid JSON"):
         read(tmp_path, '{"users": {},\n}', "f.json")
+    with pytest.raises(ValueError, match=": a: is used twice"):
+        read(tmp_path, '{"users": {"a": {}, "a": {}}}', "f.json")
 
 
 def test_access_is_described(tmp_path: Path) -> None:
