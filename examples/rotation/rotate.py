@@ -48,7 +48,7 @@ def read_plan(path: Path) -> list[Rotation]:
         raise ValueError("the plan has no [[rotation]]; add one for each configuration")
     try:
         return [parse_rotation(entry) for entry in entries]
-    except TypeError:  # a missing or unknown field, or not a table
+    except TypeError:  # a field is missing or unknown, or the entry is not a table
         raise ValueError(
             "each [[rotation]] needs an id, a label, and at least one of key and secret; "
             "all must be strings"

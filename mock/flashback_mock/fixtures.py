@@ -116,7 +116,7 @@ class Fixtures:
         return cls(tuple(tokens), tuple(members), tuple(configurations))
 
     def access(self) -> dict[str, str]:
-        """Return each user's access level in each workspace, and when the user's token expires."""
+        """Return each user's access levels and the expiry date of the user's token, as text."""
         parts = defaultdict[str, list[str]](list)
         for member in self.members:
             parts[member.user].append(f"{member.access} in {member.workspace}")
@@ -197,7 +197,7 @@ def _check_schema(document: Any, contract: Contract) -> None:
             broken = broken[str(part)]
         if error.kind.name == "additionalProperties":
             place.append(error.kind.value[0])
-            message = f"unknown field; expected one of {', '.join(broken['properties'])}"
+            message = f"unknown field; the known fields are {', '.join(broken['properties'])}"
         else:
             message = rule(error, broken.get("x-rule", ""))
         # If the space after a colon is missing, the part after the colon could be a credential.

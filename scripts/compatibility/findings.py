@@ -140,7 +140,11 @@ def read_decisions(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text("utf-8") if path.exists() else ""
         entries: Any = yaml.safe_load(text) or []
-    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or a bad date
+    except (
+        OSError,
+        ValueError,
+        yaml.YAMLError,
+    ) as error:  # ValueError: invalid UTF-8 or an invalid date
         raise CannotCompareError(f"{path} cannot be read ({error}); fix it") from None
     if not is_list(entries):
         entries = [entries]

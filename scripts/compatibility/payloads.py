@@ -181,7 +181,7 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
             if key in news:
                 field.add(Change.ADDITION, "is new", None, part)
             else:
-                field.add(Change.UNDECIDED, "is removed; it could have any value", part)
+                field.add(Change.UNDECIDED, "is removed; previously, it could have any value", part)
 
 
 def compare_texts(pair: Pair, old: Part, new: Part) -> None:

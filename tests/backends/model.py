@@ -59,7 +59,7 @@ def _type(schema: dict[str, Any]) -> Any:
 
 
 CONFIG = ConfigDict(extra="forbid", hide_input_in_errors=True)
-# The defaults make the fields optional but are never stored.
+# The defaults only make the fields optional; they are never stored.
 FIELDS: dict[str, Any] = {name: (_type(schema), "") for name, schema in PROPERTIES.items()}
 UpdateAiLlmRequest = create_model("UpdateAiLlmRequest", __config__=CONFIG, **FIELDS)
 

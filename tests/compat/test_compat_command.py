@@ -257,7 +257,7 @@ def test_base_is_the_previous_version_if_there_is_no_release(
 
 
 def test_an_invalid_contract_in_an_old_commit_is_skipped(clone: Path, get_report: Report) -> None:
-    """Without a release, the default base is the last valid contract with a different version."""
+    """If there is no release, the base is the last valid contract with another version."""
     commit(clone, ("openapi: 3.1.0", "openapi: ["), set_version("1.3.0"))
     commit(clone, ("operationId:", "operation:"), set_version("1.3.0"))
     commit(clone, set_version("draft"))

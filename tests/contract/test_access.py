@@ -10,7 +10,7 @@ from support.values import DATA
 
 @clause("update")
 @pytest.mark.parametrize("token", [WRITER, ADMIN], ids=["WRITE", "ADMIN"])
-def test_member_may_update(promise: Promise, token: str) -> None:
+def test_member_can_update(promise: Promise, token: str) -> None:
     """A member with this access level can update every configuration in the workspace."""
     promise.need(token)
     for control in promise.run.controls[1:]:  # test_time.py checks controls[0]
@@ -32,19 +32,19 @@ def ask_with(promise: Promise, token: str) -> None:
 
 
 @clause("access-levels")
-def test_reader_may_not_update(promise: Promise) -> None:
+def test_reader_cannot_update(promise: Promise) -> None:
     """A member with READ access cannot update a configuration, not even with `{}`."""
     ask_with(promise, READER)
 
 
 @clause("workspace-access")
-def test_stranger_may_not_update(promise: Promise) -> None:
+def test_stranger_cannot_update(promise: Promise) -> None:
     """A user who is not a member of the workspace cannot update its configurations."""
     ask_with(promise, STRANGER)
 
 
 @clause("workspace-access")
-def test_foreign_configuration_may_not_be_updated(promise: Promise) -> None:
+def test_foreign_configuration_cannot_be_updated(promise: Promise) -> None:
     """No member, not even an ADMIN, can update a configuration in another workspace."""
     id = promise.need(FOREIGN_ID)
     promise.ask_each(values.all_variations(), id=id)

@@ -60,7 +60,7 @@ def test_method_override_is_ignored(promise: Promise) -> None:
 
 
 @clause("other-paths")
-def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
+def test_similar_path_gets_the_same_checks(promise: Promise) -> None:
     """Requests to similar paths never cause a 5xx and cannot bypass the access checks."""
     id = quote(promise.backend.id, safe="")
     # Backends may accept other notations for a UUID, but only after the same checks.

@@ -68,7 +68,7 @@ def test_missing_variable_is_reported() -> None:
         result = run_with_url(mock.base_url, variables, promises=promises)
         strict = run_with_url(mock.base_url, variables, "--require-all", promises=promises)
     assert result.status == 0, result.output
-    assert result.promise("test_reader_may_not_update")["outcome"] == "not tested"
+    assert result.promise("test_reader_cannot_update")["outcome"] == "not tested"
     [missing] = result.verdict["missing_variables"]
     assert missing["name"] == "FLASHBACK_READER_TOKEN"
     assert missing["promises"] == 1
@@ -198,7 +198,7 @@ def test_list_prints_every_promise_and_sends_nothing(command: Command, reports: 
     """--list prints the name, clause and source of each promise without sending a request."""
     result = command("--list")
     assert result.status == 0
-    assert "test_reader_may_not_update  access-levels (vendor)" in result.output
+    assert "test_reader_cannot_update  access-levels (vendor)" in result.output
     assert not reports.exists()
 
 
@@ -313,7 +313,7 @@ def test_tokens_are_never_shown(reports: Path) -> None:
         # When serialized, the escape sequences have two backslashes; send them with one.
         answer.set_body(answer.body.replace(b"\\\\u00", b"\\u00"))
 
-    promises = ("test_near_token", "test_other_scheme", "test_member_may_update")
+    promises = ("test_near_token", "test_other_scheme", "test_member_can_update")
     with serving(return_token) as mock:
         result = run_on(mock, "--report-dir", str(reports), promises=promises)
     assert result.status == 1
@@ -378,7 +378,7 @@ def test_crash_is_a_finding(monkeypatch: pytest.MonkeyPatch, missing: str, id: s
 
 def test_header_without_effect_is_not_an_example() -> None:
     """If a forbidden update succeeds even without a header, the example omits the header."""
-    promises = ("test_reader_may", "test_no_header_gives_access[READ]")
+    promises = ("test_reader_cannot", "test_no_header_gives_access[READ]")
     result = run_with_changes([promote("reader")], promises=promises)
     [finding] = result.findings
     sent = [example["sent"] for example in finding["examples"]]

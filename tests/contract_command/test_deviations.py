@@ -11,12 +11,12 @@ from tests.faults.faults import FAULTS
 from tests.faults.messages import Answer, Request, rejected
 from tests.faults.runner import run_on, run_with_url
 
-READER = "test_reader_may_not_update"
+READER = "test_reader_cannot_update"
 URL = "http://127.0.0.1:1"  # these runs end before they send a request
 VARIABLES = {"FLASHBACK_TOKEN": "owner-token"}
 
-readers_may_update = promote("reader", lambda is_for: is_for("main"))
-strangers_may_update = promote("stranger", lambda is_for: is_for("main"))
+readers_can_update = promote("reader", lambda is_for: is_for("main"))
+strangers_can_update = promote("stranger", lambda is_for: is_for("main"))
 ENTRY = """- finding: {id}
   reason: until roles are implemented
   link: https://tracker.example/1
@@ -42,7 +42,7 @@ def known(tmp_path: Path) -> Path:
 
 def test_accepted_finding_does_not_fail_the_run(known: Path) -> None:
     """An accepted finding does not fail the run, and the output shows why it was accepted."""
-    with serving(readers_may_update) as mock:
+    with serving(readers_can_update) as mock:
         accepted = accepting(mock, known, "access-levels/READ/200")
         result = run_on(mock, *accepted, promises=READER)
     assert result.status == 0, result.output
@@ -54,7 +54,7 @@ def test_accepted_finding_does_not_fail_the_run(known: Path) -> None:
 def test_other_finding_of_the_promise_fails_the_run(known: Path) -> None:
     """An entry in a deviations file accepts one finding, not all findings for the promise."""
     reject_sibling = reply(404, lambda role, is_for: role == "reader" and is_for("sibling"))
-    with serving(readers_may_update, reject_sibling) as mock:
+    with serving(readers_can_update, reject_sibling) as mock:
         accepted = accepting(mock, known, "access-levels/READ/200")
         result = run_on(mock, *accepted, promises=READER)
     assert result.status == 1
@@ -192,9 +192,9 @@ def test_again_repeats_broken_promises(reports: Path) -> None:
     is_fixed = False
 
     def faulty(request: Request) -> None:
-        strangers_may_update(request)
+        strangers_can_update(request)
         if not is_fixed:
-            readers_may_update(request)
+            readers_can_update(request)
 
     options = ("-k", "Access", "--report-dir", str(reports))
     with serving(faulty) as mock:
@@ -203,7 +203,7 @@ def test_again_repeats_broken_promises(reports: Path) -> None:
         again = run_on(mock, *options, "--again")
     assert first.status == again.status == 1
     assert again.promise(READER)["again"] == "fixed"
-    assert again.promise("test_stranger_may_not_update")["again"] == "still broken"
+    assert again.promise("test_stranger_cannot_update")["again"] == "still broken"
     assert len(again.verdict["promises"]) <= 3
 
 
@@ -234,7 +234,7 @@ def test_again_reports_a_flaky_promise(reports: Path) -> None:
         nonlocal requests
         requests += request.role == "reader"
         if requests > kept_until:
-            readers_may_update(request)
+            readers_can_update(request)
 
     options = ("--report-dir", str(reports))
     with serving(faulty) as mock:

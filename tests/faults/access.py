@@ -36,25 +36,25 @@ ACTIONS: dict[str, Condition] = {
 }
 for action, condition in ACTIONS.items():
     for role, promise in {
-        "reader": "test_reader_may_not_update",
-        "stranger": "test_stranger_may_not_update",
+        "reader": "test_reader_cannot_update",
+        "stranger": "test_stranger_cannot_update",
         "expired": "test_bad_token_answers_401[expired]",
         "": "test_bad_token_answers_401[missing]",
     }.items():
         faults(promise, **{f"{role or 'nobody'}_may_{action}": promote(role, condition)})
 
 faults(
-    "test_reader_may_not_update",
-    reader_may_update=promote("reader"),
+    "test_reader_cannot_update",
+    reader_can_update=promote("reader"),
     forbidden_update_returns_404=on(403, lambda answer: answer.reject(404)),
     reader_gets_401=reply(401, lambda role: role == "reader"),
 )
 faults(
-    "test_reader_may_not_update",
+    "test_reader_cannot_update",
     reader_gets_202=reply(202, lambda method, role: method == "PUT" and role == "reader"),
 )
 faults(
-    "test_stranger_may_not_update",
+    "test_stranger_cannot_update",
     every_twentieth_request_of_a_stranger_is_accepted=promote(
         "stranger", lambda count: count("stranger") % 20 == 0
     ),
@@ -80,8 +80,8 @@ faults(
     workspace_header_is_trusted=promote("stranger", lambda header: header("X-Workspace-Id")),
 )
 faults(
-    "test_foreign_configuration_may_not_be_updated",
-    admin_may_update_the_foreign_configuration=as_user(
+    "test_foreign_configuration_cannot_be_updated",
+    admin_can_update_the_foreign_configuration=as_user(
         "stranger", lambda role, is_for: role == "admin" and is_for("foreign")
     ),
     foreign_configuration_may_be_updated_in_chunks=as_user(
@@ -105,16 +105,16 @@ faults(
     unknown_id_accepts_a_chunked_update=accept(lambda is_chunked: is_chunked),
 )
 faults(
-    "test_member_may_update[ADMIN]",
-    admin_may_not_rename=reply(403, lambda role, name: role == "admin" and name),
-    admin_may_not_update_the_sibling=reply(
+    "test_member_can_update[ADMIN]",
+    admin_cannot_rename=reply(403, lambda role, name: role == "admin" and name),
+    admin_cannot_update_the_sibling=reply(
         403, lambda role, is_for: role == "admin" and is_for("sibling")
     ),
 )
 faults(
-    "test_member_may_update[WRITE]",
+    "test_member_can_update[WRITE]",
     every_update_returns_500=reply(500, lambda role, fields: role == "owner" and fields),
-    writer_may_not_rename=reply(403, lambda role, name: role == "owner" and name),
+    writer_cannot_rename=reply(403, lambda role, name: role == "owner" and name),
     chunked_bodies=reject(lambda is_chunked: is_chunked),
     requests_from_a_browser=reject(lambda header: "text/html" in header("Accept")),
     leading_whitespace_in_the_body=reject(lambda body: body[:1].isspace()),

@@ -73,7 +73,7 @@ faults(
     secret_in_pem=leak(lambda secret: "BEGIN" in secret and secret),
 )
 faults(
-    "test_member_may_update[WRITE]",
+    "test_member_can_update[WRITE]",
     secret_in_a_compressed_response=lambda header, secret, answer: (
         "gzip" in header("Accept-Encoding") and answer.set_fields(debug=secret).compress()
     ),
@@ -87,7 +87,7 @@ faults(
     unknown_token_in_401=on(401, leak(lambda token: f"unknown token: {token}")),
 )
 faults(
-    "test_nearby_path_has_the_same_checks",
+    "test_similar_path_gets_the_same_checks",
     token_in_404_for_other_paths=on(
         404, leak(lambda path, token: not path.startswith("/ai/llm/") and token)
     ),

@@ -13,7 +13,7 @@ def treat_as_put(method: str) -> Change:
     return change
 
 
-def readers_may_update_with_a_trailing_slash(request: Request) -> None:
+def readers_can_update_with_a_trailing_slash(request: Request) -> None:
     if request.path.endswith("/"):
         request.path = request.path.removesuffix("/")
         if request.role == "reader":
@@ -57,8 +57,8 @@ faults(
     method_override_in_the_query_is_used=reply(200, lambda query: "_method=PUT" in query),
 )
 faults(
-    "test_nearby_path_has_the_same_checks",
-    readers_may_update_with_a_trailing_slash,
+    "test_similar_path_gets_the_same_checks",
+    readers_can_update_with_a_trailing_slash,
     collection_path_returns_500=reply(500, lambda path: path == "/ai/llm"),
     upper_case_path_needs_no_token=reply(200, lambda path: path.startswith("/AI")),
     versioned_path_needs_no_token=reply(200, lambda path: path.startswith("/v1")),

@@ -56,9 +56,9 @@ faults(
     request_after_a_foreign_id_returns_403=reject_with(
         403, lambda id, ids, previous: (previous("id", id), id) == (ids["foreign"], ids["main"])
     ),
-    reader_may_update_after_a_writer=as_owner(_follows("owner", "reader")),
-    stranger_may_update_after_an_admin=as_owner(_follows("admin", "stranger")),
-    writer_may_not_update_after_an_admin=reply(403, _follows("admin", "owner")),
+    reader_can_update_after_a_writer=as_owner(_follows("owner", "reader")),
+    stranger_can_update_after_an_admin=as_owner(_follows("admin", "stranger")),
+    writer_cannot_update_after_an_admin=reply(403, _follows("admin", "owner")),
 )
 
 

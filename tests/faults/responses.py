@@ -16,7 +16,7 @@ faults(
     forbidden_update_returns_451=on(403, lambda answer: answer.set_status(451)),
 )
 faults(
-    "test_member_may_update",
+    "test_member_can_update",
     if_match_is_required=reply(412),
     id_is_in_upper_case=on(200, lambda id, answer: answer.set_fields(aiLlmId=id.upper())),
     sibling_id_is_returned=on(200, lambda ids, answer: answer.set_fields(aiLlmId=ids["sibling"])),
@@ -94,4 +94,4 @@ def response_is_truncated(secret: str, answer: Answer) -> None:
         answer.fault = "truncated"
 
 
-faults("test_member_may_update[WRITE]", response_is_truncated)
+faults("test_member_can_update[WRITE]", response_is_truncated)

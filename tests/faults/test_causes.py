@@ -24,7 +24,7 @@ SEVERAL_FAULTS = [
     {
         "malformed_json_returns_500": "unreadable-body",
         "reader_gets_202": "access-levels",
-        "readers_may_update_with_a_trailing_slash": "access-levels",
+        "readers_can_update_with_a_trailing_slash": "access-levels",
         "unknown_fields_are_ignored": "unknown-fields",
         "duplicate_names_are_accepted": "unique-names",
         "every_method_returns_200": "other-methods",
@@ -37,7 +37,7 @@ SEVERAL_FAULTS = [
     {"missing_body_is_an_empty_update": "body", "every_update_returns_500": "update"},
     {
         "taken_name_returns_500": "unique-names",
-        "admin_may_not_rename": "access-levels",
+        "admin_cannot_rename": "access-levels",
         "percent_encoded_ids_are_not_decoded": "id-encoding",
         "chunked_bodies": "chunked",
     },
@@ -63,7 +63,7 @@ def test_findings_identify_the_broken_clause(faults: dict[str, str]) -> None:
 
 def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
     hidden = "test_no_header_gives_access[READ]"
-    result = run_with_faults("reader_may_update", promises=("test_reader_may", hidden))
+    result = run_with_faults("reader_can_update", promises=("test_reader_cannot", hidden))
     promise = result.promise(hidden)
     assert promise["outcome"] == "not tested", result.output
     assert promise["reason"] == "hidden by access-levels/READ/200"
@@ -84,7 +84,7 @@ def test_finding_does_not_contain_a_token_from_the_media_type() -> None:
     def leak(tokens: dict[str, str], answer: Answer) -> None:
         answer.set_header("Content-Type", f"text/{tokens['owner']}9")
 
-    result = run_with_changes([leak], promises="test_member_may_update")
+    result = run_with_changes([leak], promises="test_member_can_update")
     assert "success-response/media-type/unusual" in result.ids, result.output
     assert "owner-token" not in result.output + json.dumps(result.verdict)
 

@@ -26,7 +26,11 @@ def read(folder: Path, text: str, name: str = "fixtures.yaml") -> Fixtures:
 # Each case consists of text in the default file, its replacement, and the expected error.
 MISTAKES: list[tuple[str, str, str]] = [
     ("admin-token", f"'{CANARY} x'", "users.admin.token: must be a bearer token: letters"),
-    ("reader-token", f"a, tokn: {CANARY}", "users.reader.tokn: unknown field; expected one"),
+    (
+        "reader-token",
+        f"a, tokn: {CANARY}",
+        "users.reader.tokn: unknown field; the known fields are",
+    ),
     ("2000-01-01T00:00:00Z", "tomorrow", "users.expired.expires: must be a time, such as 2026"),
     ("00:00:00Z", "23:59:60Z", "users.expired.expires: must be a time, such as 2026"),
     ("owner: WRITE, ", "ownr: WRITE, ", "workspaces.acme.members.ownr: is not a user; add it"),
@@ -38,13 +42,17 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         SECRET,
         f"a\n        secrt: {CANARY}",
-        "foreign.secrt: unknown field; expected one of id, name",
+        "foreign.secrt: unknown field; the known fields are id, name",
     ),
     ("aiType: AWS", "aiType: aws", "foreign.aiType: must be one of OPENAI, GOOGLE"),
     (SECRET, f"[{CANARY}]", "configurations.foreign.secret: must be of type string"),
     (SECRET, "", "configurations.foreign.secret: must have at least 1 character(s)"),
-    ("workspaces:", "workspace:", "workspace: unknown field; expected one of $schema, users"),
-    ("token: owner-token", f"token:{CANARY}", "users.owner.token: unknown field; expected one"),
+    ("workspaces:", "workspace:", "workspace: unknown field; the known fields are $schema, users"),
+    (
+        "token: owner-token",
+        f"token:{CANARY}",
+        "users.owner.token: unknown field; the known fields are",
+    ),
     ("owner: { token: owner-token }", f'"me:{CANARY}":', "users.me: must be of type object"),
     (SECRET, f"*{CANARY}", ":34: is not valid YAML; quote the value or fix the indentation"),
     (SECRET, f'"{CANARY}\\uD800"', "is not valid UTF-8-encoded YAML or JSON"),
@@ -52,7 +60,9 @@ MISTAKES: list[tuple[str, str, str]] = [
 
 
 @pytest.mark.parametrize("case", MISTAKES, ids=lambda case: f"{case[1][:20]}: {case[2][:30]}")
-def test_error_states_file_location_and_remedy(tmp_path: Path, case: tuple[str, str, str]) -> None:
+def test_error_message_contains_place_and_remedy(
+    tmp_path: Path, case: tuple[str, str, str]
+) -> None:
     """An error message gives the file name, location and remedy, but no values from the file."""
     old, new, message = case
     text = DEFAULT.read_text("utf-8")

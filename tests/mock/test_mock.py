@@ -155,7 +155,10 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: mock.wait_for(0), "count: must be at least 1"),
     (lambda mock: mock.add_configuration(id="x" * 1000), "id: must have at most "),
     (lambda mock: mock.add_configuration(name="OpenAI in production"), TAKEN),
-    (lambda mock: mock.add_configuration(secrt="x"), "unknown field; expected one of workspace, "),
+    (
+        lambda mock: mock.add_configuration(secrt="x"),
+        "unknown field; the known fields are workspace, ",
+    ),
 ]
 
 

@@ -188,7 +188,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"status": 500, "duration": 1}, "both exclude all other options"),
     ({"status": 500, "times": True}, "times: must be of type int"),
     ({"status": 500, "times": 0}, "times: must be at least 1"),
-    ({"status": 500, "tims": 2}, "unknown field; expected one of status, example, headers, delay"),
+    (
+        {"status": 500, "tims": 2},
+        "unknown field; the known fields are status, example, headers, delay",
+    ),
     ({"delay": float("nan")}, "delay: must be between 0 and 10 minutes"),
     ({"headers": {"A b": "x"}}, "headers: a header name contains invalid"),
     ({"headers": {1: "x"}}, "headers: a header name contains invalid"),

@@ -117,7 +117,7 @@ def test_no_failure_shows_a_secret(pytester: pytest.Pytester) -> None:
     ) in output
     expected = (
         "id: no configuration has this id",
-        "unknown field; expected one of name, aiType",
+        "unknown field; the known fields are name, aiType",
         "name: must",
     )
     for message in expected:

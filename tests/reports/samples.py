@@ -16,9 +16,9 @@ DEVIATION = {
 }
 # The environment variable that each promise requires, with a description of the variable.
 VARIABLES = {
-    "test_member_may_update[ADMIN]": ("FLASHBACK_ADMIN_TOKEN", "a token for an ADMIN member"),
-    "test_reader_may_not_update": ("FLASHBACK_READER_TOKEN", "a token for a READ member"),
-    "test_stranger_may_not_update": (
+    "test_member_can_update[ADMIN]": ("FLASHBACK_ADMIN_TOKEN", "a token for an ADMIN member"),
+    "test_reader_cannot_update": ("FLASHBACK_READER_TOKEN", "a token for a READ member"),
+    "test_stranger_cannot_update": (
         "FLASHBACK_STRANGER_TOKEN",
         "a token for a user who is not a member",
     ),

@@ -120,7 +120,7 @@ def test_progress_in_a_terminal_shows_family_and_requests() -> None:
     assert "1/3 promises · 1,200 requests" in output
 
 
-def test_no_verdict_shows_reason_and_remedy() -> None:
+def test_missing_verdict_is_reported_with_reason_and_remedy() -> None:
     """If there is no verdict, the output shows only the totals, the reason and the remedy."""
     lines = printed(no_verdict()).strip().splitlines()
     assert lines == [

@@ -147,7 +147,7 @@ def test_untested_promises_have_a_reason(show: Open) -> None:
     group = section.locator("details").filter(has_text="set FLASHBACK_READER_TOKEN")
     expect(group.locator("summary")).to_contain_text("a token for a READ member 1 promise")
     group.locator("summary").click()
-    expect(group.get_by_role("listitem")).to_contain_text("test_reader_may_not_update")
+    expect(group.get_by_role("listitem")).to_contain_text("test_reader_cannot_update")
 
 
 def test_accepted_deviation_shows_its_entry(show: Open) -> None:

@@ -92,7 +92,7 @@ def check_types(
         if name not in annotations:
             # Do not quote the unknown name, which could be a misplaced credential.
             names = ", ".join([*other_names, *annotations])
-            raise ValueError(f"unknown field; expected one of {names}")
+            raise ValueError(f"unknown field; the known fields are {names}")
         annotation = annotations[name]
         kind = get_origin(annotation) or annotation
         if kind is Literal:

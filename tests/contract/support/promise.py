@@ -246,7 +246,7 @@ class Promise:
         return self.name
 
     def _confirmed(self, finding: Finding, exchange: Exchange) -> Finding:
-        """Repeat the failed request if the finding is new; return the finding to report.
+        """If the finding is new, repeat the failed request. Return the finding to record.
 
         If the backend has crashed or the failure does not recur, the returned finding says so.
         """
