@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from contextlib import suppress
 from functools import lru_cache
 from itertools import combinations, cycle, islice, product
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ FORMATS = {
 }
 # Characters that common patterns distinguish, such as letters, digits, spaces and control codes.
 CHARACTERS = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x180))]
+QUANTIFIER = re.compile(r"[{,](\d{1,3})(?=[,}])")  # a limit in a pattern, such as 8 in `{1,8}`
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # the number of values to keep for each subschema
 MANY = 700  # the number of candidates to try for each subschema
@@ -71,8 +73,14 @@ class BoundaryValues:
         for keyword, value in schema.items():
             if isinstance(value, int | float):
                 self.numbers.add(value)
-            if isinstance(value, int) and value < LONGEST:
-                self.sizes[keyword[3:]] |= {max(value - 1, 0), value, value + 1}
+            if isinstance(value, int):
+                self._add_sizes(keyword[3:], value)
+        for limit in QUANTIFIER.findall(str(schema.get("pattern"))):
+            self._add_sizes("Length", int(limit))
+
+    def _add_sizes(self, unit: str, limit: int) -> None:
+        if limit < LONGEST:
+            self.sizes[unit] |= {max(limit - 1, 0), limit, limit + 1}
 
     def values(self, schema: Any) -> Iterator[Any]:
         """Yield up to `most` values that might be valid. The caller must validate them."""
@@ -125,17 +133,18 @@ class BoundaryValues:
                 yield 10**size
 
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
-        seeds = ["a"]
+        matches: list[str] = []
         if "pattern" in schema:
             self.remaining -= PATTERN
-            seeds += matching(schema["pattern"])
+            matches = matching(schema["pattern"])
+        seeds = ["a", "z", *matches]
         if schema.get("format") in FORMATS:
             seeds.append(FORMATS[schema["format"]])
         yield from seeds
         for seed, size in product(seeds, sorted(self.sizes["Length"])):
             yield seed[:size].ljust(size, seed[-1:] or "a")
         if '"pattern"' in canonical_json(schema):
-            for seed in ("a" * schema.get("minLength", 1), *seeds[1:3], "aa"):
+            for seed in (*matches[:2], "a" * schema.get("minLength", 1), "aa"):
                 for letter in CHARACTERS:
                     yield seed[:-1] + letter
                     yield letter + seed[1:]
@@ -201,6 +210,7 @@ def matching(pattern: str) -> list[str]:
     The strings are the same in every run.
     """
     from hypothesis import HealthCheck, given, settings  # noqa: PLC0415 # slow to import
+    from hypothesis.errors import FailedHealthCheck, Unsatisfiable  # noqa: PLC0415
     from hypothesis.strategies import from_regex  # noqa: PLC0415
 
     try:
@@ -208,14 +218,16 @@ def matching(pattern: str) -> list[str]:
     except (re.error, OverflowError):
         return []
     found: set[str] = set()
-    quiet = [*HealthCheck]
+    # Stop if most of the generated strings do not match, as with some lookarounds.
+    quiet = set(HealthCheck) - {HealthCheck.filter_too_much}
 
     @settings(
-        database=None, deadline=None, derandomize=True, max_examples=20, suppress_health_check=quiet
+        database=None, deadline=None, derandomize=True, max_examples=10, suppress_health_check=quiet
     )
     @given(strategy)
     def collect(text: str) -> None:
         found.add(text.removesuffix("\n"))  # `$` also matches before a final line break
 
-    collect()
+    with suppress(FailedHealthCheck, Unsatisfiable):
+        collect()
     return sorted(found, key=lambda text: (len(text), text))

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from scripts.compatibility.findings import Change, Finding
 from scripts.compatibility.values import BODY, canonical_json, mapping_at
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 VARIABLE = re.compile(r"\{([^}]*)\}")
+# Percent-encoded characters that mean the same without encoding (RFC 3986, section 6.2.2.2).
+UNRESERVED = re.compile("%(2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.IGNORECASE)
 # OpenAPI ignores header parameters with these names.
 IGNORED_HEADERS = {"accept", "content-type", "authorization"}
 # These keys do not affect requests or responses.
@@ -42,8 +45,9 @@ class Operation:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Return the path without its parameter names, together with the method."""
-        return VARIABLE.sub("{}", self.path), self.method
+        """Return the normalized path without its parameter names, together with the method."""
+        path = UNRESERVED.sub(lambda found: unquote(found[0]), self.path)
+        return VARIABLE.sub("{}", path), self.method
 
     @cached_property
     def parameters(self) -> dict[tuple[str, str], Part]:
@@ -72,11 +76,8 @@ class Operation:
     @property
     def responses(self) -> dict[str, Part]:
         """Return the responses, keyed by a status such as `404`, `4XX` or `default`."""
-        result: dict[str, Part] = {}
-        for status, response in mapping_at(self.parts, "responses").items():
-            if not status.startswith("x-"):
-                result[status.replace("xx", "XX")] = response
-        return result
+        responses = mapping_at(self.parts, "responses")
+        return {name: responses[name] for name in responses if not name.startswith("x-")}
 
     @property
     def security(self) -> list[dict[str, list[str]]]:

@@ -226,17 +226,22 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
 
 
 def _contents(holder: Part) -> dict[str, Part]:
-    """Return the contents, keyed by media type in lower case with sorted parameters.
+    """Return the contents, keyed by media type without spaces and with sorted parameters.
 
     Omit `charset=utf-8` from JSON media types, because JSON is always UTF-8 (RFC 8259).
     """
     result: dict[str, Part] = {}
     for name, content in mapping_at(holder, "content").items():
-        kind, *parameters = re.sub(r'["\s]', "", name.lower()).split(";")
-        kept = {*parameters} - {""}
-        if JSON.fullmatch(kind):
+        kind, *parameters = re.sub(r'["\s]', "", name).split(";")
+        kept: set[str] = set()
+        for parameter in filter(None, parameters):
+            attribute, _, value = parameter.partition("=")
+            if attribute.lower() == "charset":
+                value = value.lower()
+            kept.add(f"{attribute.lower()}={value}")
+        if JSON.fullmatch(kind.lower()):
             kept.discard("charset=utf-8")
-        key = ";".join([kind, *sorted(kept)])
+        key = ";".join([kind.lower(), *sorted(kept)])
         first = result.setdefault(key, content)
         if first != content:  # a second, different schema makes changes undecided
             result[key] = {**first, name: content}
