@@ -51,14 +51,15 @@ def read_plan(path: Path) -> list[Rotation]:
     except TypeError:  # a field is missing or unknown, or the entry is not a table
         raise ValueError(
             "each [[rotation]] needs an id, a label, and at least one of key and secret; "
-            "all must be strings"
+            "all must be non-empty strings"
         ) from None
 
 
 def parse_rotation(entry: Mapping[str, str]) -> Rotation:
     """Parse a [[rotation]] table; raise TypeError if it is invalid."""
     rotation = Rotation(**entry)
-    if set(map(type, rotation)) != {str} or not (rotation.key or rotation.secret):
+    has_credential = "key" in entry or "secret" in entry
+    if not has_credential or "" in entry.values() or set(map(type, rotation)) != {str}:
         raise TypeError
     return rotation
 

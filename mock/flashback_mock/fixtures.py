@@ -168,7 +168,12 @@ class _Loader(yaml.BaseLoader):
     """A YAML loader that reads all values as text, so `no` and `007` need no quotes."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
-        return _mapping(self.construct_pairs(node, deep))
+        pairs = self.construct_pairs(node, deep)
+        try:
+            return _mapping(pairs)
+        except KeyError as error:
+            line = node.start_mark.line + 1
+            raise KeyError(f"{error.args[0]} (in the mapping at line {line})") from None
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

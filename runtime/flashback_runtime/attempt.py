@@ -162,7 +162,12 @@ def _outcome(
 
 
 def _redact(running: RunningCall, error: BaseException) -> None:
-    error.args = (running.redacted(str(error)),)
+    arguments = list(error.args)
+    for index, argument in enumerate(arguments):
+        redacted = running.redacted(str(argument))
+        if redacted != str(argument):
+            arguments[index] = redacted
+    error.args = tuple(arguments)
     if isinstance(error, OSError) and error.strerror:  # then `str(error)` does not use `args`
         error.strerror = running.redacted(error.strerror)
     if isinstance(error, httpx.RequestError):

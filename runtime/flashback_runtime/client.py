@@ -105,7 +105,7 @@ class BaseClient(Generic[C, T]):
                 problem = "cannot be combined with transport; set the transport of the httpx client"
                 raise ArgumentError.about("http_client", problem)
             if client.auth is not None:
-                problem = "has auth=, which would replace the token; use headers= instead of auth="
+                problem = "has auth=, which would replace the token; create it without auth="
                 raise ArgumentError.about("http_client", problem)
 
     def _new_connections(self, given: C | T | None) -> Connections:

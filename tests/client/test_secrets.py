@@ -169,7 +169,7 @@ def test_connection_error_and_log_are_redacted(
     assert str(caught.value) == f"PUT {URL}: ConnectError: *** *** ([Errno 5] ***) (2 attempts)"
     cause: Any = caught.value.__cause__
     assert repr(cause) == "ConnectError('*** ***')"
-    assert f"{cause.__cause__} {cause.__cause__!r}" == "[Errno 5] *** OSError('[Errno 5] ***')"
+    assert f"{cause.__cause__} {cause.__cause__!r}" == "[Errno 5] *** OSError(5, '***')"
     assert "authorization" not in cause.request.headers
     retried, ended = caplog.records
     assert (retried.levelno, ended.levelno) == (logging.WARNING, logging.DEBUG)

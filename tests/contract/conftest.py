@@ -138,9 +138,9 @@ def _read_earlier(option: argparse.Namespace) -> dict[str, str]:
 def pytest_itemcollected(item: Any) -> None:
     """Describe the promise; let `-k` also select it by clause id, source or family."""
     marker = item.get_closest_marker("clause")
-    clause_id = marker.args[0] if marker else "none"
+    clause_id = marker and marker.args[0]
     if clause_id not in contract.CLAUSES:
-        problem = f"the `clause` marker must name a clause in openapi.yaml, not {clause_id}"
+        problem = f"`clause` marker: expected a clause in openapi.yaml, got {clause_id}"
         raise pytest.UsageError(f"{item.nodeid}: {problem}")
     clause = contract.CLAUSES[clause_id]
     family = item.module.__doc__.partition(":")[0]

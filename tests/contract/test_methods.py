@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from support import contract, values
 from support.backend import ADMIN, READER, STRANGER, WRITER
+from support.exchange import UUID
 from support.promise import Promise, clause
 from support.rule import RULES
 
@@ -63,10 +64,11 @@ def test_method_override_is_ignored(promise: Promise) -> None:
 def test_similar_path_gets_the_same_checks(promise: Promise) -> None:
     """Requests to similar paths never cause a 5xx and cannot bypass the access checks."""
     id = quote(promise.backend.id, safe="")
-    # Backends may accept other notations for a UUID, but only after the same checks.
-    notations = (id.upper(), id.replace("-", ""))
-    nearby_paths = values.expand("NEARBY_PATHS", id)
-    for other in (*nearby_paths, *map(contract.path_with, notations)):
+    similar_paths = values.expand("NEARBY_PATHS", id)
+    if UUID.fullmatch(id):  # backends may accept other notations, but only after the same checks
+        for notation in (id.upper(), id.replace("-", "")):
+            similar_paths.append(contract.path_with(notation))
+    for other in similar_paths:
         words = f"the path `{other.replace(id, '{id}')}`"
         nearby: dict[str, Any] = {"path": other, "place": OTHER_PATH, "body": {}, "words": words}
         promise.ask("other-paths/nearby", **nearby)

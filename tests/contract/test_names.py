@@ -181,7 +181,7 @@ def test_update_takes_effect_however_it_is_sent(promise: Promise) -> None:
         exchange = promise.ask(**{"body": name, **parts})
         if exchange and exchange.succeeded:
             promise.ask(rule, id=sibling, body=name)
-            promise.prepare(id=sibling, body=fresh())
+            promise.check(promise.exchange(promise.request(id=sibling, body=fresh())))
         name = fresh()
 
 

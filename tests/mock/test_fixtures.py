@@ -37,7 +37,11 @@ MISTAKES: list[tuple[str, str, str]] = [
     (f"        id: {FOREIGN}\n", "", "configurations.foreign: missing required field id"),
     (FOREIGN, MAIN, "configurations.foreign.id: is used twice"),
     ("      foreign:", "      main:", "configurations.main: is used twice"),
-    ("      sibling:", "      main:", ": main: is used twice; remove one"),
+    (
+        "      sibling:",
+        "      main:",
+        ": main (in the mapping at line 12): is used twice; remove one",
+    ),
     ("Anthropic in staging", "OpenAI in production", "sibling.name: is used twice"),
     (
         SECRET,

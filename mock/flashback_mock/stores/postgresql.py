@@ -1,10 +1,9 @@
 """A PostgreSQL store that several processes can use at the same time."""
 
-import asyncio
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import asyncpg
 from sqlalchemy import Connection, exc
@@ -23,7 +22,6 @@ UNUSABLE = (
 # An update therefore takes at most 19 s: 5 s to get a connection, 9 s to find out that it does not
 # respond, and 5 s to open another one.
 SECONDS = 5
-CLOSE_SECONDS = 0.5  # the time limit for closing the connections when the mock stops
 CONNECTIONS = 8  # the maximum number of connections per process
 SETTINGS = {
     "application_name": "flashback-mock",
@@ -60,6 +58,7 @@ class PostgresqlStore(SqlStore):
     def __init__(self, url: str, credentials: Collection[str], keys: Path | None) -> None:
         super().__init__("PostgreSQL", credentials, keys)
         self._url = url
+        self._connections = WeakSet[asyncpg.Connection]()
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self._connect,
@@ -72,7 +71,7 @@ class PostgresqlStore(SqlStore):
 
     async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
         try:
-            return await asyncpg.connect(
+            connection = await asyncpg.connect(
                 self._url,
                 timeout=SECONDS,
                 command_timeout=SECONDS + 2,
@@ -82,11 +81,14 @@ class PostgresqlStore(SqlStore):
             raise
         except ValueError:  # the error could quote part of the URL
             raise self.error(UNUSABLE) from None
+        self._connections.add(connection)
+        return connection
 
     async def close(self) -> None:
-        with suppress(TimeoutError):  # the server does not respond
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._engine.dispose()
+        # Closing a connection in the usual way would take seconds if the server does not respond.
+        for connection in self._connections:
+            connection.terminate()
+        await self._engine.dispose(close=False)
 
     async def run(self, work: Callable[[Connection], R]) -> R:
         async with self._engine.begin() as connection:

@@ -25,7 +25,7 @@ MASKS = "*.…•xX-_#"  # characters that backends use to mask the rest of a cr
 HASHES = ("md5", "sha1", "sha256", "sha512")
 INTERNALS = re.compile("|".join(DATA["internals"]))
 # A file's directory, but not a part of a URL
-DIRECTORY = re.compile(r"(?<!\w)/(?:usr|home|var|app|srv)/(?!(?:\w+/)*ai/llm/)")
+DIRECTORY = re.compile(r"(?<!\w)/(?:usr|home|var|app|srv)/(?!(?:\w+/)*ai/llm/[\w%-]*(?![\w./%-]))")
 
 
 def encoding_of_leak(exchange: Exchange, tokens: Iterable[str]) -> str | None:

@@ -86,7 +86,7 @@ def _sources(text: str) -> list[str]:
 def _file(text: str) -> Path:
     file = Path(text)
     if not file.is_file():
-        raise argparse.ArgumentTypeError(f"no such file: {text}")
+        raise argparse.ArgumentTypeError(f"file not found: {text}")
     return file
 
 
