@@ -62,6 +62,8 @@ faults(
     dot_net_stack_trace_in_404=show("at Llm.Put(String id) in C:\\Llm.cs:line 3"),
     sql_query_in_404=show("SELECT *\nFROM llm\nWHERE id = $1: no rows"),
     file_path_in_a_header=on(404, lambda answer: answer.set_header("X-File", "/srv/a.py:3")),
+    path_of_a_file_in_404=show("open /srv/backend/ai/llm/store.db: permission denied"),
+    django_stack_trace_in_404=show("File &quot;/code/views.py&quot;, line 3, in put"),
     elixir_stack_trace_in_404=show("lib/llm.ex:12: Llm.put/2"),
     lower_case_sql_query_in_404=show("select * from llm where id=?: no rows"),
 )
