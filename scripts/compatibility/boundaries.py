@@ -137,10 +137,12 @@ class BoundaryValues:
         if "pattern" in schema:
             self.remaining -= PATTERN
             matches = matching(schema["pattern"])
-        seeds = ["a", "z", *matches]
+        seeds = ["a", *matches]
         if schema.get("format") in FORMATS:
             seeds.append(FORMATS[schema["format"]])
         yield from seeds
+        if self.constants:
+            seeds.append("z")  # texts of another letter, because "a" and "aa" might be constants
         for seed, size in product(seeds, sorted(self.sizes["Length"])):
             yield seed[:size].ljust(size, seed[-1:] or "a")
         if '"pattern"' in canonical_json(schema):
