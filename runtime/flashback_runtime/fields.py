@@ -176,6 +176,8 @@ def _has_type(value: object, kind: type[object]) -> bool:
 
 def segment(name: str, value: object, rule: Rule) -> str:
     """Validate the value, and return it as one percent-encoded path segment."""
+    if value is None:
+        raise ArgumentTypeError.about(name, "must not be None")
     rule.check(name, value)
     if value in {"", ".", ".."}:
         problem = "must not be empty, '.' or '..', because these values change the path"

@@ -28,9 +28,6 @@ _BASE_URL = Rule(
     message="must be an absolute URL like https://host/path, without spaces, a user, a query,"
     " a fragment or empty segments",
 )
-_UNENCRYPTED = (
-    "must use https, because http sends the token unencrypted; to allow http, set allow_http=True"
-)
 _HEADER_NAME = Rule(
     str,
     pattern=r"(?i)^(?!(authorization|content-length|host|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+$",
@@ -97,7 +94,11 @@ class Settings(NamedTuple):
         if url is None:
             raise ArgumentError.about("base_url", "has an invalid host or port")
         if url.scheme == "http" and not self.allow_http and not is_loopback(url.host):
-            raise ArgumentError.about("base_url", _UNENCRYPTED)
+            problem = (
+                "must use https, because http sends the token unencrypted; to allow http, pass "
+                f"allow_http=True or set {self.service.name}_ALLOW_HTTP=1"
+            )
+            raise ArgumentError.about("base_url", problem)
         return {
             "base_url": str(url).rstrip("/"),
             "host": url.netloc.decode(),

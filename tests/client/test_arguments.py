@@ -64,6 +64,7 @@ def test_invalid_id_is_rejected(update: Any, id_: Any) -> None:
     with pytest.raises(errors.ArgumentError, match="id must") as caught:
         update(service, id_, name="new")
     assert caught.value.field == "id"
+    assert "leave it out" not in str(caught.value)
     assert service.requests == []
 
 

@@ -33,7 +33,7 @@ def test_environment_variables_supply_missing_arguments(monkeypatch: pytest.Monk
 def test_http_is_accepted_only_for_loopback() -> None:
     """Only loopback hosts can have an http:// URL, because HTTP does not encrypt the token."""
     for host in ("host.test", "127.0.0.1.evil.test"):
-        with pytest.raises(errors.ArgumentError, match="allow_http"):
+        with pytest.raises(errors.ArgumentError, match="or set FLASHBACK_ALLOW_HTTP=1"):
             blocking(Service(), base_url=f"http://{host}")
     for host in ("localhost", "LOCALHOST.", "127.8.9.10", "[::1]", "[::ffff:127.0.0.1]"):
         blocking(Service(), base_url=f"http://{host}:4010").update_ai_llm(ID)
