@@ -177,7 +177,9 @@ def test_cors_allows_pages_from_the_origin(http: httpx.Client) -> None:
         "Access-Control-Request-Method": "PUT",
         "Access-Control-Request-Headers": "authorization,content-type",
     }
-    assert http.options("x", headers=preflight).status_code == 405
+    rejected = http.options("x", headers=preflight)
+    assert rejected.status_code == 405
+    assert "--cors-origin" in rejected.json()["message"]
     with flashback_mock.running(cors_origins=[ORIGIN]) as mock:
         url = f"{mock.base_url}/ai/llm/{mock.ids['main']}"
         answer = http.options(url, headers=preflight)

@@ -67,7 +67,10 @@ class App:
 
     def _reject_method(self, request: Request, allowed: Collection[str]) -> Answer:
         methods = ", ".join(allowed)
-        answer = self.reject(request, 405, f"Method not allowed; use {methods}")
+        message = f"Method not allowed; use {methods}"
+        if "PUT" in allowed and "Access-Control-Request-Method" in request.headers:
+            message += "; to allow a web page's origin, start the mock with --cors-origin"
+        answer = self.reject(request, 405, message)
         answer.headers["Allow"] = methods
         return answer
 
