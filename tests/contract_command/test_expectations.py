@@ -8,11 +8,11 @@ from unittest.mock import Mock
 import pytest
 
 from support import contract, rules
-from support.backend import NOBODY, OWN, READER, USERS, WRITER, Backend
+from support.backend import NOBODY, OWN, READER, USERS, WRITER, Backend, is_working
 from support.exchange import Exchange, NoVerdictError, Request
 from support.expectation import expectation_of
 from support.promise import Promise
-from support.rule import Rule
+from support.rule import RULES, Rule
 from support.values import max_length
 
 NUMBERS = Namespace(backend_url="http://a.example", id="42", rate_limit=0, timeout=1, ca=None)
@@ -59,6 +59,9 @@ EXPECTATIONS: dict[tuple[int, ...], list[tuple[object, str]]] = {
         ({"endpoint": "http://127.1"}, "endpoint-open/host"),
         ({"endpoint": "http://256.256"}, "endpoint-open/host"),
         ({"endpoint": "http://a..example"}, "endpoint-open/host"),
+        ({"endpoint": "http://a_b.example"}, "endpoint-open/host"),
+        ({"endpoint": "http://a.example."}, "endpoint-open/host"),
+        ({"endpoint": "http://api.e"}, "endpoint-open/host"),
         ({"endpoint": "https://a.example:99999/"}, "endpoint-open/one-standard"),
         ({"endpoint": "https:\\\\a.example"}, "endpoint-open/one-standard"),
         ({"endpoint": "https://a.example*"}, "endpoint-open/one-standard"),
@@ -135,10 +138,58 @@ def test_numeric_id_breaks_exactly_one_rule() -> None:
     assert [finding.id for finding in findings] == ["success-response/aiLlmId-type/invalid"]
 
 
+def test_texts_describe_the_first_example() -> None:
+    """If a finding has several examples, its texts describe the shortest one."""
+
+    def exchange(body: object, status: int) -> Exchange:
+        json_type = (("Content-Type", "application/json"),)
+        return Exchange(request(body), status, headers=json_type, body=b'{"message": ["x"]}')
+
+    longer = exchange({"name": "a\tb"}, 400)
+    shorter = replace(exchange([], 422), request=request([], user=USERS[READER]))
+    known = [*rules.check_response(longer, [])]
+    assert [finding.expected for finding in known] == ["a string", "`success`: false"]
+    for first in known:
+        first.add_example(longer, first)
+    undocumented, missing = rules.check_response(shorter, [])
+    assert undocumented.expected == "400 or 403"
+    known[1].add_example(shorter, missing)
+    assert known[1].title == "`success` in a 422 response: got no such field"
+
+
+def test_hint_about_the_token_only_follows_a_request_that_differs_in_its_token() -> None:
+    """A 401 for the token that the control requests use does not suggest to check this token."""
+    body = b'{"success": false}'
+    headers = (("Content-Type", "application/json"), ("WWW-Authenticate", "Bearer"))
+    for variable, got in ((WRITER, "401"), (READER, "401; check that this token is valid")):
+        rejected = Exchange(request({}, user=USERS[variable]), 401, headers=headers, body=body)
+        assert [finding.got for finding in rules.check_response(rejected, [])] == [got]
+
+
+def test_free_name_is_reported() -> None:
+    """If a name must be taken but is not, the finding says so."""
+    rule = RULES["partial/name-kept"]
+    exchange = Exchange(replace(request({"name": "x"}), rule=rule), 200)
+    [*_, finding] = rules.check_response(exchange, [])
+    assert finding.got == "200: the name was not taken"
+
+
 def test_missing_response_may_be_expected() -> None:
     """A request that gets no response on its own may get none among other requests either."""
     sent = replace(request({}), rule=Rule("alone/at-once", "an update", {0}))
     assert [*rules.check_response(Exchange(sent), [])] == []
+
+
+def test_id_in_another_format_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a backend rejects even the control requests with 400, the remedy mentions `--id`."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    sent = request({})
+    backend = Mock(statuses={200: 0}, latest=[], exchange=lambda _: Exchange(sent, 400))
+    with pytest.raises(NoVerdictError) as caught:
+        is_working(backend, Exchange(sent, 401))
+    assert "it rejects valid updates" in caught.value.reason
+    assert "succeeded before" not in caught.value.reason
+    assert "--id" in caught.value.cure
 
 
 def test_concurrent_requests_are_sent_again_after_a_reset() -> None:

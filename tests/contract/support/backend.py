@@ -126,8 +126,8 @@ class Backend:
                 return exchange
             time.sleep(exchange.pause(0.5 * 2**attempt))
         raise NoVerdictError(
-            f"the backend, or a proxy in front of it, was too busy {ATTEMPTS} times in a row",
-            "run again later, or reduce the load with --rate-limit",
+            f"the backend, or a proxy, returned {exchange.got} {ATTEMPTS} times in a row",
+            "run again later, reduce the load with --rate-limit, or raise the backend's rate limit",
         )
 
     def send(self, request: Request) -> Exchange:
@@ -257,5 +257,7 @@ def is_working(backend: Backend, exchange: Exchange) -> bool:
     if not exchange.status and not exchange.never_sent and control.never_sent:
         return False
     error = _setup_error(backend, control)
-    error.reason += f". It succeeded before; the last requests were {'; '.join(latest)}"
+    if backend.statuses[200]:
+        error.reason += "; it succeeded before"
+    error.reason += f"; the last requests were {'; '.join(latest)}"
     raise error

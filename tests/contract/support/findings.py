@@ -82,8 +82,11 @@ class Finding:
         got = self.got.removesuffix(ACCEPTED)
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
-    def add_example(self, exchange: Exchange) -> None:
-        """Add the exchange as an example; keep only the shortest examples, sorted by length."""
+    def add_example(self, exchange: Exchange, finding: "Finding") -> None:
+        """Add the exchange as an example; keep only the shortest examples, sorted by length.
+
+        `finding` describes this exchange; the texts must describe the first example.
+        """
         sent = expectation_of(exchange.request).rule.words
         without_details = sent.partition("; ")[0]
         if without_details != sent and without_details in self.examples:
@@ -93,6 +96,10 @@ class Finding:
             self.examples[sent] = exchange
         shortest = sorted(self.examples, key=lambda sent: self.examples[sent].request.size)
         self.examples = {sent: self.examples[sent] for sent in shortest[:MOST_EXAMPLES]}
+        if next(iter(self.examples.values())) is exchange:
+            self.subject = finding.subject
+            self.expected = finding.expected
+            self.got = finding.got
 
 
 class Findings(dict[str, Finding]):

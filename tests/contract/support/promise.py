@@ -228,7 +228,7 @@ class Promise:
         known = findings.add(finding)
         known.count += 1
         if known.id == finding.id:  # false if a broader finding explains this one
-            known.add_example(exchange)
+            known.add_example(exchange, finding)
         if self.broken_since is None and findings.decides(known):
             self.broken_since = time.monotonic()
         hides = known.severity != "accepted"

@@ -155,7 +155,7 @@ def _before_the_endpoint(exchange: Exchange, rule: Rule) -> Finding:
     outcome = f"{exchange.got}-before-the-endpoint"
     if rule.must_succeed:
         return _finding(exchange, rule, outcome, rule.expected, got)
-    expected = "a rejection by the endpoint or by a server in front of it"
+    expected = "any rejection; this note requires no change"
     return Finding("before-the-application/rejected", outcome, expected, got, is_note=True)
 
 
@@ -195,7 +195,9 @@ def _wrong_status(exchange: Exchange) -> Finding:
     if user.statuses != {401}:
         if exchange.succeeded and expectation.reasons:
             got += ACCEPTED
-        if status == 401:
+        elif exchange.succeeded and rule.depends_on_earlier:
+            got += ": the name was not taken"
+        if status == 401 and user.kind != "WRITE":
             got += "; check that this token is valid"
     finding = _finding(exchange, rule, exchange.got, rule.expected, got)
     if rule.kind == user.kind:
@@ -211,9 +213,11 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
     status = exchange.status
     media_type = exchange.media_type
     is_documented = status in contract.RESPONSES
+    rule = expectation_of(exchange.request).rule
     clause = "success-response" if exchange.succeeded else "error-response"
     if not is_documented:
-        expected = f"one of {', '.join(map(str, contract.RESPONSES))}"
+        documented = replace(rule, statuses=rule.statuses & contract.RESPONSES.keys())
+        expected = documented.expected
         subject = "a status that the contract does not document"
         yield Finding("statuses/undocumented", str(status), expected, str(status), subject)
     if media_type != "application/json":
@@ -252,7 +256,9 @@ def _check_schema(clause: str, exchange: Exchange) -> Iterator[Finding]:
         kind = error.kind.name
         subject = f"`{field}` in a {exchange.status} response"
         expected = "a value that matches the schema"
-        if kind == "const":
+        if kind == "type":
+            expected = f"a {' or '.join(error.kind.as_dict()['types'])}"
+        elif kind == "const":
             expected = f"`{field}`: {describe(error.kind.as_dict()['expected_value'])}"
         got = describe(error.instance)
         yield Finding(f"{clause}/{field}-{kind}", "invalid", expected, got, subject)
