@@ -180,6 +180,13 @@ def test_missing_response_may_be_expected() -> None:
     assert [*rules.check_response(Exchange(sent), [])] == []
 
 
+def test_repeated_undocumented_status_is_reported() -> None:
+    """A status is undocumented even if the same request got it on its own."""
+    sent = replace(request({}), rule=Rule("alone/after-others", "an update", {422}))
+    [finding, *_] = rules.check_response(Exchange(sent, 422), [Exchange(sent, 422)])
+    assert (finding.id, finding.got) == ("statuses/undocumented/422", "422")
+
+
 def test_id_in_another_format_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a backend rejects even the control requests with 400, the remedy mentions `--id`."""
     monkeypatch.setattr("time.sleep", lambda _: None)

@@ -216,8 +216,9 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
     rule = expectation_of(exchange.request).rule
     clause = "success-response" if exchange.succeeded else "error-response"
     if not is_documented:
-        documented = replace(rule, statuses=rule.statuses & contract.RESPONSES.keys())
-        expected = documented.expected
+        documented = contract.RESPONSES.keys()
+        # A rule may require the status of an earlier response, which was undocumented too.
+        expected = replace(rule, statuses=rule.statuses & documented or documented).expected
         subject = "a status that the contract does not document"
         yield Finding("statuses/undocumented", str(status), expected, str(status), subject)
     if media_type != "application/json":
