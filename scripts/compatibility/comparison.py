@@ -170,22 +170,21 @@ def _compare_responses(pair: Pair) -> None:
     before = pair.base.responses
     after = pair.head.responses
     pairs = status_pairs(before, after)
-    has_success = any(new_status and is_success for _, new_status, is_success in pairs)
-    for (old_status, new_status, is_success), status in pairs.items():
-        part = pair.at(f"response {new_status or old_status}")
-        if new_status == "default" and old_status in {None, "default"}:
-            status = "default"  # noqa: PLW2901 # only the report shows it
-        response = replace(part, status=status)
-        if old_status is None:
+    has_success = any(new_entry and is_success for _, new_entry, is_success in pairs)
+    for (old_entry, new_entry, is_success), status in pairs.items():
+        part = pair.at(f"response {new_entry or old_entry}")
+        is_default = new_entry == "default" and old_entry in {None, "default"}
+        response = replace(part, status="default" if is_default else status)
+        if old_entry is None:
             what = "is new and was not documented before"
-            response.add(Change.BREAKING, what, None, {new_status: after[new_status]})
-        elif new_status is not None:
-            _compare_response(response, before[old_status], after[new_status])
+            response.add(Change.BREAKING, what, None, {new_entry: after[new_entry]})
+        elif new_entry is not None:
+            _compare_response(response, before[old_entry], after[new_entry])
         elif is_success and not has_success:
             what = "is removed, and no successful status remains"
-            part.add(Change.BREAKING, what, old_status, None, f"expecting {status}")
+            part.add(Change.BREAKING, what, old_entry, None, f"expecting {status}")
         else:
-            part.add(Change.ADDITION, "is no longer returned", old_status, removed=True)
+            part.add(Change.ADDITION, "is no longer returned", old_entry, removed=True)
 
 
 def _compare_response(response: Pair, old: Part, new: Part) -> None:

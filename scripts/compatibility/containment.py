@@ -116,16 +116,19 @@ def _received(location: str, value: Any, schema: Schema) -> list[Any]:
     if location == BODY:
         return [value]
     items = value if is_list(value) and location == "query" else [value]
-    found = [_readings(location, item) for item in items]
-    is_ambiguous = max(map(len, found), default=0) > 1
-    if not all(found) or (is_ambiguous and items != items[:1] * len(items)):
+    readings = [_readings(location, item) for item in items]
+    # Ambiguous items, such as 5 and true, have many combinations of readings. Skip them, unless all
+    # items are equal: then, a receiver reads them all in the same way.
+    is_mixed = any(item != items[0] for item in items)
+    is_ambiguous = any(len(texts) > 1 for texts in readings)
+    if not all(readings) or (is_mixed and is_ambiguous):
         return []
-    lists = [list(texts) for texts in zip(*found, strict=True)]
+    lists = [list(texts) for texts in zip(*readings, strict=True)]
     if len(items) != 1:
         return lists
     if is_list(value) or '"array"' in canonical_json(schema):
-        return [*found[0], *lists]
-    return found[0]
+        return [*readings[0], *lists]
+    return readings[0]
 
 
 def _readings(location: str, value: Any) -> list[Any]:

@@ -89,6 +89,7 @@ def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
     sent = head if pair.status else base
     received = base if pair.status else head
     result: dict[str, Proof] = {}
+    # Is every value that can be sent accepted? If not, the change is breaking or undecided.
     small = view(sent, hidden, sending=True)
     large = view(received, hidden, sending=False)
     is_supported = not (has_reference(small, large) or has_mixed(hidden, sent, received))
@@ -98,6 +99,7 @@ def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
         proof = pair.prover.contained(part, limits, pair.location)
         if not proof.holds:
             result[field] = proof
+    # In the opposite direction, a difference in any other field is an addition.
     small = view(received, hidden, sending=True)
     large = view(sent, hidden, sending=False)
     for field, part, limits in steps(small, large):
@@ -110,7 +112,9 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
     """Split the comparison of two schemas into one comparison for each field that differs.
 
     Yield the field and two schemas: the part of `small` that affects the field, and the part of
-    `large` that constrains it. If the schemas differ outside `properties`, yield both schemas.
+    `large` that constrains it. For example, if only the field `a` differs, the first schema is an
+    object with the old `a` and no other optional fields, and the second is the new `a` in an
+    object. If the schemas differ outside `properties`, yield both schemas.
     """
     if canonical_json(small) == canonical_json(large):
         return
@@ -119,11 +123,11 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
         return
     before = mapping_at(small, "properties")
     after = mapping_at(large, "properties")
-    # In a simple schema, fields do not affect each other, so forbid the other optional fields.
     is_simple = small.keys() <= SIMPLE
     others = dict(before)
-    if is_simple:
-        others |= dict.fromkeys(before.keys() - set(small.get("required", ())), False)
+    if is_simple:  # no field affects another, so forbid the other optional fields
+        optional = before.keys() - set(small.get("required", ()))
+        others |= dict.fromkeys(optional, False)
     for name in dict.fromkeys((*before, *after)):
         place = f"{where}.{name}".lstrip(".")
         if name in after:
