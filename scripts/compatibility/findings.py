@@ -140,12 +140,9 @@ def read_decisions(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text("utf-8") if path.exists() else ""
         entries: Any = yaml.safe_load(text) or []
-    except (
-        OSError,
-        ValueError,
-        yaml.YAMLError,
-    ) as error:  # ValueError: invalid UTF-8 or an invalid date
-        raise CannotCompareError(f"{path} cannot be read ({error}); fix it") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: invalid UTF-8 or date
+        what = " ".join(str(error).split())
+        raise CannotCompareError(f"{path} cannot be read ({what}); fix it") from None
     if not is_list(entries):
         entries = [entries]
     decisions: dict[str, Any] = {}

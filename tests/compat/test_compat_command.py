@@ -215,6 +215,31 @@ def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat)
     assert first.returncode == 1
 
 
+def test_each_reason_for_no_client_is_a_finding_of_its_own() -> None:
+    """A decision about a contract without a client does not apply if the reason is another one.
+
+    The reason says what to do.
+    """
+    key = "        key:\n          type: "
+    base = documents.parse(CONTRACT, "base")
+    ids: set[str] = set()
+    for edit in ((f"{key}string", f"{key}[string, 'null']"), ("scheme: bearer", "scheme: basic")):
+        head = documents.parse(CONTRACT.replace(*edit), "head")
+        ((finding,), reason) = python_interface.compare(base, head)
+        assert "; use " in reason
+        assert reason.endswith(("remove writeOnly", "`scheme: bearer`"))
+        ids.add(finding.id)
+    assert len(ids) == 2
+
+
+@pytest.mark.usefixtures("wire_only")
+def test_other_places_of_a_change_are_separated(tmp_path: Path, compat: Compat) -> None:
+    """Places, which contain commas, are separated by semicolons."""
+    field = ("        error_code:\n", "        zzField: {type: string}\n        error_code:\n")
+    completed = compat("--base", "openapi.yaml", "--head", write(tmp_path, field))
+    assert "field zzField; PUT /ai/llm/{id}, response 403, body" in completed.stdout
+
+
 @pytest.mark.usefixtures("wire_only")
 def test_removed_responses_have_their_own_heading(tmp_path: Path, compat: Compat) -> None:
     """The report lists removed responses under a separate heading, not under `Additions`."""
@@ -306,6 +331,24 @@ def test_a_decision_replaces_the_verdict(clone: Path, get_report: Report, compat
     assert "delete the entry" in compat(root=clone).stdout
     (clone / "compat.yaml").write_text("# No decisions", "utf-8")
     assert get_report()["in_order"]
+
+
+def test_decisions_stay_valid_until_the_next_version(clone: Path, get_report: Report) -> None:
+    """A released contract passes with the decisions that it was released with."""
+    entry = "- {finding: a, verdict: words, reason: r, date: 2026-01-31}"
+    (clone / "compat.yaml").write_text(entry, "utf-8")
+    git(clone, "tag", "v1.2.0")
+    assert get_report()["in_order"]
+    write(clone, WORDS, set_version("1.2.1"))
+    assert (get_report()["stale"], get_report()["in_order"]) == (["a"], False)
+
+
+def test_a_decision_can_be_appended_to_the_repository_s_file(tmp_path: Path) -> None:
+    """The first decision needs no other edit of compat.yaml."""
+    path = tmp_path / "compat.yaml"
+    entry = "- {finding: a, verdict: words, reason: r, date: 2026-01-31}"
+    path.write_text((ROOT / "compat.yaml").read_text("utf-8") + entry, "utf-8")
+    assert "a" in findings.read_decisions(path)
 
 
 @pytest.mark.parametrize(
