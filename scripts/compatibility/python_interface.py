@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 PACKAGE = "flashback_client"
 RUNTIME = ROOT / "runtime"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+LONGEST = 400  # the maximum length of the reason why there is no client, in characters
 PARSED = re.compile(r"\b(?:datetime\.)?(?:UUID|date|datetime)\b")  # types of formatted strings
 
 
@@ -43,7 +45,10 @@ def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
     if isinstance(before, str):
         return [], reason
     what = "cannot be generated from the new contract"
-    return [Finding(Change.UNDECIDED, "client", what, part="python", shown=(after,))], reason
+    finding = Finding(
+        Change.UNDECIDED, "client", what, part="python", sides=(None, after), shown=(after,)
+    )
+    return [finding], reason
 
 
 def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
@@ -58,8 +63,8 @@ def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
         generate(source, folder / PACKAGE)
     except Exception as error:  # noqa: BLE001 # the generator may crash on some contracts
         name = "" if isinstance(error, GenerationError) else f"{type(error).__name__}: "
-        reason = " ".join(f"{name}{error}".split()).replace(f"{folder}/", "")
-        return ADDRESS.sub("", reason)[:200]
+        reason = ADDRESS.sub("", f"{name}{error}".replace(f"{folder}/", ""))
+        return textwrap.shorten(reason, LONGEST, placeholder=" …")
     return load_package(folder)
 
 
@@ -97,7 +102,9 @@ def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Findin
 
 def _described(breakage: griffe.Breakage) -> str:
     values = (breakage.old_value, breakage.new_value)
-    names = [str(getattr(value, "name", value)) for value in values if value is not None]
+    names = dict.fromkeys(
+        str(getattr(value, "name", value)) for value in values if value is not None
+    )
     return f"{breakage.kind.value} ({' → '.join(names)})"
 
 

@@ -113,7 +113,7 @@ def _place(finding: Finding) -> str:
 
 
 def _what(finding: Finding) -> str:
-    also = f"; also in {shortened([*finding.also], ', ')}" if finding.also else ""
+    also = f"; also in {shortened([*finding.also], '; ')}" if finding.also else ""
     return finding.what + also
 
 
@@ -155,7 +155,8 @@ def _result(verdict: Verdict) -> list[str]:
             result += ", or explain in compat.yaml why a finding does not affect any caller"
         result += "."
     stale = [
-        f"compat.yaml: finding {name} no longer exists; delete the entry." for name in verdict.stale
+        f"compat.yaml: there is no finding {name}; correct or delete the entry."
+        for name in verdict.stale
     ]
     return [f"Wire: {wire}. Python: {python}.", result, *stale]
 

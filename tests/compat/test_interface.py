@@ -44,6 +44,10 @@ CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
         [{"at": f"{FIELDS}/key", "set": {"type": "integer"}}],
         *("breaking", "breaking", ["key: "]),
     ),
+    "a newly required field": (
+        [{"at": f"{SCHEMAS}/UpdateAiLlmRequest/required", "set": ["name"]}],
+        *("breaking", "addition", ["Parameter is now required (name)"]),
+    ),
     "a different name for the path parameter": (
         [
             {"at": f"{OPERATION}/parameters/0/name", "set": "llm"},
