@@ -53,7 +53,7 @@ class Finding:
     def id(self) -> str:
         """Return an ID that is the same in every run."""
         old, new = map(canonical_json, self.sides)
-        text = canonical_json([self.part, self.place, self.what, old, new])
+        text = canonical_json([self.part, self.place, *self.also, self.what, old, new])
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     @property

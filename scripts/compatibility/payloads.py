@@ -79,8 +79,18 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
         if proof.holds and field and detail.startswith(" (none → "):
             what = "is new"
         evidence = f"{pair.label}: {brief(proof.witness)}"
-        place.add(change, what + detail, old, new, evidence, witness=proof.witness)
+        sides = (_field(old, field), _field(new, field))
+        if sides[0] == sides[1]:  # the field's name contains a dot
+            sides = (old, new)
+        place.add(change, what + detail, *sides, evidence, witness=proof.witness)
     _compare_annotations(pair, old, new)
+
+
+def _field(schema: Any, path: str) -> Any:
+    """Return the schema of a field such as `a.b`, or the whole schema if the path is empty."""
+    for name in filter(None, path.split(".")):
+        schema = mapping_at(schema, "properties").get(name)
+    return schema
 
 
 def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
