@@ -106,8 +106,7 @@ def test_every_rule_of_a_field_belongs_to_one_clause(contract: Any) -> None:
             owners = 0
             for clause in contract.CLAUSES.values():
                 owners += keyword in clause.keywords and field in (clause.fields or [field])
-            clauses = f"{owners} clauses in x-clauses"
-            assert owners == 1, f"{field}: expected one clause for its {keyword}, got {clauses}"
+            assert owners == 1, f"{field}: expected {keyword} in one of x-clauses, got {owners}"
 
 
 # Invalid URLs, in addition to those in tests/contract/values.yaml.

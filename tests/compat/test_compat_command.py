@@ -226,7 +226,6 @@ def test_each_reason_for_no_client_is_a_finding_of_its_own() -> None:
     for edit in ((f"{key}string", f"{key}[string, 'null']"), ("scheme: bearer", "scheme: basic")):
         head = documents.parse(CONTRACT.replace(*edit), "head")
         ((finding,), reason) = python_interface.compare(base, head)
-        assert "; use " in reason
         assert reason.endswith(("remove writeOnly", "`scheme: bearer`"))
         ids.add(finding.id)
     assert len(ids) == 2
