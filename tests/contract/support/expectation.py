@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -24,8 +25,6 @@ LONGEST_NUMBER = 100  # in digits; Python refuses to parse more than 4,300
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 RFC3986 = jsonschema_rs.Draft202012Validator({"format": "uri"}, validate_formats=True)
 WEB = ("http", "https")
-LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-PUBLIC_HOST = re.compile(rf"(?=.{{1,253}}$)(?:{LABEL}\.)+(?![0-9])(?!.$){LABEL}")
 SURROGATE = re.compile("[\ud800-\udfff]")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -332,6 +331,15 @@ def _has_userinfo(value: str) -> bool:
 
 
 def _may_be_rejected(value: str) -> bool:
-    """Return whether a backend may reject the host because it is not a public host name."""
+    """Return whether a backend may reject the host because it cannot be a public DNS name."""
+    if not _whatwg_accepts(value):
+        return True
     # This parser normalizes hosts such as `127.1` to 127.0.0.1.
-    return not (_whatwg_accepts(value) and PUBLIC_HOST.fullmatch(ada_url.URL(value).hostname))
+    host = ada_url.URL(value).hostname.strip("[]").rstrip(".")
+    try:
+        ip_address(host)
+    except ValueError:
+        labels = host.split(".")
+        is_in_dns = len(host) < 254 and all(0 < len(label) < 64 for label in labels)
+        return len(labels) < 2 or not is_in_dns
+    return True
