@@ -102,6 +102,7 @@ faults(
     fields_with_homoglyphs_are_accepted=partial(_rename_field, "k\u0435y", "key"),
     null_in_unknown_fields=accept(lambda fields: None in _unknown(fields).values()),
     fields_named_id=accept(lambda fields: "id" in fields),
+    fields_named_proto=accept(lambda fields: "__proto__" in fields),
     fields_in_another_object=accept(lambda fields: isinstance(fields.get("aiLlm"), dict)),
     unknown_fields_with_a_charset=accept(lambda media_type, fields: ";" in media_type and fields),
     two_values_that_are_not_strings=accept(lambda non_strings: len(non_strings) > 1),
