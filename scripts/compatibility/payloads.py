@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from email.message import Message
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.containment import Proof, proved
@@ -240,19 +241,21 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
 
 
 def _contents(holder: Part) -> dict[str, Part]:
-    """Return the contents, keyed by media type without spaces and with sorted parameters.
+    """Return the contents, keyed by media type with sorted parameters.
 
     Omit `charset=utf-8` from JSON media types, because JSON is always UTF-8 (RFC 8259).
     """
     result: dict[str, Part] = {}
     for name, content in mapping_at(holder, "content").items():
-        kind, *parameters = re.sub(r'["\s]', "", name).split(";")
+        message = Message()
+        message["Content-Type"] = name
+        (kind, _), *parameters = message.get_params([])
         kept: set[str] = set()
-        for parameter in filter(None, parameters):
-            attribute, _, value = parameter.partition("=")
-            if attribute.lower() == "charset":
-                value = value.lower()
-            kept.add(f"{attribute.lower()}={value}")
+        for attribute, value in parameters:
+            if attribute == "charset":
+                kept.add(f"charset={value.lower()}")
+            elif attribute:  # a final semicolon counts as a parameter without a name
+                kept.add(f"{attribute}={value}")
         if JSON.fullmatch(kind.lower()):
             kept.discard("charset=utf-8")
         key = ";".join([kind.lower(), *sorted(kept)])

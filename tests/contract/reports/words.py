@@ -87,25 +87,28 @@ def summary(verdict: Verdict) -> str:
     """Return a one-line summary that counts findings by source and promises by outcome."""
     if verdict["result"] == "no verdict":
         return f"No verdict: {verdict['reason']}"
-    text = headline(verdict)
+    parts = []
     counted = tally(verdict["promises"])
     if findings := with_severity(verdict, "broken"):
         numbers = []
         for source, counts in verdict["by_source"].items():
             if counts["broken"]:
                 numbers.append(f"{counts['broken']} {source}")
-        text += f": {plural(len(findings), 'finding')} ({', '.join(numbers)})"
-        counted = counted and f"; promises: {counted}"
-    elif counted:
-        counted = f": {counted}"
-    return f"{text}{counted}."
+        parts.append(f"{plural(len(findings), 'finding')} ({', '.join(numbers)})")
+        counted = f"promises: {counted}"
+    if verdict["promises"]:
+        parts.append(counted)
+    text = headline(verdict)
+    if parts:
+        text += f": {'; '.join(parts)}"
+    return f"{text}."
 
 
 def explanation(verdict: Verdict) -> list[str]:
     """Return the reason and the remedy, but omit a reason that `summary` already contains."""
-    sentences = [verdict["reason"], verdict["cure"]]
-    if verdict["result"] == "no verdict":
-        del sentences[0]
+    sentences = [verdict["cure"]]
+    if verdict["result"] != "no verdict":
+        sentences.insert(0, verdict["reason"])
     return list(filter(None, sentences))
 
 

@@ -85,7 +85,7 @@ def _permitted(request: Request, reasons: list[Rule]) -> Rule:
     for reason in reasons:
         if not reason.is_open:
             return _combined(reason, reasons)
-    rule = [*reasons, rule_of_valid(request)][0]
+    rule = reasons[0] if reasons else rule_of_valid(request)
     return _combined(rule, reasons, 200)
 
 

@@ -189,9 +189,9 @@ class Promise:
 
         def exchange(request: Request) -> Exchange:
             start.wait()
-            exchange = self.backend.exchange(request)
-            if exchange.status or exchange.timed_out:
-                return exchange
+            first = self.backend.exchange(request)
+            if first.status or first.timed_out:
+                return first
             # The server's queue for new connections may have been full, so try once more.
             return self.backend.exchange(request)
 

@@ -71,8 +71,10 @@ class Rule:
             rejections = self.statuses - {200}
             phrase = f"a status from {min(rejections)} to {max(rejections)}"
             return f"200, or {phrase}" if 200 in self.statuses else phrase
-        # Replace the last comma, as in "400, 413 or 415".
-        return " or ".join(", ".join(map(str, sorted(self.statuses))).rsplit(", ", 1))
+        *others, last = map(str, sorted(self.statuses))
+        if not others:
+            return last
+        return f"{', '.join(others)} or {last}"
 
 
 def _named_rules() -> dict[str, Rule]:
