@@ -88,7 +88,7 @@ class PostgresqlStore(SqlStore):
         # Closing a connection in the usual way would take seconds if the server does not respond.
         for connection in self._connections:
             connection.terminate()
-        await self._engine.dispose(close=False)
+        await self._engine.dispose()
 
     async def run(self, work: Callable[[Connection], R]) -> R:
         async with self._engine.begin() as connection:
