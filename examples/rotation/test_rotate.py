@@ -96,7 +96,16 @@ def test_missing_credential_does_not_stop_the_others(
 
 
 @pytest.mark.parametrize(
-    "more", ["", "# no credential", "secrt = 'X'", "key = 'X'\nsecrt = 'X'", "key = 5", "["]
+    "more",
+    [
+        "",
+        "# no credential",
+        "secrt = 'X'",
+        "key = 'X'\nsecrt = 'X'",
+        "key = 'X'\nsecret = ''",
+        "key = 5",
+        "[",
+    ],
 )
 @pytest.mark.usefixtures("flashback_mock")
 def test_invalid_plan_is_an_error(tmp_path: Path, output: Callable[[], str], more: str) -> None:

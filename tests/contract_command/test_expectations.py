@@ -152,6 +152,12 @@ def test_texts_describe_the_first_example() -> None:
     assert undocumented.expected == "400 or 403"
     known[1].add_example(shorter, missing)
     assert known[1].title == "`success` in a 422 response: got no such field"
+    valid = exchange({"name": "a longer body"}, 422)
+    first = next(rules.check_response(valid, []))
+    assert first.expected == "200"
+    first.add_example(valid, first)
+    first.add_example(shorter, undocumented)
+    assert first.expected == "400 or 403"
 
 
 def test_hint_about_the_token_only_follows_a_request_that_differs_in_its_token() -> None:
