@@ -101,7 +101,7 @@ def unusual(field: str) -> list[Any]:
 
 
 def letters_of_all_scripts() -> str:
-    """Return the printable ones among every 64th Unicode character, to cover all modern scripts."""
+    """Return a sample of printable characters, one per 64 code points, from all modern scripts."""
     return "".join(filter(str.isprintable, map(chr, range(0x21, 0x20000, 0x40))))
 
 
