@@ -1,7 +1,5 @@
 """Fixtures for the client tests."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import time

@@ -1,7 +1,5 @@
 """Example service code that must pass strict type checking without any `type: ignore`."""
 
-from __future__ import annotations
-
 import httpx
 
 from flashback_client import (

@@ -1,24 +1,20 @@
 """Helpers for the client tests: credentials, an in-memory service and functions to make calls."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import pickle
 import signal
 import traceback
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import yaml
 
 from flashback_client import AsyncFlashbackClient, FlashbackClient
 from tests.client.wire import http_response
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
 
 TOKEN = "Token-of-the-Test"
 SECRET = "s3cret/of the-test"

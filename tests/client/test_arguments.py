@@ -1,7 +1,5 @@
 """The client validates arguments against the contract before it sends a request."""
 
-from __future__ import annotations
-
 import copy
 import enum
 import typing

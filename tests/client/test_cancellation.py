@@ -1,14 +1,13 @@
 """Calls that time out or are cancelled release their connections and stop sending data."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import random
+import socket
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpcore
 import httpx
@@ -17,12 +16,7 @@ import trio
 
 from flashback_client import AsyncFlashbackClient, errors
 from tests.client.support import ID, OK, SECRET, TOKEN, check_no_frames, update_async
-from tests.client.wire import never_respond, serving
-
-if TYPE_CHECKING:
-    import socket
-
-    from tests.client.wire import Request
+from tests.client.wire import Request, never_respond, serving
 
 CALLERS = 60
 SECONDS = 2.0

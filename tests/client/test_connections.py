@@ -1,14 +1,14 @@
 """Tests for certificates, proxies, threads, event loops and forked processes."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
+import socket
 import ssl
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,10 +19,6 @@ from tests.certificates import self_signed
 from tests.client.support import ID, OK, TOKEN, Service, blocking
 from tests.client.wire import Request, http_response, serving
 from tests.programs import run
-
-if TYPE_CHECKING:
-    import socket
-    from pathlib import Path
 
 CLIENTS = [FlashbackClient, AsyncFlashbackClient]
 

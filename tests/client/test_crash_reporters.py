@@ -1,11 +1,10 @@
 """Crash reporters, which send the local variables of all stack frames, receive no credentials."""
 
-from __future__ import annotations
-
 import logging
 import traceback
 import zlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import elasticapm
 import httpx
@@ -17,9 +16,6 @@ from sentry_sdk.utils import event_from_exception
 from flashback_client import FlashbackError, Secret
 from tests.client.support import check_no_frames, format_traceback, interrupting, update_blocking
 from tests.client.wire import Responder, disconnect, http_response, never_respond, serving
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TOKEN = "the-token-that-nobody-may-see"
 KEY = "the-key-that-nobody-may-see"

@@ -1,22 +1,18 @@
 """Tests for deadlines: `timeout` limits a call, and `attempt_timeout` limits each attempt."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import threading
 import time
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from flashback_client import errors
 from tests.client.support import ID, OK, TOKEN, Service, blocking, update_async
 from tests.client.wire import Request, Responder, http_response, never_respond, serving
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
 PARTIAL_RESPONSES = {

@@ -1,7 +1,5 @@
 """The installed package passes strict type checking and works on every supported Python version."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,17 +1,13 @@
 """The examples in docs/client.md work, and the error table on that page is complete."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from flashback_client import FlashbackClient, errors
-
-if TYPE_CHECKING:
-    from flashback_mock import Mock
+from flashback_mock import Mock
 
 PAGE = (Path(__file__).parents[2] / "docs" / "client.md").read_text("utf-8")
 EXAMPLES = re.findall(r"(?s)```python\n(.*?)```", PAGE)

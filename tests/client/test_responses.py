@@ -1,7 +1,5 @@
 """The client returns successful responses and raises errors for all other statuses."""
 
-from __future__ import annotations
-
 import asyncio
 import copy
 import gzip

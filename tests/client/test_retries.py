@@ -1,14 +1,13 @@
 """Tests for retries: retryable failures, backoff, token renewal and lost responses."""
 
-from __future__ import annotations
-
 import asyncio
 import email.utils
+import socket
 import threading
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest import mock
 
 import httpx
@@ -26,9 +25,6 @@ from tests.client.support import (
     update_async,
 )
 from tests.client.wire import Request, disconnect, http_response, never_respond, serving
-
-if TYPE_CHECKING:
-    import socket
 
 
 def rate_limited(*values: str) -> Service:

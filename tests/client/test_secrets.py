@@ -1,7 +1,5 @@
 """Credentials do not appear in output, log messages, errors, tracebacks or pickled responses."""
 
-from __future__ import annotations
-
 import copy
 import errno
 import html
@@ -10,7 +8,8 @@ import logging
 import pickle
 import re
 import urllib.parse
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import attrs
 import httpx
@@ -29,9 +28,6 @@ from tests.client.support import (
     format_traceback,
     pickled,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def test_secrets_are_opaque() -> None:

@@ -1,7 +1,5 @@
 """Tests for settings from arguments, environment variables and the contract."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 from unittest import mock

@@ -1,23 +1,18 @@
 """Common testing and tracing tools work with the clients."""
 
-from __future__ import annotations
-
 import importlib
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import respx
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pytest_httpx import HTTPXMock
 
 from tests.client.support import ID, OK, TOKEN, UPDATED, URL
 from tests.client.wire import serving
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pytest_httpx import HTTPXMock
 
 vcr: Any = importlib.import_module("vcr")  # VCR.py has no type hints
 

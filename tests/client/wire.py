@@ -1,7 +1,5 @@
 """A loopback HTTP server that sends exactly the bytes that a test specifies."""
 
-from __future__ import annotations
-
 import json
 import socket
 import threading
@@ -9,11 +7,8 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from email.message import Message
 
 Responder = Callable[[socket.socket, "Request"], None]
 
