@@ -170,6 +170,7 @@ def _redact(running: RunningCall, error: BaseException) -> None:
     error.args = tuple(arguments)
     if isinstance(error, OSError) and error.strerror:  # then `str(error)` does not use `args`
         error.strerror = running.redacted(error.strerror)
+        error.filename = error.filename and running.redacted(str(error.filename))
     if isinstance(error, httpx.RequestError):
         error.request = httpx.Request(running.call.method, "/")
 

@@ -143,11 +143,11 @@ def exception_chain(
 ) -> list[BaseException]:
     """Return the exception and all linked exceptions: causes, contexts and group members.
 
-    The last exception is the root cause, such as an OSError. The result omits the exceptions in
-    `handled`, which the caller was already handling when the call started.
+    The last exception is the root cause, such as an OSError. The result omits the linked exceptions
+    in `handled`, which the caller was already handling when the call started.
     """
     chain: list[BaseException] = []
-    seen = set(map(id, handled))
+    seen = set(map(id, handled)) - {id(error)}
     waiting = [error]
     while waiting:
         member = waiting.pop()

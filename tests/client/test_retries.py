@@ -264,6 +264,16 @@ def test_error_does_not_mention_a_handled_exception(update: Any) -> None:
     assert "pathlib" in traceback.extract_tb(handled.__traceback__)[-1].filename
 
 
+def test_transport_can_raise_the_handled_exception(update: Any) -> None:
+    """A transport can raise the exception that the caller is handling."""
+    lost = httpx.ReadError("lost")
+    try:
+        raise lost
+    except httpx.ReadError:
+        with pytest.raises(errors.ApiConnectionError, match="ReadError: lost"):
+            update(Service(lost), max_retries=0)
+
+
 @pytest.mark.parametrize("kind", [TimeoutError, InterruptedError])
 def test_signal_handler_exception_propagates(kind: type[OSError]) -> None:
     """An OSError from the caller's SIGALRM handler propagates and is not retried."""

@@ -159,17 +159,18 @@ def test_connection_error_and_log_are_redacted(
     caplog.set_level(logging.DEBUG, "flashback_client")
     request = httpx.Request("PUT", URL, headers={"Authorization": TOKEN})
     lost = httpx.ConnectError(f"{TOKEN} {SECRET}", request=request)
-    lost.__cause__ = OSError(errno.EIO, TOKEN)
+    lost.__cause__ = OSError(errno.EIO, TOKEN, TOKEN)
     with pytest.raises(errors.ApiConnectionError) as caught:
         update(Service(lost, lost), secret=SECRET, max_retries=1)
-    assert str(caught.value) == f"PUT {URL}: ConnectError: *** *** ([Errno 5] ***) (2 attempts)"
+    text = "ConnectError: *** *** ([Errno 5] ***: '***')"
+    assert str(caught.value) == f"PUT {URL}: {text} (2 attempts)"
     cause: Any = caught.value.__cause__
     assert repr(cause) == "ConnectError('*** ***')"
-    assert f"{cause.__cause__} {cause.__cause__!r}" == "[Errno 5] *** OSError(5, '***')"
+    assert f"{cause.__cause__} {cause.__cause__!r}" == "[Errno 5] ***: '***' OSError(5, '***')"
     assert "authorization" not in cause.request.headers
     retried, ended = caplog.records
     assert (retried.levelno, ended.levelno) == (logging.WARNING, logging.DEBUG)
-    assert retried.getMessage().endswith(f"*** ([Errno 5] ***), retrying in {waits[0]:.2f} s")
+    assert retried.getMessage().endswith(f"{text}, retrying in {waits[0]:.2f} s")
     assert ended.getMessage().endswith("attempts: 2")
     assert TOKEN not in caplog.text
     assert SECRET not in caplog.text
