@@ -6,9 +6,8 @@ import json
 import re
 import subprocess
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib import import_module
-from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -33,21 +32,17 @@ SCHEMA_KEYWORDS = {
 }
 SCHEMA_LIST_KEYWORDS = {"allOf", "anyOf", "oneOf", "prefixItems"}
 SCHEMA_MAP_KEYWORDS = {"dependentSchemas", "patternProperties", "properties"}
+APPLICATORS = SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS
 # Keywords that can depend on other keywords in the same schema.
-APPLICATORS = {
-    *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
-    *("minContains", "maxContains"),
-}
+DEPENDENT = APPLICATORS | {"minContains", "maxContains"}
 # In a schema, only the values of these keywords can contain references.
-NESTED = {
-    *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
-    *("contentSchema", "discriminator", "xml", "$ref", "x-left-open"),
+NESTED = APPLICATORS | {"contentSchema", "discriminator", "xml", "$ref", "x-left-open"}
+# In these objects, the keys are names, not keywords.
+NAMED = SCHEMA_MAP_KEYWORDS | {
+    *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
+    "webhooks",
 }
 SETS = {"enum", "required"}  # the order of items in these lists has no meaning
-NAMED = {  # objects whose keys are names, not keywords
-    *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
-    *("webhooks", *SCHEMA_MAP_KEYWORDS),
-}
 # For each keyword, the keys that the target of a reference must have.
 REQUIRED = {"parameters": {"in", "name"}, "requestBody": {"content"}}
 RELEASE = re.compile(r"v\d+\.\d+\.\d+")
@@ -74,9 +69,7 @@ class Contract:
     @cached_property
     def api(self) -> dict[str, Any]:
         """Return the document with references inlined, and components and documentation removed."""
-        parts = dict(self.document)
-        parts.pop("components", None)
-        found: dict[str, Any] = self.inlined(parts)
+        found: dict[str, Any] = self.inlined({**self.document, "components": None})
         return found
 
     def error(self, what: str) -> CannotCompareError:
@@ -113,9 +106,9 @@ class Contract:
             return part
         result: dict[str, Any] = {}
         for name, inner in part.items():
-            if name not in EXTENSIONS and (name in WORDS or name.startswith("x-")):
-                continue
             steps = (*inside, name)
+            if name in WORDS or (name.startswith("x-") and name not in EXTENSIONS):
+                continue
             if name == "security" or ("schema" in inside and name not in NESTED):
                 is_set = name in SETS and is_list(inner)
                 result[name] = sorted(inner, key=canonical_json) if is_set else inner
@@ -123,40 +116,34 @@ class Contract:
                 result[name] = {key: self.inlined(value, steps) for key, value in inner.items()}
             else:
                 result[name] = self.inlined(inner, steps)
-        return self._resolved(result, part, inside)
-
-    def _resolved(
-        self, result: dict[str, Any], part: dict[str, Any], inside: tuple[str, ...]
-    ) -> Any:
-        """Inline the references at the top level of `result`.
-
-        `result` is a copy of `part` in which all nested references are already inlined.
-        """
-        if "discriminator" in result:  # a discriminator selects schemas by name, so keep the names
-            alternatives = chain(*filter(is_list, (part.get("oneOf"), part.get("anyOf"))))
-            names = [alternative.get("$ref") for alternative in filter(is_mapping, alternatives)]
+        if "discriminator" in result:  # it selects schemas by name, so keep the names
+            alternatives = filter(is_mapping, (*part.get("oneOf", ()), *part.get("anyOf", ())))
+            names = [alternative.get("$ref") for alternative in alternatives]
             result["discriminator"] = [result["discriminator"], names]
-        if "$dynamicRef" in result:  # a dynamic reference might refer to any schema
+        if "$dynamicRef" in result:  # it might refer to any schema
             targets = [result["$dynamicRef"], self.document.get("components")]
             result["$dynamicRef"] = canonical_json(targets)
-        if "$ref" in result:
-            reference = result.pop("$ref")
-            if reference in inside:
-                steps = inside[inside.index(reference) :]
-                levels = [step for step in steps if step[:1] != "#"]
-                target: Any = {"$ref": f"{len(levels)} up"}
-            else:
-                target = self.inlined(self.resolve(reference), (*inside, reference))
-            if "schema" not in inside:  # keys next to the reference override keys in its target
-                place = inside[-1] if inside else ""
-                required = REQUIRED.get(place, set())
-                if not is_mapping(target) or not required <= target.keys():
-                    raise self.error(
-                        f"$ref {reference!r} points to the wrong kind of object; fix the reference"
-                    )
-                return {**target, **result}
-            result["allOf"] = [*result.get("allOf", []), target]
-        return _simplified(result)
+        found = self._with_target(result, inside) if "$ref" in result else result
+        return _simplified(found) if "schema" in inside else found
+
+    def _with_target(self, result: dict[str, Any], inside: tuple[str, ...]) -> Any:
+        """Replace the reference in `result`, in which all nested references are inlined."""
+        reference = result.pop("$ref")
+        if reference in inside:
+            levels = [step for step in inside[inside.index(reference) :] if step[:1] != "#"]
+            target: Any = {"$ref": f"{len(levels)} up"}
+        else:
+            target = self.inlined(self.resolve(reference), (*inside, reference))
+        is_schema = "schema" in inside
+        required = REQUIRED.get(inside[-1] if inside else "", set())
+        if not is_schema and not (is_mapping(target) and required <= target.keys()):
+            raise self.error(
+                f"$ref {reference!r} points to the wrong kind of object; fix the reference"
+            )
+        # Keys next to the reference override keys in its target, except in schemas.
+        if is_schema and (not is_mapping(target) or result.keys() & (target.keys() | DEPENDENT)):
+            return {**result, "allOf": [*result.get("allOf", []), target]}
+        return {**target, **result}
 
 
 def _simplified(schema: dict[str, Any]) -> Any:
@@ -166,32 +153,19 @@ def _simplified(schema: dict[str, Any]) -> Any:
         return schema
     (branch,) = branches
     others = {keyword: value for keyword, value in schema.items() if keyword != "allOf"}
-    if others.keys() & (branch.keys() | APPLICATORS):
+    if others.keys() & (branch.keys() | DEPENDENT):
         return schema
     return {**branch, **others}
 
 
 def must_be_valid(contract: Contract) -> None:
     """Raise CannotCompareError if the contract is invalid. The message includes the location."""
-    try:
-        canonical_json(contract.document).encode()
-    except UnicodeEncodeError as failure:
-        place = ascii(failure.object[max(failure.start - 20, 0) : failure.end])
-        raise contract.error(f"lone surrogate in {place}; remove it") from None
     # Imported here because the import takes half a second. The module has no type hints.
     validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
     for error in validator.iter_errors(contract.document):
         place = "/".join(map(str, error.absolute_path)) or "the document"
         what = error.message.partition("\n")[0][:200]
         raise contract.error(f"{place} is not valid OpenAPI 3.1 ({what}); fix it")
-
-
-@lru_cache(maxsize=8)  # the comparison of two clients reads both contracts again
-def _as_json(text: str) -> str:
-    from ruamel.yaml import YAML  # noqa: PLC0415 # slow to import
-
-    reader: Any = YAML(typ="safe")
-    return json.dumps(reader.load(text), allow_nan=False, default=str)  # dates become strings
 
 
 def parse_version(contract: Contract) -> tuple[int, ...]:
@@ -206,26 +180,28 @@ def parse_version(contract: Contract) -> tuple[int, ...]:
 
 def parse(text: str, source: str) -> Contract:
     """Parse a contract; raise CannotCompareError if it is not an OpenAPI 3.1 document."""
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415 # slow to import
+    from ruamel.yaml import YAML  # noqa: PLC0415 # slow to import
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
+    reader: Any = YAML(typ="safe")
     try:
-        document: Any = json.loads(_as_json(text))
+        document: Any = json.loads(json.dumps(reader.load(text), allow_nan=False, default=str))
+        json.dumps(document, ensure_ascii=False).encode()  # fails if there are lone surrogates
     except (YAMLError, TypeError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
-        what = " ".join(str(getattr(error, "problem", error)).split())[:200]
+        what = ascii(" ".join(str(getattr(error, "problem", error)).split())[:200])
         raise CannotCompareError(f"{source} is not valid YAML: {where}{what}; fix it") from None
+    contract = Contract(document, source, text)
     version = document.get("openapi") if is_mapping(document) else None
     if not str(version).startswith("3.1"):
-        raise CannotCompareError(
-            f"{source}: expected OpenAPI 3.1, got {version}; convert it to 3.1 first"
-        )
+        raise contract.error(f"expected OpenAPI 3.1, got {version}; convert it to 3.1 first")
     dialect = document.get("jsonSchemaDialect", DIALECTS[0])
     if dialect not in DIALECTS:
-        raise CannotCompareError(
-            f"{source}: jsonSchemaDialect {dialect} is not supported; use JSON Schema 2020-12"
+        raise contract.error(
+            f"jsonSchemaDialect {dialect} is not supported; use JSON Schema 2020-12"
         )
-    return Contract(document, source, text)
+    return contract
 
 
 def from_file(path: Path) -> Contract:
@@ -234,8 +210,7 @@ def from_file(path: Path) -> Contract:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CannotCompareError(f"{path} cannot be read ({error}); check the file") from None
-    source = NAME if path == ROOT / NAME else str(path)
-    return parse(text, source)
+    return parse(text, NAME if path == ROOT / NAME else str(path))
 
 
 def git(*arguments: str) -> str:
@@ -270,21 +245,18 @@ def default_base(head: Contract) -> Contract | str:
     """
     if not git("rev-parse", "--git-dir"):
         return "this is not a git checkout, or git cannot read it; to see why, run: git status"
-    for tag in git("tag", "--merged", "HEAD", "--sort=-version:refname").split():
-        text = git("show", f"{tag}:./{NAME}")
-        if RELEASE.fullmatch(tag) and text:
-            return parse(text, tag)
+    tags = git("tag", "--merged", "HEAD", "--sort=-version:refname").split()
+    releases = list(filter(RELEASE.fullmatch, tags))
     # Only commits that change a line with the word `version` can change info.version.
-    changes = git("log", "--format=%p", "-Gversion", "--", NAME).split()
-    for commit in ("HEAD", *changes):
-        text = git("show", f"{commit}:./{NAME}")
+    commits = git("log", "--format=%p", "-Gversion", "--", NAME).split()
+    for name in (*releases, "HEAD", *commits):
         try:
-            contract = parse(text, f"commit {commit}")
+            contract = parse(git("show", f"{name}:./{NAME}"), name)
             must_be_valid(contract)
             parse_version(contract)
         except CannotCompareError:
             continue  # nobody can fix a contract in an old commit
-        if contract.version != head.version:
+        if name in releases or contract.version != head.version:
             return contract
     if git("rev-parse", "--is-shallow-repository").strip() == "true":
         return "this clone is shallow; fetch its history with: git fetch --unshallow --tags"

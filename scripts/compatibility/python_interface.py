@@ -37,8 +37,8 @@ def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
     with tempfile.TemporaryDirectory() as folder:
         before = load_client(base, Path(folder) / "base")
         after = load_client(head, Path(folder) / "head")
-        if not isinstance(before, str) and not isinstance(after, str):
-            return compare_packages(before, after), ""
+    if not isinstance(before, str) and not isinstance(after, str):
+        return compare_packages(before, after), ""
     if not isinstance(after, str):
         return [], f"no client for the old contract: {before}"
     reason = f"no client for the new contract: {after}"
@@ -81,31 +81,26 @@ def load_package(folder: Path) -> griffe.Object:
 
 def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Finding]:
     """Return the changes between two versions of the client."""
-    findings: list[Finding] = []
-
-    def add(change: Change, path: str, what: str) -> None:
-        place = path.removeprefix(f"{PACKAGE}.")
-        findings.append(Finding(change, place, what, part="python"))
-
-    for breakage in griffe.find_breaking_changes(before, after):
-        add(Change.BREAKING, breakage.obj.path, _described(breakage))
+    changes = [
+        (Change.BREAKING, breakage.obj.path, _described(breakage))
+        for breakage in griffe.find_breaking_changes(before, after)
+    ]
     olds = public(before)
     for path, new in public(after).items():
-        old = olds.get(path)
-        if old is not None:
-            for change, what in _changes(old, new):
-                add(change, path, what)
+        if path in olds:
+            changes += [(change, path, what) for change, what in _changes(olds[path], new)]
         elif path.rpartition(".")[0] in olds:
-            add(Change.ADDITION, path, "is new")
-    return list(dict.fromkeys(findings))  # griffe might report the same change twice
+            changes.append((Change.ADDITION, path, "is new"))
+    return [
+        Finding(change, path.removeprefix(f"{PACKAGE}."), what, part="python")
+        for change, path, what in dict.fromkeys(changes)  # griffe might report a change twice
+    ]
 
 
 def _described(breakage: griffe.Breakage) -> str:
     values = (breakage.old_value, breakage.new_value)
-    names = dict.fromkeys(
-        str(getattr(value, "name", value)) for value in values if value is not None
-    )
-    return f"{breakage.kind.value} ({' → '.join(names)})"
+    names = [str(getattr(value, "name", value)) for value in values if value is not None]
+    return f"{breakage.kind.value} ({' → '.join(dict.fromkeys(names))})"
 
 
 def public(package: griffe.Object) -> dict[str, griffe.Object]:
@@ -120,41 +115,35 @@ def public(package: griffe.Object) -> dict[str, griffe.Object]:
 
 
 def _changes(old: griffe.Object, new: griffe.Object) -> Iterator[tuple[Change, str]]:
-    """Yield the changes to a class's bases, a function's types, or the type of a model's field."""
+    """Yield the changes to a class's bases, a function's types, or the type of a model's field.
+
+    A wider parameter type or a narrower return type does not break callers.
+    """
     if isinstance(old, griffe.Class) and isinstance(new, griffe.Class):
         for name in sorted(set(map(str, old.bases)) - set(map(str, new.bases))):
             yield Change.BREAKING, f"is no longer a {name}"
     elif isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
-        yield from _function_changes(old, new)
+        yield from _type_change("returns", old.returns, new.returns, is_input=False)
+        for parameter in new.parameters:
+            name = parameter.name
+            if name in old.parameters:
+                types = (old.parameters[name].annotation, parameter.annotation)
+                yield from _type_change(name, *types, is_input=True)
+            elif not parameter.required:
+                yield Change.ADDITION, f"has a new optional parameter {name}"
     elif isinstance(old, griffe.Attribute) and isinstance(new, griffe.Attribute):
-        before = PARSED.findall(str(old.annotation))
-        after = PARSED.findall(str(new.annotation))
-        if before != after:
-            yield Change.BREAKING, f"type: {old.annotation} → {new.annotation}"
+        types = (str(old.annotation), str(new.annotation))
+        if PARSED.findall(types[0]) != PARSED.findall(types[1]):
+            yield Change.BREAKING, f"type: {' → '.join(types)}"
 
 
-def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tuple[Change, str]]:
-    """Yield the changes to a function's types, and its new optional parameters.
-
-    A wider parameter type or a narrower return type does not break callers.
-    """
-    before = _members(old.returns)
-    after = _members(new.returns)
+def _type_change(
+    name: str, old: object, new: object, *, is_input: bool
+) -> Iterator[tuple[Change, str]]:
+    """Yield the change of a type. Also split a union at a `|` inside brackets."""
+    before = set(str(old).split(" | "))
+    after = set(str(new).split(" | "))
     if before != after:
-        change = Change.ADDITION if after <= before else Change.BREAKING
-        yield change, f"returns: {old.returns} → {new.returns}"
-    for parameter in new.parameters:
-        if parameter.name in old.parameters:
-            old_type = old.parameters[parameter.name].annotation
-            before = _members(old_type)
-            after = _members(parameter.annotation)
-            if before != after:
-                change = Change.ADDITION if before <= after else Change.BREAKING
-                yield change, f"{parameter.name}: {old_type} → {parameter.annotation}"
-        elif not parameter.required:
-            yield Change.ADDITION, f"has a new optional parameter {parameter.name}"
-
-
-def _members(annotation: object) -> set[str]:
-    """Return the members of a union. Also split at a `|` inside brackets."""
-    return {part.strip() for part in str(annotation).split(" | ")}
+        is_compatible = before <= after if is_input else after <= before
+        change = Change.ADDITION if is_compatible else Change.BREAKING
+        yield change, f"{name}: {old} → {new}"

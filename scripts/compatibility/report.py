@@ -21,13 +21,6 @@ TITLES = {
     Change.ADDITION: "Additions",
     Change.WORDS: "Words",
 }
-WEIGHTS = {
-    Change.BREAKING: "breaking",
-    Change.UNDECIDED: "undecided",
-    Change.ADDITION: "additions",
-    Change.WORDS: "words only",
-    Change.NONE: "nothing changed",
-}
 
 
 def as_text(verdict: Verdict) -> str:
@@ -38,8 +31,7 @@ def as_text(verdict: Verdict) -> str:
         for finding in findings:
             lines.append(f"  {_place(finding)}: {_what(finding)}")
             lines += [f"    {line}" for line in _details(finding)]
-    lines += ["", *_result(verdict)]
-    return "\n".join(map(printable, lines)) + "\n"
+    return "\n".join(map(printable, [*lines, "", *_result(verdict)])) + "\n"
 
 
 def as_markdown(verdict: Verdict) -> str:
@@ -68,12 +60,14 @@ def as_github(verdict: Verdict) -> str:
 
 
 def _command(kind: str, verdict: Verdict, title: str, text: list[str]) -> str:
-    message = "\n".join(map(printable, text)).replace("%", "%25").replace("\n", "%0A")
-    return f"::{kind} file={_property(verdict.head.source)},title={_property(title)}::{message}"
+    message = "%0A".join(_escaped(line) for line in text)
+    properties = [f"file={_escaped(verdict.head.source)}", f"title={_escaped(title)}"]
+    escaped = ",".join(value.replace(":", "%3A").replace(",", "%2C") for value in properties)
+    return f"::{kind} {escaped}::{message}"
 
 
-def _property(text: str) -> str:
-    return printable(text).replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+def _escaped(text: str) -> str:
+    return printable(text).replace("%", "%25")
 
 
 def as_json(verdict: Verdict) -> str:
@@ -99,9 +93,8 @@ def as_json(verdict: Verdict) -> str:
 
 
 def _compared(verdict: Verdict) -> str:
-    base = verdict.base
-    head = verdict.head
-    return f"{base.version} ({base.source}) → {head.version} ({head.source})"
+    old, new = verdict.base, verdict.head
+    return f"{old.version} ({old.source}) → {new.version} ({new.source})"
 
 
 def _title(finding: Finding) -> str:
@@ -119,9 +112,8 @@ def _what(finding: Finding) -> str:
 
 def _details(finding: Finding) -> Iterator[str]:
     """Yield the lines of evidence, and then a line with the decision or the finding's ID."""
-    yield from finding.shown[:1]
-    for line in finding.shown[1:]:
-        yield f"  {line}"
+    for index, line in enumerate(finding.shown):
+        yield f"  {line}" if index else line
     decision = finding.decision
     if decision:
         reason = " ".join(str(decision["reason"]).split())
@@ -132,33 +124,29 @@ def _details(finding: Finding) -> Iterator[str]:
 
 def printable(text: str) -> str:
     """Return the text on one line, with unprintable characters escaped as in JSON."""
-    return "".join(map(_printable_character, text))
-
-
-def _printable_character(character: str) -> str:
-    if character.isprintable():
-        return character
-    return json.dumps(character)[1:-1]
+    return "".join(
+        character if character.isprintable() else json.dumps(character)[1:-1] for character in text
+    )
 
 
 def _result(verdict: Verdict) -> list[str]:
-    wire = WEIGHTS[verdict.weight("wire")]
-    python = WEIGHTS[verdict.weight("python")]
+    """Return the lines with the verdict, the expected version, and what to do."""
+    python = verdict.weight("python").word
     if verdict.not_compared:
         python = f"not compared ({verdict.not_compared})"
-    versions = f"expected {verdict.least_version} or later, got {verdict.head.version}"
+    result = f"expected {verdict.least_version} or later, got {verdict.head.version}."
     if verdict.is_high_enough:
-        result = f"Version OK: {versions}."
+        result = f"Version OK: {result}"
     else:
-        result = f"Version too low: {versions}. Set info.version"
+        result = f"Version too low: {result} Set info.version"
         if verdict.weight() >= Change.UNDECIDED:
             result += ", or explain in compat.yaml why a finding does not affect any caller"
         result += "."
-    stale = [
-        f"compat.yaml: there is no finding {name}; correct or delete the entry."
-        for name in verdict.stale
+    stale = "compat.yaml: there is no finding {}; correct or delete the entry."
+    return [
+        f"Wire: {verdict.weight('wire').word}. Python: {python}.",
+        *(result, *map(stale.format, verdict.stale)),
     ]
-    return [f"Wire: {wire}. Python: {python}.", result, *stale]
 
 
 def _code(text: str) -> str:
