@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
+from scripts.compatibility.text import canonical_json, is_list, is_mapping, mapping_at
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "openapi.yaml"

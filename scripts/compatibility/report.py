@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from scripts.compatibility.findings import Change
-from scripts.compatibility.values import shortened
+from scripts.compatibility.text import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,7 @@ def _place(finding: Finding) -> str:
 
 
 def _what(finding: Finding) -> str:
-    also = f"; also in {shortened([*finding.also], '; ')}" if finding.also else ""
+    also = f"; also in {shortened(finding.also, '; ')}" if finding.also else ""
     return finding.what + also
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.compatibility import containment
+from scripts.compatibility import schema_changes
 from scripts.compatibility.findings import Change
 from scripts.compatibility.schemas import Schema, covers
 from tests.compat.edits import compared, compared_schemas, edited, with_schema, worst
@@ -61,37 +61,7 @@ def test_the_id_of_a_finding_depends_on_its_field_and_places() -> None:
 def test_examples_with_many_fields_are_shortened() -> None:
     """If an example has many fields, a finding shows only the first ones and the total number."""
     (finding,) = compared_schemas({"type": "object"}, {"type": "object", "maxProperties": 20})
-    assert finding.shown[-1].endswith(", … (21 fields)}")
-
-
-def test_a_comparison_searches_a_limited_number_of_changes() -> None:
-    """Of 40 changed patterns, at least 10 are reported as breaking, and the rest as undecided."""
-    base: dict[str, Any] = {}
-    head: dict[str, Any] = {}
-    for length in range(40):
-        base[f"f{length}"] = {"type": "string", "pattern": f"^[a-z]{{{length},}}$"}
-        head[f"f{length}"] = {"type": "string", "pattern": f"^[a-y]{{{length},}}$"}
-    findings = compared_schemas(
-        {"type": "object", "properties": base}, {"type": "object", "properties": head}
-    )
-    changes = [finding.change for finding in findings]
-    assert changes.count(Change.BREAKING) >= 10
-    assert changes.count(Change.UNDECIDED) == 40 - changes.count(Change.BREAKING)
-
-
-def test_many_conditions_are_searched_within_the_time_limit() -> None:
-    """scripts/compat finds a breaking change among many conditions in less than 5 s."""
-    kind: dict[str, Any] = {"required": ["kind"], "properties": {"kind": {"enum": [*range(8)]}}}
-    base: list[Any] = []
-    head: list[Any] = []
-    for i in range(8):
-        condition = {"properties": {"kind": {"const": i}}, "required": ["kind"]}
-        base.append({"if": condition, "then": {"required": [f"f{i}"]}})
-        head.append({"if": condition, "then": {"required": [f"f{i}", "x"]}})
-    started = time.process_time()
-    (finding,) = compared_schemas({**kind, "allOf": base}, {**kind, "allOf": head})
-    assert finding.change == Change.BREAKING
-    assert time.process_time() - started < 5
+    assert finding.shown[-1].endswith(", … (21 in total)}")
 
 
 def test_a_schema_that_operations_share_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,8 +72,8 @@ def test_a_schema_that_operations_share_is_compared_once(monkeypatch: pytest.Mon
         proofs.append(small)
         return covers(large, small)
 
-    monkeypatch.setattr(containment, "covers", count)
-    base, head = ({"type": "string", "maxLength": size} for size in (50, 40))
+    monkeypatch.setattr(schema_changes, "covers", count)
+    base, head = ({"type": "string", "maxLength": size} for size in (47, 43))
     (finding,) = compared(
         with_schema(base, "response", paths=9), with_schema(head, "response", paths=9)
     )
