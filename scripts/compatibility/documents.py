@@ -42,7 +42,6 @@ NAMED = SCHEMA_MAP_KEYWORDS | {
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
     "webhooks",
 }
-SETS = {"enum", "required"}  # the order of items in these lists has no meaning
 # For each keyword, the keys that the target of a reference must have.
 REQUIRED = {"parameters": {"in", "name"}, "requestBody": {"content"}}
 RELEASE = re.compile(r"v\d+\.\d+\.\d+")
@@ -110,8 +109,7 @@ class Contract:
             if name in WORDS or (name.startswith("x-") and name not in EXTENSIONS):
                 continue
             if name == "security" or ("schema" in inside and name not in NESTED):
-                is_set = name in SETS and is_list(inner)
-                result[name] = sorted(inner, key=canonical_json) if is_set else inner
+                result[name] = inner
             elif name in NAMED and is_mapping(inner):
                 result[name] = {key: self.inlined(value, steps) for key, value in inner.items()}
             else:
@@ -123,8 +121,7 @@ class Contract:
         if "$dynamicRef" in result:  # it might refer to any schema
             targets = [result["$dynamicRef"], self.document.get("components")]
             result["$dynamicRef"] = canonical_json(targets)
-        found = self._with_target(result, inside) if "$ref" in result else result
-        return _simplified(found) if "schema" in inside else found
+        return self._with_target(result, inside) if "$ref" in result else result
 
     def _with_target(self, result: dict[str, Any], inside: tuple[str, ...]) -> Any:
         """Replace the reference in `result`, in which all nested references are inlined."""
@@ -144,18 +141,6 @@ class Contract:
         if is_schema and (not is_mapping(target) or result.keys() & (target.keys() | DEPENDENT)):
             return {**result, "allOf": [*result.get("allOf", []), target]}
         return {**target, **result}
-
-
-def _simplified(schema: dict[str, Any]) -> Any:
-    """Return the schema without `allOf` if `allOf` has one branch whose keywords can move up."""
-    branches = schema.get("allOf")
-    if not is_list(branches) or len(branches) != 1 or not is_mapping(branches[0]):
-        return schema
-    (branch,) = branches
-    others = {keyword: value for keyword, value in schema.items() if keyword != "allOf"}
-    if others.keys() & (branch.keys() | DEPENDENT):
-        return schema
-    return {**branch, **others}
 
 
 def must_be_valid(contract: Contract) -> None:
