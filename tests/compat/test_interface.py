@@ -50,10 +50,6 @@ CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
         ],
         *("breaking", "breaking", ["(id"]),
     ),
-    "a required parameter": (
-        [{"at": f"{OPERATION}/parameters/-", "set": {**QUERY, "required": True}}],
-        *("breaking", "breaking", ["zz_dry_run"]),
-    ),
     "a response field with a different Python type": (
         [{"at": f"{SCHEMAS}/UpdateAiLlmResponse/properties/aiLlmId/format", "set": "uuid"}],
         *("breaking", "breaking", ["UUID"]),

@@ -81,14 +81,6 @@ def test_a_schema_that_operations_share_is_compared_once(monkeypatch: pytest.Mon
     assert len(proofs) == 2
 
 
-def test_a_new_default_response_is_shown_as_default() -> None:
-    """The evidence for a new `default` response says `default`, not a status that it covers."""
-    default = "/paths/~1orders/post/responses/default"
-    base = edited(SHOP, [{"at": default, "remove": True}])
-    (finding,) = compared(base, SHOP)
-    assert finding.shown[1] == "POST /orders → default"
-
-
 def test_added_and_removed_alternatives_are_shown_with_their_position() -> None:
     """A finding gives an alternative's position, because long alternatives can look the same."""
     three = {"anyOf": [{"type": "object", "maxProperties": size} for size in (3, 5, 9)]}
