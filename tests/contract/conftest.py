@@ -28,17 +28,17 @@ from reports.console import Output
 from support import values
 from support.backend import ADMIN, TOKENS, WRITER, Backend, check_sibling, send_controls
 from support.exchange import NoVerdictError
-from support.findings import DEFAULT, Findings, load_deviations
+from support.findings import DEFAULT, load_deviations
 from support.options import LAST_RUN, MEANINGS, add_options
 from support.plugin import PROMISE, Hooks, RunPlugin
 from support.promise import Promise, Run
 
-RUN = pytest.StashKey[Run]()
+RUN = pytest.StashKey[RunPlugin]()
 # Requests that must be rejected, with the promise that each of them tests
 REJECTED: dict[str, dict[str, Any]] = {
-    "test_bad_token_answers_401[missing]": {"body": {}, **BAD_TOKENS["missing"]},
-    "test_bad_token_answers_401[unknown]": {"body": {}, **BAD_TOKENS["unknown"]},
-    "test_unknown_id_answers_404": {"body": {}},
+    "test_bad_token_answers_401[missing]": BAD_TOKENS["missing"],
+    "test_bad_token_answers_401[unknown]": BAD_TOKENS["unknown"],
+    "test_unknown_id_answers_404": {},
     "test_invalid_value_answers_400[name]": {"body": {"name": 5}},
 }
 
@@ -85,7 +85,7 @@ def _run(option: argparse.Namespace) -> RunPlugin:
     if option.seed is None:
         option.seed = random.SystemRandom().randrange(10**9)
     accepted = load_deviations(option.deviations, option.backend_url)
-    return RunPlugin(Backend(option, given), Findings(accepted, option), option, earlier)
+    return RunPlugin(Backend(option, given), option, accepted, earlier)
 
 
 def _given_variables(id: str) -> dict[str, str]:
@@ -114,25 +114,22 @@ def _read_earlier(option: argparse.Namespace) -> dict[str, str]:
 
     Raise `NoVerdictError` if the file is not a verdict or contains no findings.
     """
-    outcomes = {}
+    broken = []
     problem = "that run had no findings"
     try:
         verdict = json.loads(option.again.read_text("utf-8"))
-        for promise in verdict["promises"]:
-            if promise["findings"]:
-                outcomes[promise["name"]] = promise["outcome"]
         seed = int(verdict["seed"])
+        broken = [promise for promise in verdict["promises"] if promise["findings"]]
     except FileNotFoundError:
         problem = "file not found"
     except (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError):
-        outcomes = {}
         problem = "not a valid verdict"
-    if not outcomes:
+    if not broken:
         cure = "run without --again, or pass the verdict.json of an earlier run"
         raise NoVerdictError(f"--again {option.again}: {problem}", cure)
     if option.seed is None:
         option.seed = seed
-    return outcomes
+    return {promise["name"]: promise["outcome"] for promise in broken}
 
 
 def pytest_itemcollected(item: Any) -> None:
@@ -180,7 +177,7 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
     values.RANDOM.seed(f"{run.option.seed} controls")
     run.controls = send_controls(backend, ({}, values.fresh(), values.GOOD))
     check_sibling(backend)
-    _send_rejections(run)
+    _send_rejected(run)
     yield run
     rest = dict(contract.EVERYTHING)
     # Send the name in a separate update, which fails if another configuration has the name.
@@ -189,7 +186,7 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
         backend.send(backend.control(body))
 
 
-def _send_rejections(run: Run) -> None:
+def _send_rejected(run: Run) -> None:
     """Send requests that must be rejected, and remember the rejections.
 
     If a request crashes the backend or succeeds without a valid token, record a finding even
@@ -198,10 +195,9 @@ def _send_rejections(run: Run) -> None:
     for name, parts in REJECTED.items():
         promise = run.promises.get(name) or Promise(name, "", "", "unauthorized")
         promise.run = run
-        id = ""
-        if "unknown_id" in name:
-            id = run.backend.unknown_id()
-        exchange = run.backend.exchange(promise.request(id=id, **parts))
+        id = run.backend.unknown_id() if "unknown_id" in name else ""
+        request = run.backend.request(**{"id": id, "body": {}, **parts})
+        exchange = run.backend.exchange(request)
         if exchange.status:
             run.backend.from_endpoint.append(exchange)
         is_update = exchange.succeeded and exchange.request.user.statuses == {401}

@@ -19,18 +19,14 @@ from support.values import DATA
 pytestmark = clause("unauthorized")
 
 
-UNKNOWN = RULES["authentication/unknown-token"]
-SIMILAR = RULES["authentication/near-token"]
-OTHER_SCHEME = RULES["authentication/other-scheme"]
-ELSEWHERE = RULES["authentication/token-elsewhere"]
-TRUSTED = RULES["authentication/trusted-header"]
+UNKNOWN = "authentication/unknown-token"
 TWO_TOKENS = RULES["two-tokens/two-headers"]
 WRONG = "Bearer wrong"
 UNSIGNED = "eyJhbGciOiJub25lIn0"  # {"alg":"none"}, the header of an unsigned JSON Web Token
 OTHER_CASES = ("bearer", "BEARER", "bEaReR")
 BAD_TOKENS: dict[str, dict[str, Any]] = {
     "missing": {"token": None},
-    "unknown": {"user": UNKNOWN, "authorization": WRONG},
+    "unknown": {"user": UNKNOWN, "authorization": (WRONG,)},
     "expired": {"token": EXPIRED},
 }
 
@@ -98,24 +94,26 @@ def test_near_token_answers_401(promise: Promise) -> None:
     """A request with a guessed token, or with one that resembles a valid token, returns 401."""
     backend = promise.backend
     for scheme in OTHER_CASES:
-        promise.ask(user=UNKNOWN, authorization=f"{scheme} wrong", body={})
+        promise.ask(user=UNKNOWN, authorization=(f"{scheme} wrong",), body={})
     for guess in (*DATA["GUESSED_TOKENS"], "x" * 3000):
         if guess not in backend.tokens.values():
-            promise.ask(user=UNKNOWN, authorization=f"Bearer {guess}", body={})
+            promise.ask(user=UNKNOWN, authorization=(f"Bearer {guess}",), body={})
+    user = "authentication/near-token"
     for wrong in similar(backend):
-        promise.ask(user=SIMILAR, authorization=f"Bearer {wrong}", body={})
+        promise.ask(user=user, authorization=(f"Bearer {wrong}",), body={})
 
 
 def test_other_scheme_answers_401(promise: Promise) -> None:
     """Requests with a scheme other than `Bearer`, or without a scheme or token, return 401."""
+    user = "authentication/other-scheme"
     for authorization in other_schemes(promise.backend):
-        promise.ask(user=OTHER_SCHEME, authorization=authorization, body={})
+        promise.ask(user=user, authorization=(authorization,), body={})
 
 
 def test_token_elsewhere_answers_401(promise: Promise) -> None:
     """A request that sends its token outside the `Authorization` header returns 401."""
     token = promise.backend.given[WRITER]
-    elsewhere: dict[str, Any] = {"token": None, "user": ELSEWHERE}
+    elsewhere: dict[str, Any] = {"token": None, "user": "authentication/token-elsewhere"}
     for name in DATA["TOKEN_PARAMETERS"]:
         promise.ask(query=f"?{name}={token}", body={}, **elsewhere)
         promise.ask(headers={"Cookie": f"{name}={token}"}, body={}, **elsewhere)
@@ -127,10 +125,13 @@ def test_token_elsewhere_answers_401(promise: Promise) -> None:
 
 def test_no_header_replaces_a_token(promise: Promise) -> None:
     """Headers that proxies, browsers or developers set are not accepted in place of a token."""
+    untrusted: dict[str, Any] = {"user": "authentication/trusted-header", "body": {}}
     for name, value in DATA["TRUSTED_HEADERS"].items():
-        untrusted: dict[str, Any] = {"headers": {name: value}, "words": f"`{name}: {value}`"}
+        words = f"`{name}: {value}`"
         for authorization in ((), (WRONG,)):
-            promise.ask(user=TRUSTED, authorization=authorization, body={}, **untrusted)
+            promise.ask(
+                authorization=authorization, headers={name: value}, words=words, **untrusted
+            )
 
 
 @clause("scheme-case")
@@ -138,7 +139,7 @@ def test_scheme_is_case_insensitive(promise: Promise) -> None:
     """The scheme name `Bearer` is case-insensitive."""
     token = promise.backend.given[WRITER]
     for scheme in OTHER_CASES:
-        authorization = f"{scheme} {token}"
+        authorization = (f"{scheme} {token}",)
         promise.ask("scheme-case/other-case", authorization=authorization, words=f"`{scheme}`")
 
 

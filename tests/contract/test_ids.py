@@ -8,9 +8,8 @@ from support import contract, values
 from support.backend import ADMIN, WRITER
 from support.exchange import UUID
 from support.promise import Promise, clause
-from support.rule import RULES
 
-UNUSUAL = RULES["id-exact/strange-id"]
+UNUSUAL = "id-exact/strange-id"
 
 
 def similar_ids(id: str) -> Iterator[str]:
@@ -35,7 +34,7 @@ def test_near_id_is_rejected(promise: Promise) -> None:
     for wrong in similar_ids(backend.id):
         may_exist = wrong.isdecimal() and backend.id.isdecimal()
         if not may_exist and wrong not in ("", *backend.own_ids, *backend.given.values()):
-            promise.ask(id=wrong, place=RULES["id-exact/near-id"], body={})
+            promise.ask(id=wrong, place="id-exact/near-id", body={})
 
 
 @clause("id-exact")
@@ -56,7 +55,7 @@ def test_rewritten_id_updates_nothing(promise: Promise) -> None:
     """A request for an id with dot segments, slashes or NUL characters updates no configuration."""
     for token in promise.available(WRITER, ADMIN):
         for wrong in values.expand("REWRITTEN_IDS", promise.backend.id):
-            promise.ask(id=wrong, place=RULES["id-exact/open-id"], token=token, body={})
+            promise.ask(id=wrong, place="id-exact/open-id", token=token, body={})
 
 
 @clause("id")

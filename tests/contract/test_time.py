@@ -6,7 +6,6 @@ from typing import Any
 from support import values
 from support.backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER
 from support.exchange import Request
-from support.expectation import expectation_of
 from support.promise import Promise, clause
 from support.rule import Rule
 
@@ -37,7 +36,7 @@ def request_of(promise: Promise, step: Step) -> Request:
 
 def isolated(request: Request, status: int, kind: str, when: str) -> Request:
     """Require this status, which the request got when it was sent alone."""
-    words = f"{expectation_of(request).rule.words}, {when}"
+    words = f"{request.rule.words}, {when}"
     return replace(request, rule=Rule(f"alone/{kind}", words, {status}, depends_on_earlier=True))
 
 
@@ -49,7 +48,7 @@ def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
         request = request_of(promise, step).again()
         exchange = promise.exchange(request)
         promise.check(exchange)
-        if exchange.status not in expectation_of(request).rule.statuses:  # perhaps by chance
+        if exchange.status not in request.rule.statuses:  # perhaps by chance
             exchange = promise.exchange(request)
         statuses[repr(step)] = exchange.status
     return statuses
@@ -84,7 +83,7 @@ def test_valid_request_works_after_every_rejected_one(promise: Promise) -> None:
     for step in rejected:
         before = promise.ask(**step)
         if before:
-            words = f"a valid update after {expectation_of(before.request).rule.words}"
+            words = f"a valid update after {before.request.rule.words}"
             rule = Rule("alone/after-a-rejected-one", words, {200}, depends_on_earlier=True)
             promise.ask(rule)
 
@@ -101,7 +100,7 @@ def test_answer_does_not_depend_on_earlier_requests(promise: Promise) -> None:
     for step in sequence:
         request = request_of(promise, step)
         promise.send(isolated(request, alone[repr(step)], "after-others", f"after {before}"))
-        before = expectation_of(request).rule.words
+        before = request.rule.words
 
 
 @clause("alone")

@@ -1,33 +1,26 @@
 """Tests for the expected response to a request, and for the clause that determines it."""
 
-import json
 from argparse import Namespace
 from dataclasses import replace
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
 from support import contract, rules
-from support.backend import NOBODY, OWN, READER, USERS, WRITER, Backend, is_working
+from support.backend import READER, TOKENS, WRITER, Backend, is_working
 from support.exchange import Exchange, NoVerdictError, Request
-from support.expectation import expectation_of
 from support.promise import Promise
 from support.rule import RULES, Rule
 from support.values import max_length
 
 NUMBERS = Namespace(backend_url="http://a.example", id="42", rate_limit=0, timeout=1, ca=None)
-UNKNOWN = Rule("id/unknown", "an unknown id", {404})
+BACKEND = Backend(NUMBERS, {variable: variable for variable in TOKENS})
 
 
-def request(
-    body: object, *, user: Rule = USERS[WRITER], place: Rule = OWN, **headers: str
-) -> Request:
-    """Return a request with this body, which is serialized as JSON unless it is bytes."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    sent = {"Content-Type": "application/json", **headers}
-    return Request(
-        target="/ai/llm/1", headers=tuple(sent.items()), body=content, user=user, place=place
-    )
+def request(body: object, **parts: Any) -> Request:
+    """Return a request with this body."""
+    return BACKEND.request(body=body, **parts)
 
 
 EXPECTATIONS: dict[tuple[int, ...], list[tuple[object, str]]] = {
@@ -87,25 +80,24 @@ EXPECTATIONS: dict[tuple[int, ...], list[tuple[object, str]]] = {
 )
 def test_body_determines_the_expectation(body: object, id: str, statuses: tuple[int, ...]) -> None:
     """The body of a request determines which rule applies and which statuses are expected."""
-    rule = expectation_of(request(body)).rule
+    rule = request(body).rule
     assert rule.id == id
     assert rule.statuses == {*statuses}
 
 
 def test_backend_may_reject_a_query() -> None:
     """A backend may either ignore or reject query parameters."""
-    with_query = replace(request({}), target="/ai/llm/1?debug=1")
-    rule = expectation_of(with_query).rule
+    rule = request({}, query="?debug=1").rule
     assert rule.statuses == {200, *range(400, 500)}
     assert rule.expected == "200, or a status from 400 to 499"
 
 
 def test_backend_may_run_checks_in_any_order_after_the_token() -> None:
     """A backend may check some rules before the token, and the others afterward in any order."""
-    without_token = expectation_of(request({"name": ""}, user=NOBODY, place=UNKNOWN))
-    unparsed = expectation_of(request(b"{", user=NOBODY))
-    reader = expectation_of(request({"name": ""}, user=USERS[READER]))
-    unknown = expectation_of(request({}, user=USERS[READER], place=UNKNOWN))
+    without_token = request({"name": ""}, token=None, place="id/unknown")
+    unparsed = request(b"{", token=None)
+    reader = request({"name": ""}, token=READER)
+    unknown = request({}, token=READER, place="id/unknown")
     assert without_token.rule.statuses == {401}
     assert unparsed.rule.statuses == {400, 401, 413, 415}
     assert reader.rule.statuses == {400, 403}
@@ -117,7 +109,7 @@ def test_backend_may_run_checks_in_any_order_after_the_token() -> None:
 def test_every_example_in_the_contract_is_valid() -> None:
     """A request whose body is an example from the contract is expected to succeed."""
     for example in contract.EXAMPLES.values():
-        assert expectation_of(request(example)).rule.must_succeed
+        assert request(example).rule.must_succeed
 
 
 def test_clause_that_the_contract_lacks_is_named() -> None:
@@ -143,7 +135,7 @@ def test_texts_describe_the_first_example() -> None:
         return Exchange(request(body), status, headers=json_type, body=b'{"message": ["x"]}')
 
     longer = exchange({"name": "a\tb"}, 400)
-    shorter = replace(exchange([], 422), request=request([], user=USERS[READER]))
+    shorter = replace(exchange([], 422), request=request([], token=READER))
     known = [*rules.check_response(longer, [])]
     assert [finding.expected for finding in known] == ["a string", "`success`: false"]
     for first in known:
@@ -165,7 +157,7 @@ def test_hint_about_the_token_only_follows_a_request_that_differs_in_its_token()
     body = b'{"success": false}'
     headers = (("Content-Type", "application/json"), ("WWW-Authenticate", "Bearer"))
     for variable, got in ((WRITER, "401"), (READER, "401; check that this token is valid")):
-        rejected = Exchange(request({}, user=USERS[variable]), 401, headers=headers, body=body)
+        rejected = Exchange(request({}, token=variable), 401, headers=headers, body=body)
         assert [finding.got for finding in rules.check_response(rejected, [])] == [got]
 
 

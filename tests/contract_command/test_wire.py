@@ -10,7 +10,6 @@ import zlib
 import pytest
 
 from flashback_mock.http.server import RESET
-from support.backend import NOBODY, OWN
 from support.exchange import Exchange, Request
 from support.wire import LARGEST_RESPONSE, Wire
 from tests.backends.serving import serving_tcp
@@ -31,7 +30,7 @@ def exchange_with(handler: type[socketserver.BaseRequestHandler]) -> Exchange:
     """Return the exchange that the tests have with a server that uses this handler."""
     with serving_tcp(handler) as url:
         wire = Wire(url, timeout=4)
-        exchange = wire.send(Request(target="/", headers=(), user=NOBODY, place=OWN))
+        exchange = wire.send(Request(target="/", headers=()))
         wire.close()
     return exchange
 

@@ -2,9 +2,10 @@
 
 import argparse
 import json
+import re
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from threading import Lock
 from typing import Any
@@ -12,25 +13,26 @@ from typing import Any
 from support import contract, values
 from support.curl import Redactor
 from support.exchange import UUID, Exchange, NoVerdictError, Request
+from support.expectation import with_rule
 from support.options import MEANINGS
-from support.rule import DATA, RULES, Rule
+from support.rule import DATA, NO_RULE, RULES, Rule, named
 from support.wire import Wire
 
 WRITER, ADMIN, READER, STRANGER, EXPIRED, FOREIGN_ID, SIBLING_ID = MEANINGS
 TOKENS = (WRITER, ADMIN, READER, STRANGER, EXPIRED)
-
-NOBODY = RULES["authentication/no-token"]
 USERS = {
-    None: NOBODY,
-    WRITER: RULES["update/WRITE"],
-    ADMIN: RULES["update/ADMIN"],
-    READER: RULES["access-levels/READ"],
-    STRANGER: RULES["workspace-access/stranger"],
-    EXPIRED: RULES["authentication/expired"],
+    None: "authentication/no-token",
+    WRITER: "update/WRITE",
+    ADMIN: "update/ADMIN",
+    READER: "access-levels/READ",
+    STRANGER: "workspace-access/stranger",
+    EXPIRED: "authentication/expired",
 }
 OWN = RULES["update/own"]
 
 ATTEMPTS = 4  # maximum number of times to send a request while the backend or a proxy is too busy
+# Responses of the endpoint to a control request that it rejects for its body
+BODY_ERRORS = (400, 409, 412, 413, 415, 422, 428)
 TIMEOUTS_IN_FULL = 3  # after this many timeouts, wait at most one second per response
 
 
@@ -61,10 +63,9 @@ class Backend:
             return OWN
         if id == self.given.get(FOREIGN_ID):
             return RULES["workspace-access/foreign"]
-        if UUID.fullmatch(self.id):
-            return RULES["id/unknown"]
-        # No unknown id is certain to have the right form.
-        return replace(RULES["id/unknown"], statuses={400, 404})
+        # If ids are not UUIDs, no unknown id is certain to have the right form.
+        statuses = {404} if UUID.fullmatch(self.id) else {400, 404}
+        return replace(RULES["id/unknown"], statuses=statuses)
 
     def unknown_id(self) -> str:
         """Return an id that no configuration has: a large number if the ids are numbers."""
@@ -75,12 +76,12 @@ class Backend:
     def request(  # noqa: PLR0913 - a request has many parts
         self,
         *,
-        rule: Rule | None = None,
+        rule: Rule | str = NO_RULE,
         id: str = "",
-        place: Rule | None = None,
+        place: Rule | str | None = None,
         token: str | None = WRITER,
-        user: Rule | None = None,
-        authorization: str | tuple[str, ...] | None = None,
+        user: Rule | str | None = None,
+        authorization: tuple[str, ...] | None = None,
         body: Any = values.GOOD,
         headers: Mapping[str, str | None] | None = None,
         method: str = "PUT",
@@ -91,27 +92,39 @@ class Backend:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
-        `rule` replaces the rule that the request implies. `token` names an environment variable;
-        `authorization` replaces it and requires a `user`. `body` is a JSON value, bytes, or a tuple
-        of chunks. Headers set to None are not sent. `path` and `query` are sent unchanged; a `path`
-        requires an `id` or a `place`.
+        `rule` replaces the rule that the request implies; like `place` and `user`, it can be an id
+        in rules.yaml. `token` names an environment variable; `authorization` replaces it and
+        requires a `user`. `body` is a JSON value, bytes, or a tuple of chunks. Headers set to None
+        are not sent. `path` and `query` are sent unchanged; a `path` requires an `id` or a `place`.
         """
         if authorization is None:
-            authorization = f"Bearer {self.given[token]}" if token else ()
+            authorization = (f"Bearer {self.given[token]}",) if token else ()
         id = id or self.id
-        place = place or self._place(id)
-        return Request(
+        rule_of_place = named(place or self._place(id))
+        all_headers = {"Content-Type": "application/json", **(headers or {})}
+        chunks = None
+        if isinstance(body, tuple):
+            chunks = body
+            body = b"".join(chunks)
+            all_headers["Transfer-Encoding"] = "chunked"
+        elif not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        if chunks is None and (body or method == "PUT"):
+            all_headers["Content-Length"] = str(len(body))
+        sent = [(name, value) for name, value in all_headers.items() if value is not None]
+        request = Request(
             method=method,
             target=(path or contract.path_of(id, escaped=escaped)) + query,
-            headers=tuple(_headers(method, body, headers or {}, authorization)),
-            body=_content(body),
-            chunks=body if isinstance(body, tuple) else None,
-            user=user or USERS[token],
-            place=place,
-            id=id if place == OWN else "",
-            rule=rule,
+            headers=(*sent, *(("Authorization", value) for value in authorization)),
+            body=body,
+            chunks=chunks,
+            user=named(user or USERS[token]),
+            place=rule_of_place,
+            id=id if rule_of_place == OWN else "",
+            rule=named(rule),
             words=words,
         )
+        return with_rule(request)
 
     def control(self, body: object, **parts: Any) -> Request:
         """Return a control request: a valid update, sent on a new connection, that must succeed."""
@@ -143,35 +156,6 @@ class Backend:
         return exchange
 
 
-def _headers(
-    method: str,
-    body: Any,
-    others: Mapping[str, str | None],
-    authorization: str | tuple[str, ...],
-) -> Iterator[tuple[str, str]]:
-    headers = {"Content-Type": "application/json", **others}
-    size = len(_content(body))
-    if isinstance(body, tuple):
-        headers["Transfer-Encoding"] = "chunked"
-    elif size or method == "PUT":
-        headers["Content-Length"] = str(size)
-    for name, value in headers.items():
-        if value is not None:
-            yield name, value
-    if isinstance(authorization, str):
-        authorization = (authorization,)
-    for value in authorization:
-        yield "Authorization", value
-
-
-def _content(body: Any) -> bytes:
-    if isinstance(body, bytes):
-        return body
-    if isinstance(body, tuple):
-        return b"".join(body)
-    return json.dumps(body).encode()
-
-
 def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
     """Send the control requests; raise `NoVerdictError` if all of them fail.
 
@@ -179,18 +163,18 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
     """
     exchanges = []
     for body in bodies:
-        rule = None
-        if body:
-            rule = RULES["update/plain"]
+        rule = RULES["update/plain"] if body else NO_RULE
         exchange = backend.exchange(backend.control(body, rule=rule))
         if exchange.never_sent:
-            raise _unreachable(backend, exchange)
+            raise setup_error(backend, exchange)
         exchanges.append(exchange)
         if exchange.succeeded:  # a proxy would not return a 2xx
             backend.from_endpoint.append(exchange)
-    if not any(map(_is_from_endpoint, exchanges)):
-        raise _setup_error(backend, exchanges[-1])
-    return exchanges
+    for exchange in exchanges:
+        is_page = exchange.text.lstrip().startswith("<")
+        if not is_page and (exchange.succeeded or exchange.status in BODY_ERRORS):
+            return exchanges
+    raise setup_error(backend, exchanges[-1])
 
 
 def check_sibling(backend: Backend) -> None:
@@ -203,43 +187,21 @@ def check_sibling(backend: Backend) -> None:
             raise NoVerdictError(reason, f"set it to {MEANINGS[SIBLING_ID]}")
 
 
-def _is_from_endpoint(exchange: Exchange) -> bool:
-    if exchange.text.lstrip().startswith("<"):
-        return False
-    return exchange.succeeded or exchange.status in (400, 409, 412, 413, 415, 422, 428)
-
-
-def _setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
-    status = exchange.status
-    if not status:
-        return _unreachable(backend, exchange)
-    errors = DATA["setup_errors"]
-    by_class = errors.get(status // 100, errors["other"])
-    problem, cure = errors.get(status, by_class)
-    if "HTTPS port" in exchange.text:
-        problem = "the port expects TLS"
-        cure = "use https:// in --backend-url"
-    if location := exchange.header("Location"):
-        problem += f" to {location}"
-    reason = f"{backend.url} responded to the control request with {status}: {problem}"
-    return NoVerdictError(reason, cure)
-
-
-def _unreachable(backend: Backend, exchange: Exchange) -> NoVerdictError:
-    failure = exchange.failure
-    cure = "check that the backend is running, and check the host and port in --backend-url"
-    if "certificate" in failure:
-        cure = (
-            "pass the CA certificate (--ca FILE or SSL_CERT_FILE), or correct the server's "
-            "certificate or the host in --backend-url"
-        )
-    elif "TLS failed" in failure:
-        cure = "use http:// in --backend-url if the port does not use TLS"
-    elif not exchange.never_sent and backend.url.startswith("http:"):
-        cure = "use https:// in --backend-url if the port uses TLS; if not, check the backend's log"
+def setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
+    """Return the error for a control request that failed; rules.yaml contains its texts."""
+    sent = "not sent" if exchange.never_sent else "sent"
+    response = f"{exchange.status}, {sent} to {backend.url}: {exchange.failure}{exchange.text}"
+    problem, cure = next(
+        texts for pattern, texts in DATA["setup_errors"].items() if re.match(pattern, response)
+    )
     if exchange.timed_out:
         cure += ", or allow more time with --timeout"
-    return NoVerdictError(f"{backend.url} does not respond: {failure}", cure)
+    if not exchange.status:
+        return NoVerdictError(f"{backend.url} does not respond: {exchange.failure}", cure)
+    if location := exchange.header("Location"):
+        problem += f" to {location}"
+    reason = f"{backend.url} responded to the control request with {exchange.status}: {problem}"
+    return NoVerdictError(reason, cure)
 
 
 def is_working(backend: Backend, exchange: Exchange) -> bool:
@@ -256,7 +218,7 @@ def is_working(backend: Backend, exchange: Exchange) -> bool:
         time.sleep(pause)
     if not exchange.status and not exchange.never_sent and control.never_sent:
         return False
-    error = _setup_error(backend, control)
+    error = setup_error(backend, control)
     if backend.statuses[200]:
         error.reason += "; it succeeded before"
     error.reason += f"; the last requests were {'; '.join(latest)}"

@@ -2,11 +2,12 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
-from support.rule import Rule
+from support.rule import NO_RULE, Rule
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 Headers = tuple[tuple[str, str], ...]
@@ -63,10 +64,12 @@ class Request(_Message):
     headers: Headers
     body: bytes = b""
     chunks: tuple[bytes, ...] | None = None
-    user: Rule  # the rule for requests by this user
-    place: Rule  # the rule for requests to this configuration
+    user: Rule = NO_RULE  # the rule for requests by this user
+    place: Rule = NO_RULE  # the rule for requests to this configuration
     id: str = ""  # empty if the tests must not update the configuration
-    rule: Rule | None = None  # replaces the rule that `expectation_of` derives from the request
+    rule: Rule = NO_RULE  # the rule for the response; `with_rule` derives it if it is empty
+    forbidden_by: Rule | None = None  # the access rule that forbids the update, if any
+    reasons: Sequence[Rule] = ()  # other reasons to reject the request
     words: str = ""  # additional description
     on_new_connection: bool = False
     earlier: "tuple[Request, ...]" = ()  # to reproduce the response, send these first
@@ -74,6 +77,11 @@ class Request(_Message):
     def again(self) -> Self:
         """Return a copy of the request, to be sent on a new connection."""
         return replace(self, on_new_connection=True)
+
+    @property
+    def access(self) -> Rule | None:
+        """The access rule that a 2xx would violate, if any."""
+        return None if 200 in self.rule.statuses else self.forbidden_by
 
     @property
     def size(self) -> int:

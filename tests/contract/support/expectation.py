@@ -7,8 +7,7 @@ body or query.
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -26,77 +25,64 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 RFC3986 = jsonschema_rs.Draft202012Validator({"format": "uri"}, validate_formats=True)
 WEB = ("http", "https")
 SURROGATE = re.compile("[\ud800-\udfff]")
+VALID = frozenset({200})
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
-class Expectation:
-    """What the contract requires for a request: the rule for its response, and related rules."""
+def with_rule(request: Request) -> Request:
+    """Return the request with the contract's rule for the response, unless it has one already.
 
-    rule: Rule
-    access: Rule | None  # the access rule that a 2xx would violate, if any
-    reasons: list[Rule]  # other reasons to reject the request
-
-
-@lru_cache(64)
-def expectation_of(request: Request) -> Expectation:
-    """Return what the contract requires for the request."""
-    access = None
+    Also add the reasons to reject the request, and the access rule that a 2xx would violate.
+    """
+    forbidden_by = None
     early: list[Rule] = []
     late: list[Rule] = []
     if request.method == "PUT":
-        access = _access(request)
+        forbidden_by = _forbidden_by(request)
         early, late = _reasons_against(request)
     reasons = [*early, *late]
-    if request.rule:
-        rule = request.rule
-    elif access:
-        rule = _forbidden(access, early, reasons)
-    else:
-        rule = _permitted(request, reasons)
+    rule = request.rule
+    if not rule.id:
+        rule = _derived(request, forbidden_by, early, reasons)
     if request.words not in rule.words:
         rule = replace(rule, words=f"{rule.words}; {request.words}")
-    if 200 in rule.statuses:
-        access = None
-    return Expectation(rule, access, reasons)
+    return replace(request, rule=rule, forbidden_by=forbidden_by, reasons=reasons)
 
 
-def _access(request: Request) -> Rule | None:
+def _forbidden_by(request: Request) -> Rule | None:
     """Return the rule that forbids the update regardless of the body, or None."""
     user = request.user
     place = request.place
-    if 200 not in place.statuses:
-        is_checked_first = user.statuses == {401} and place.has_documented_form
-        return user if is_checked_first else place
-    if 200 not in user.statuses:
-        return user
-    return None
+    is_checked_first = user.statuses == {401} and place.has_documented_form
+    if 200 not in place.statuses and not is_checked_first:
+        return place
+    return None if 200 in user.statuses else user
 
 
-def _forbidden(access: Rule, early: list[Rule], reasons: list[Rule]) -> Rule:
-    if not access.has_documented_form:
-        return access
-    if access.statuses == {401}:
-        return _combined(replace(access, id=f"unauthorized/{access.kind}"), [access, *early])
-    return _combined(access, [access, *reasons])
+def _derived(
+    request: Request, forbidden_by: Rule | None, early: list[Rule], reasons: list[Rule]
+) -> Rule:
+    if forbidden_by and not forbidden_by.has_documented_form:
+        return forbidden_by
+    if forbidden_by and forbidden_by.statuses == {401}:
+        unauthorized = replace(forbidden_by, id=f"unauthorized/{forbidden_by.kind}")
+        return _combined([unauthorized, *early])
+    if forbidden_by:
+        return _combined([forbidden_by, *reasons])
+    valid = rule_of_valid(request)
+    if all(reason.is_open for reason in reasons):
+        return _combined([*reasons, valid])
+    reasons = sorted(reasons, key=lambda reason: reason.is_open)  # start with the first binding one
+    return _combined(reasons)
 
 
-def _permitted(request: Request, reasons: list[Rule]) -> Rule:
-    for reason in reasons:
-        if not reason.is_open:
-            return _combined(reason, reasons)
-    rule = reasons[0] if reasons else rule_of_valid(request)
-    return _combined(rule, reasons, 200)
-
-
-def _combined(rule: Rule, reasons: list[Rule], *statuses: int) -> Rule:
-    """Return the rule with every status and form that at least one of the reasons allows."""
-    allowed = {*statuses}
-    has_documented_form = True
-    for reason in reasons:
-        allowed |= reason.statuses
-        has_documented_form &= reason.has_documented_form
-    return replace(rule, statuses=frozenset(allowed), has_documented_form=has_documented_form)
+def _combined(rules: list[Rule]) -> Rule:
+    """Return the first rule with every status and form that at least one of the rules allows."""
+    statuses: frozenset[int] = frozenset()
+    for rule in rules:
+        statuses |= rule.statuses
+    has_documented_form = all(rule.has_documented_form for rule in rules)
+    return replace(rules[0], statuses=statuses, has_documented_form=has_documented_form)
 
 
 def rule_of_valid(request: Request) -> Rule:
@@ -106,23 +92,20 @@ def rule_of_valid(request: Request) -> Rule:
     segment = request.target.partition("?")[0].rpartition("/")[2]
     if media_type != "application/json":
         kind = "charset" if "charset" in media_type.lower() else "case"
-        return Rule(f"media-type/{kind}", f"`Content-Type: {media_type}`")
+        return Rule(f"media-type/{kind}", f"`Content-Type: {media_type}`", VALID)
     if segment != quote(unquote(segment), safe=""):
-        return Rule("id-encoding/percent-encoded", "the id with percent-encoded characters")
+        words = "the id with percent-encoded characters"
+        return Rule("id-encoding/percent-encoded", words, VALID)
     if request.chunks is not None:
-        return Rule("chunked/in-chunks", f"a valid body in {len(request.chunks)} chunks")
+        return Rule("chunked/in-chunks", f"a valid body in {len(request.chunks)} chunks", VALID)
     if len(request.body) > LARGE_BODY:
         kind = "largest" if len(request.body) == contract.LARGEST_BODY else "large"
-        return Rule(f"body-size/{kind}", _size_of(request))
+        return Rule(f"body-size/{kind}", _size_of(request), VALID)
     if len(fields) == 1:
         [(name, value)] = fields.items()
         return rule_of_field(name, value)
-    kind = "no-fields"
-    words = "{}"
-    if fields:
-        kind = "fields-together"
-        words = "`, `".join(fields)
-    return Rule(f"update/{kind}", f"`{words}`")
+    kind = "fields-together" if fields else "no-fields"
+    return Rule(f"update/{kind}", f"`{'`, `'.join(fields) or '{}'}`", VALID)
 
 
 def _size_of(request: Request) -> str:
@@ -144,7 +127,8 @@ def rule_of_field(name: str, value: Any) -> Rule:
     if len(value) > 100:
         clause = "lengths"
     traits = [trait for trait in patterns if re.search(patterns[trait], value, re.DOTALL)]
-    return Rule(f"{clause}/{name}-{traits[0]}", f"`{name}`: a valid value, {traits[0]}")
+    words = f"`{name}`: a valid value, {traits[0]}"
+    return Rule(f"{clause}/{name}-{traits[0]}", words, VALID)
 
 
 def _reasons_against(request: Request) -> tuple[list[Rule], list[Rule]]:

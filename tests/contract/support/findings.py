@@ -1,8 +1,7 @@
 """Findings, and the deviations file, which lists accepted ones."""
 
-import argparse
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -14,7 +13,6 @@ import yaml
 
 from support import contract
 from support.exchange import Exchange, NoVerdictError
-from support.expectation import expectation_of
 from support.rule import ACCEPTED, NO_AUTHENTICATION, slug
 
 MOST_EXAMPLES = 3
@@ -87,7 +85,7 @@ class Finding:
 
         `finding` describes this exchange; the texts must describe the first example.
         """
-        sent = expectation_of(exchange.request).rule.words
+        sent = exchange.request.rule.words
         without_details = sent.partition("; ")[0]
         if without_details != sent and without_details in self.examples:
             return  # the request also fails without these details, so they are not the cause
@@ -102,67 +100,10 @@ class Finding:
             self.got = finding.got
 
 
-class Findings(dict[str, Finding]):
-    """All findings in a run, keyed by id, and the ids of the rules that the run checked."""
-
-    def __init__(self, accepted: Mapping[str, Accepted], option: argparse.Namespace) -> None:
-        """Store the accepted findings and the options."""
-        super().__init__()
-        self._accepted = accepted
-        self._option = option
-        self.checked_rules: set[str] = set()
-
-    def is_selected(self, clause: str) -> bool:
-        """Return whether `--source` includes the source of the clause."""
-        selected = self._option.source or contract.SOURCES
-        return contract.CLAUSES[clause].source in selected
-
-    def id_of(self, finding: Finding) -> str:
-        """Return the id of a broader finding that explains this finding, or else its own id."""
-        for broader in finding.explained_by:
-            if broader in self and self[broader].severity != "accepted":
-                return broader
-        return finding.id
-
-    def add(self, finding: Finding) -> Finding:
-        """Add the finding unless it or a broader one is known; return the finding that is kept."""
-        id = self.id_of(finding)
-        if not finding.is_missing_authentication:
-            finding.accepted = self._accepted.get(id)
-        return self.setdefault(id, finding)
-
-    def decides(self, finding: Finding) -> bool:
-        """Return whether the finding makes the run fail."""
-        if finding.is_missing_authentication:
-            return True
-        deciding = self._option.fail_on or contract.SOURCES
-        source = contract.CLAUSES[finding.clause].source
-        return finding.severity == "broken" and source in deciding
-
-    def broken_promises(self) -> set[str]:
-        """Return the names of the promises whose findings make the run fail."""
-        return {finding.promise for finding in self.values() if self.decides(finding)}
-
-    def add_stale(self, promise: str, *, is_whole: bool) -> None:
-        """Add a finding for each accepted deviation that did not recur when its rule was tested."""
-        for id in self._accepted:
-            rule, _, outcome = id.rpartition("/")
-            if id not in self and (is_whole or rule in self.checked_rules):
-                self[id] = Finding(
-                    rule,
-                    outcome,
-                    expected="the response from the accepted finding",
-                    got="other responses; remove the entry from the deviations file",
-                    subject=f"the accepted deviation {id} no longer occurs",
-                    promise=promise,
-                )
-
-
 def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
     """Return the accepted findings by id; raise `NoVerdictError` if the file is invalid."""
     file = given or DEFAULT
     name = _name_of(url)
-    accepted = {}
     hosts: Any = {}
     try:
         # A BaseLoader keeps dates as text.
@@ -174,9 +115,7 @@ def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
         problem = f"no entry for this backend: expected {name}"
     if problem:
         raise NoVerdictError(f"{file}: {problem}", "correct the deviations file")
-    for entry in hosts.get(name, []):
-        accepted[entry["finding"]] = {reason: entry[reason] for reason in REASONS}
-    return accepted
+    return {entry.pop("finding"): entry for entry in hosts.get(name, [])}
 
 
 def _problems(hosts: Any) -> Iterator[str]:

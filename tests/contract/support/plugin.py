@@ -73,7 +73,7 @@ class RunPlugin(Run):
         started = time.monotonic()
         result = yield
         if option.again:  # repeat the tests that passed, to detect flaky promises
-            broken = self.findings.broken_promises()
+            broken = self.broken_promises()
             _repeat([item for item in session.items if item.name not in broken])
         generated = [item for item in session.items if item.get_closest_marker("generated")]
         while generated and time.monotonic() - started < option.max_time:

@@ -17,11 +17,11 @@ import pytest
 
 from support import rules, values
 from support.backend import SIBLING_ID, Backend, is_working
+from support.contract import CLAUSES, SOURCES
 from support.exchange import Exchange, NoVerdictError, Request
-from support.expectation import expectation_of
-from support.findings import Finding, Findings
+from support.findings import Accepted, Finding
 from support.options import MEANINGS
-from support.rule import RULES, Rule
+from support.rule import NO_RULE, Rule
 
 # Seconds of testing after a promise's first finding: for each promise and in total.
 BUDGET_PER_PROMISE = 2.0
@@ -42,15 +42,71 @@ class Run:
     """The state of a run, shared by all of its promises."""
 
     backend: Backend
-    findings: Findings
     option: argparse.Namespace
+    accepted: Mapping[str, Accepted]  # the accepted findings by id
     earlier: Mapping[str, str]  # each promise's outcome in the run that `--again` repeats
+    findings: dict[str, Finding] = field(default_factory=dict)  # by id
+    checked_rules: set[str] = field(default_factory=set)  # the ids of the rules checked so far
     promises: "dict[str, Promise]" = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     controls: list[Exchange] = field(default_factory=list)
     no_verdict: NoVerdictError | None = None  # why the run ends without a verdict
     spent: float = 0.0  # seconds spent on broken promises after their first findings
     crashed: bool = False
+
+    def is_selected(self, clause: str) -> bool:
+        """Return whether `--source` includes the source of the clause."""
+        return CLAUSES[clause].source in (self.option.source or SOURCES)
+
+    def decides(self, finding: Finding) -> bool:
+        """Return whether the finding makes the run fail."""
+        is_included = CLAUSES[finding.clause].source in (self.option.fail_on or SOURCES)
+        is_decisive = finding.severity == "broken" and is_included
+        return finding.is_missing_authentication or is_decisive
+
+    def broken_promises(self) -> set[str]:
+        """Return the names of the promises whose findings make the run fail."""
+        return {finding.promise for finding in self.findings.values() if self.decides(finding)}
+
+    def id_of(self, finding: Finding) -> str:
+        """Return the id of a broader finding that explains this finding, or else its own id."""
+        for broader in finding.explained_by:
+            if broader in self.findings and self.findings[broader].severity != "accepted":
+                return broader
+        return finding.id
+
+    def add(self, finding: Finding, finder: str) -> Finding:
+        """Add the finding unless it or a broader one is known; return the finding that is kept."""
+        id = self.id_of(finding)
+        if id not in self.findings:
+            finding.finder = finding.promise = finder
+            covering = [
+                name for name in self.promises if self.promises[name].clause == finding.clause
+            ]
+            if covering and finder not in covering:
+                finding.promise = covering[0]
+            if not finding.is_missing_authentication:
+                finding.accepted = self.accepted.get(id)
+            self.findings[id] = finding
+        return self.findings[id]
+
+    def add_stale(self) -> None:
+        """Add a finding for each accepted deviation that did not recur when its rule was tested."""
+        option = self.option
+        skipped = [promise for promise in self.promises.values() if promise.skipped]
+        is_whole = not (option.keyword or option.source or option.again or skipped)
+        for id in self.accepted:
+            rule, _, outcome = id.rpartition("/")
+            if id in self.findings or not (is_whole or rule in self.checked_rules):
+                continue
+            self.findings[id] = Finding(
+                rule,
+                outcome,
+                expected="the response from the accepted finding",
+                got="other responses; remove the entry from the deviations file",
+                subject=f"the accepted deviation {id} no longer occurs",
+                promise=next(iter(self.promises), ""),
+            )
 
 
 @dataclass
@@ -84,8 +140,8 @@ class Promise:
             self.is_cut_short |= self.is_over_budget()
             self.run.spent += time.monotonic() - self.broken_since
             self.broken_since = None
-        findings = self.run.findings
-        return [findings[id] for id in self.hiding if findings.decides(findings[id])]
+        findings = [self.run.findings[id] for id in self.hiding]
+        return [finding for finding in findings if self.run.decides(finding)]
 
     def is_over_budget(self) -> bool:
         """Return whether the promise is broken and has exceeded its time budget."""
@@ -121,13 +177,8 @@ class Promise:
         """Return a request; see `Backend.request`."""
         return self.backend.request(**parts)
 
-    def ask(self, rule: Rule | str | None = None, **parts: Any) -> Exchange | None:
-        """Send a request and check the exchange; return None if `--source` excludes the request.
-
-        `rule`, a rule or an id in rules.yaml, replaces the rule that the request implies.
-        """
-        if isinstance(rule, str):
-            rule = RULES[rule]
+    def ask(self, rule: Rule | str = NO_RULE, **parts: Any) -> Exchange | None:
+        """Send a request and check the exchange; return None if `--source` excludes the request."""
         return self.send(self.request(rule=rule, **parts))
 
     def ask_each(self, variations: Iterable[Mapping[str, Any]], **parts: Any) -> None:
@@ -150,7 +201,7 @@ class Promise:
 
         If `may_rename` is true and the name might be in use, also send the request with a new name.
         """
-        rule = expectation_of(request).rule
+        rule = request.rule
         if not self.is_wanted(rule.clause):
             return None
         if rule.depends_on_earlier:
@@ -175,7 +226,7 @@ class Promise:
         """Return whether `--source` includes the clause; raise `OverBudget` if time is up."""
         if self.is_over_budget():
             raise OverBudget
-        return self.run.findings.is_selected(clause)
+        return self.run.is_selected(clause)
 
     def exchange(self, request: Request) -> Exchange:
         """Send a request without checking the response."""
@@ -202,15 +253,14 @@ class Promise:
 
     def check(self, exchange: Exchange) -> None:
         """Check an exchange against all rules."""
-        expectation = expectation_of(exchange.request)
         self._check_safety(exchange)
-        if expectation.access and exchange.succeeded:
+        if exchange.request.access and exchange.succeeded:
             return
         for finding in rules.check_response(exchange, self.backend.from_endpoint):
             if self.record(self._confirmed(finding, exchange), exchange):
                 return
         self.passed += 1
-        self.run.findings.checked_rules.add(expectation.rule.id)
+        self.run.checked_rules.add(exchange.request.rule.id)
 
     def _check_safety(self, exchange: Exchange) -> None:
         for finding in rules.check_safety(exchange, self.backend.tokens.values()):
@@ -218,45 +268,36 @@ class Promise:
 
     def record(self, finding: Finding, exchange: Exchange) -> bool:
         """Record a finding; return whether to skip the remaining rules."""
-        findings = self.run.findings
-        findings.checked_rules.add(finding.rule)
-        is_selected = findings.is_selected(finding.clause) or finding.is_note
+        run = self.run
+        run.checked_rules.add(finding.rule)
+        is_selected = run.is_selected(finding.clause) or finding.is_note
         if not is_selected and not finding.is_missing_authentication:
             return False
-        finding.finder = self.name
-        finding.promise = self._owner_of(finding.clause)
-        known = findings.add(finding)
+        known = run.add(finding, self.name)
         known.count += 1
         if known.id == finding.id:  # false if a broader finding explains this one
             known.add_example(exchange, finding)
-        if self.broken_since is None and findings.decides(known):
+        if self.broken_since is None and run.decides(known):
             self.broken_since = time.monotonic()
         hides = known.severity != "accepted"
         if hides:
             self.hiding.add(known.id)
-        if self.run.crashed:
+        if run.crashed:
             raise OverBudget
         return hides
-
-    def _owner_of(self, clause: str) -> str:
-        """Return the name of the promise that covers the clause, or of this one if none does."""
-        for promise in (self, *self.run.promises.values()):
-            if promise.clause == clause:
-                return promise.name
-        return self.name
 
     def _confirmed(self, finding: Finding, exchange: Exchange) -> Finding:
         """If the finding is new, repeat the failed request. Return the finding to record.
 
         If the backend has crashed or the failure does not recur, the returned finding says so.
         """
-        findings = self.run.findings
-        is_known = findings.id_of(finding) in findings or not findings.is_selected(finding.clause)
+        run = self.run
+        is_known = run.id_of(finding) in run.findings or not run.is_selected(finding.clause)
         if exchange.succeeded or is_known:
             return finding
         may_have_stopped = exchange.status in SUSPICIOUS or exchange.status >= 500
         if may_have_stopped and not is_working(self.backend, exchange):
-            self.run.crashed = True
+            run.crashed = True
             got = f"{exchange.failure}, and then the backend stopped responding"
             return replace(finding, outcome="crash", got=got, explained_by=())
         if 0 < exchange.status < 400:
@@ -270,7 +311,7 @@ class Promise:
 
     def _intermittent(self, finding: Finding, exchange: Exchange, again: Exchange) -> Finding:
         """Return the finding to report if a request got another status when it was repeated."""
-        rule = expectation_of(exchange.request).rule
+        rule = exchange.request.rule
         known = [id for id in self.run.findings if id.startswith("update/intermittent/")]
         # For these clauses, a failure may also depend on earlier requests.
         is_sequence = finding.clause in ("alone", "idempotent") and not known

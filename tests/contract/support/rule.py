@@ -96,3 +96,9 @@ def _range_of(status: int | str) -> Iterable[int]:
 
 
 RULES = _named_rules()
+NO_RULE = Rule("", "")
+
+
+def named(rule: Rule | str) -> Rule:
+    """Return the rule, or the rule with this id in rules.yaml."""
+    return RULES[rule] if isinstance(rule, str) else rule

@@ -7,10 +7,11 @@ access, credentials and internal details are always checked.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from support import contract
-from support.exchange import UUID, Exchange
-from support.expectation import expectation_of, read_json, rule_of_field, rule_of_valid
+from support.exchange import UUID, Exchange, Request
+from support.expectation import read_json, rule_of_field, rule_of_valid
 from support.findings import Finding
 from support.leaks import encoding_of_leak, internals
 from support.rule import ACCEPTED, DATA, Rule, describe, slug
@@ -49,29 +50,29 @@ def _header_names(exchange: Exchange) -> set[str]:
 
 def check_safety(exchange: Exchange, tokens: Iterable[str]) -> Iterator[Finding]:
     """Check the rules that always apply: no forbidden updates, and no leaks, even of `tokens`."""
-    expectation = expectation_of(exchange.request)
+    request = exchange.request
     got = exchange.got
     how = encoding_of_leak(exchange, tokens)
     if how:
-        found = f"a credential ({how})"
+        rule = f"credentials/{slug(how)}"
         subject = f"a credential in a {got} response"
-        yield Finding(
-            f"credentials/{slug(how)}", "returned", "no credential in the response", found, subject
-        )
+        expected = "no credential in the response"
+        yield Finding(rule, "returned", expected, f"a credential ({how})", subject)
     internal = internals(exchange)
     if internal:
         expected = "no internal details in an error"
         yield Finding("internals/error", "returned", expected, describe(internal), f"a {got}")
-    if expectation.access and exchange.succeeded:
-        expected = f"{expectation.rule.expected}, and no update"
-        finding = _finding(exchange, expectation.access, got, expected, got + ACCEPTED)
-        finding.explained_by += (f"{exchange.request.user.id}/{got}",)
+    if request.access and exchange.succeeded:
+        expected = f"{request.rule.expected}, and no update"
+        finding = _finding(exchange, request.access, got, expected, got + ACCEPTED)
+        finding.explained_by += (f"{request.user.id}/{got}",)
         yield finding
 
 
 def check_response(exchange: Exchange, from_endpoint: list[Exchange]) -> Iterator[Finding]:
     """Yield a finding for each rule that the exchange breaks, starting with the most basic one."""
-    rule = expectation_of(exchange.request).rule
+    request = exchange.request
+    rule = request.rule
     status = exchange.status
     is_expected = status in rule.statuses
     if not status:
@@ -79,13 +80,13 @@ def check_response(exchange: Exchange, from_endpoint: list[Exchange]) -> Iterato
             yield _finding(exchange, rule, exchange.got, "a response", exchange.failure)
         return
     is_from_elsewhere = _is_from_elsewhere(exchange, from_endpoint)
-    is_refused_method = status == 405 and exchange.request.method not in ("PUT", "TRACE")
-    if is_refused_method and not is_from_elsewhere:
-        yield from _check_allow(exchange)
+    if status == 405 and request.method not in ("PUT", "TRACE") and not is_from_elsewhere:
+        expected = "`Allow` with `PUT`"
+        yield from _check_header(exchange, "other-methods/Allow", expected, "(?i).*PUT.*")
     if is_expected and not rule.has_documented_form:
         return
     if is_from_elsewhere:
-        yield _before_the_endpoint(exchange, rule)
+        yield _before_the_endpoint(exchange)
         return
     if status >= 500 and not is_expected:
         yield _server_error(exchange)
@@ -99,48 +100,29 @@ def check_response(exchange: Exchange, from_endpoint: list[Exchange]) -> Iterato
         yield _wrong_status(exchange)
 
 
-def _check_allow(exchange: Exchange) -> Iterator[Finding]:
-    rule = "other-methods/Allow"
-    expected = "`Allow` with `PUT`"
-    subject = "the `Allow` header of a 405 response"
-    allowed = exchange.header("Allow")
-    if not allowed:
-        yield Finding(rule, "missing", expected, "no such header", subject)
-    elif "PUT" not in allowed.upper():
-        yield Finding(rule, "without-PUT", expected, f"`{allowed}`", subject)
-
-
 def _finding(exchange: Exchange, rule: Rule, outcome: str, expected: str, got: str) -> Finding:
     """Return a finding that may be a consequence of a finding about a broader rule."""
-    return Finding(rule.id, outcome, expected, got, explained_by=_broader(exchange, rule, outcome))
-
-
-def _broader(exchange: Exchange, rule: Rule, outcome: str) -> tuple[str, ...]:
-    """Return the ids of findings about broader rules that would explain this outcome."""
     clause = rule.clause
-    end = slug(outcome)
     broader = []
     for kind in (rule.kind, *DATA["broader_kinds"].get(clause, ())):
-        broader.append(f"{clause}/{kind}/{end}")
+        broader.append(f"{clause}/{kind}/{slug(outcome)}")
         if clause in ("unauthorized", "order"):  # perhaps the backend accepts invalid tokens
             broader.append(f"authentication/{kind}/200")
         if clause == "order":  # perhaps the status is the same for every id and body
-            broader.append(f"unauthorized/{kind}/{end}")
+            broader.append(f"unauthorized/{kind}/{slug(outcome)}")
     if not exchange.succeeded:
-        for simpler in _simpler_rules(exchange):
-            broader.append(f"{simpler}/{end}")
-    return tuple(broader)
+        for simpler in _simpler_rules(exchange.request):
+            broader.append(f"{simpler}/{slug(outcome)}")
+    return Finding(rule.id, outcome, expected, got, explained_by=tuple(broader))
 
 
-def _simpler_rules(exchange: Exchange) -> Iterator[str]:
+def _simpler_rules(request: Request) -> Iterator[str]:
     """Yield the ids of rules for simpler or smaller requests, which may get the same status."""
-    request = exchange.request
-    expectation = expectation_of(request)
     yield from ("update/plain", rule_of_valid(request).id)
-    yield from (reason.id for reason in expectation.reasons)
+    yield from (reason.id for reason in request.reasons)
     if 200 not in request.place.statuses:
         yield "id/unknown"
-    if expectation.rule.depends_on_earlier:
+    if request.rule.depends_on_earlier:
         yield "unique-names/taken"
     if request.user.kind == "ADMIN":
         yield "access-levels/ADMIN"
@@ -150,7 +132,8 @@ def _simpler_rules(exchange: Exchange) -> Iterator[str]:
         yield from (f"update/{name}-plain", rule_of_field(name, value).id)
 
 
-def _before_the_endpoint(exchange: Exchange, rule: Rule) -> Finding:
+def _before_the_endpoint(exchange: Exchange) -> Finding:
+    rule = exchange.request.rule
     got = f"{exchange.got} from a proxy, server or router in front of the endpoint"
     outcome = f"{exchange.got}-before-the-endpoint"
     if rule.must_succeed:
@@ -160,32 +143,28 @@ def _before_the_endpoint(exchange: Exchange, rule: Rule) -> Finding:
 
 
 def _server_error(exchange: Exchange) -> Finding:
-    cause = _cause_of_server_error(exchange)
-    rule = expectation_of(exchange.request).rule
+    rule = exchange.request.rule
+    causes = [*exchange.request.reasons, rule]
     finding = _finding(exchange, rule, exchange.got, f"{rule.expected}, not 5xx", exchange.got)
-    finding.rule = cause.id
-    if cause.words != rule.words:
-        finding.subject = cause.words
+    finding.rule = causes[0].id
+    words = causes[0].words
+    for cause in causes:  # a rule about parsing the body is the likely cause
+        if cause.clause in ("unreadable-body", "json-open") or cause.kind.startswith("empty"):
+            finding.rule = "unreadable-body/server-error"
+            words = cause.words
+            break
+    if words != rule.words:
+        finding.subject = words
     return finding
 
 
-def _cause_of_server_error(exchange: Exchange) -> Rule:
-    expectation = expectation_of(exchange.request)
-    causes = [*expectation.reasons, expectation.rule]
-    for cause in causes:  # a rule about parsing the body is the likely cause
-        if cause.clause in ("unreadable-body", "json-open") or cause.kind.startswith("empty"):
-            return replace(cause, id="unreadable-body/server-error")
-    return causes[0]
-
-
 def _wrong_status(exchange: Exchange) -> Finding:
-    expectation = expectation_of(exchange.request)
-    rule = expectation.rule
     request = exchange.request
+    rule = request.rule
     user = request.user
     status = exchange.status
     # These rules describe the configuration and the body.
-    revealed = [request.place, *expectation.reasons]
+    revealed = [request.place, *request.reasons]
     if rule.clause == "unauthorized" and any(status in cause.statuses for cause in revealed):
         rule = replace(rule, id=f"order/{rule.kind}")
     if rule.clause == "update" and user.kind == "ADMIN" and status in (401, 403, 404):
@@ -193,7 +172,7 @@ def _wrong_status(exchange: Exchange) -> Finding:
         rule = replace(rule, id="access-levels/ADMIN")
     got = exchange.got
     if user.statuses != {401}:
-        if exchange.succeeded and expectation.reasons:
+        if exchange.succeeded and request.reasons:
             got += ACCEPTED
         elif exchange.succeeded and rule.depends_on_earlier:
             got += ": the name was not taken"
@@ -211,76 +190,74 @@ def _wrong_status(exchange: Exchange) -> Finding:
 def _check_form(exchange: Exchange) -> Iterator[Finding]:
     """Check that the response has the format that the contract documents for its status."""
     status = exchange.status
-    media_type = exchange.media_type
-    is_documented = status in contract.RESPONSES
-    rule = expectation_of(exchange.request).rule
+    documented = contract.RESPONSES.keys()
+    rule = exchange.request.rule
     clause = "success-response" if exchange.succeeded else "error-response"
-    if not is_documented:
-        documented = contract.RESPONSES.keys()
+    if status not in documented:
         # A rule may require the status of an earlier response, which was undocumented too.
         expected = replace(rule, statuses=rule.statuses & documented or documented).expected
         subject = "a status that the contract does not document"
         yield Finding("statuses/undocumented", str(status), expected, str(status), subject)
-    if media_type != "application/json":
-        yield _wrong_media_type(f"{clause}/media-type", exchange)
+    got = exchange.media_type or "no Content-Type"
+    if got != "application/json":
+        # An unusual type could contain a token, which must not be part of the finding's id.
+        is_usual = not exchange.media_type or COMMON_TYPE.fullmatch(got)
+        outcome = got if is_usual else "unusual"
+        subject = f"the media type of a {status} response"
+        yield Finding(f"{clause}/media-type", outcome, "application/json", got, subject)
     # Skip other bodies, such as HTML, because their wrong media type has already been reported.
-    if "json" in media_type or exchange.value is not None:
+    if "json" in got or exchange.value is not None:
         subject = f"the body of a {status} response"
         value, reasons = read_json(exchange.body)
-        problems = [reason for reason in reasons if reason.kind != "number"]
+        problems = [reason.words for reason in reasons if reason.kind != "number"]
         if problems:
-            got = problems[0].words
-            yield Finding(f"{clause}/json", "not-strict", "strict JSON in UTF-8", got, subject)
+            expected = "strict JSON in UTF-8"
+            yield Finding(f"{clause}/json", "not-strict", expected, problems[0], subject)
         elif not isinstance(value, dict):
             yield Finding(f"{clause}/json", "no-object", "a JSON object", describe(value), subject)
-    is_object = isinstance(exchange.value, dict)
-    if is_documented and is_object:
+    if status in documented:
         yield from _check_schema(clause, exchange)
-    if is_documented:
-        yield from _check_headers(exchange)
-    if is_object:
+    if isinstance(exchange.value, dict):
         yield from _check_fields(exchange)
 
 
-def _wrong_media_type(rule: str, exchange: Exchange) -> Finding:
-    subject = f"the media type of a {exchange.status} response"
-    got = exchange.media_type or "no Content-Type"
-    outcome = got
-    if exchange.media_type and not COMMON_TYPE.fullmatch(got):
-        outcome = "unusual"  # it could contain a token, which must not be part of the finding's id
-    return Finding(rule, outcome, "application/json", got, subject)
-
-
 def _check_schema(clause: str, exchange: Exchange) -> Iterator[Finding]:
-    for error in contract.SCHEMAS[exchange.status].iter_errors(exchange.value):
+    """Check the body against the contract's schema, if it is an object, and the headers."""
+    errors: Iterable[Any] = ()
+    if isinstance(exchange.value, dict):
+        errors = contract.SCHEMAS[exchange.status].iter_errors(exchange.value)
+    for error in errors:
         field = str(["body", *error.instance_path][-1])
         kind = error.kind.name
-        subject = f"`{field}` in a {exchange.status} response"
         expected = "a value that matches the schema"
         if kind == "type":
             expected = f"a {' or '.join(error.kind.as_dict()['types'])}"
         elif kind == "const":
             expected = f"`{field}`: {describe(error.kind.as_dict()['expected_value'])}"
+        subject = f"`{field}` in a {exchange.status} response"
         got = describe(error.instance)
         yield Finding(f"{clause}/{field}-{kind}", "invalid", expected, got, subject)
-
-
-def _check_headers(exchange: Exchange) -> Iterator[Finding]:
     for name, reference in contract.RESPONSES[exchange.status].get("headers", {}).items():
         header = contract.resolve(reference)
-        if not header.get("required"):
-            continue
         rule = f"error-response/{name}"
         expected = f"`{name}`"
         if exchange.status == 401:
             rule = f"challenge/{name}"
             expected = f"`{name}: Bearer`"
-        subject = f"the `{name}` header of a {exchange.status} response"
-        value = exchange.header(name)
-        if value is None:
-            yield Finding(rule, "missing", expected, "no such header", subject)
-        elif not re.fullmatch(header["schema"].get("pattern", "(?s).*"), value):
-            yield Finding(rule, "other", expected, f"`{value}`", subject)
+        if header.get("required"):
+            pattern = header["schema"].get("pattern", "(?s).*")
+            yield from _check_header(exchange, rule, expected, pattern)
+
+
+def _check_header(exchange: Exchange, rule: str, expected: str, pattern: str) -> Iterator[Finding]:
+    name = rule.partition("/")[2]
+    subject = f"the `{name}` header of a {exchange.status} response"
+    value = exchange.header(name)
+    if not value:
+        yield Finding(rule, "missing", expected, "no such header", subject)
+    elif not re.fullmatch(pattern, value):
+        outcome = "without-PUT" if name == "Allow" else "other"
+        yield Finding(rule, outcome, expected, f"`{value}`", subject)
 
 
 def _check_fields(exchange: Exchange) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ def verdict_of(run: Run) -> Document:
     backend = run.backend
     option = run.option
     if not run.no_verdict:
-        _add_stale(run)
+        run.add_stale()
     promises = [_promise(run, promise) for promise in run.promises.values()]
     findings = [_finding(run, finding) for finding in sorted(run.findings.values(), key=_rank)]
     outcomes = Counter(promise["outcome"] for promise in promises)
@@ -67,15 +67,6 @@ def verdict_of(run: Run) -> Document:
     }
 
 
-def _add_stale(run: Run) -> None:
-    """Report accepted deviations that no longer occur."""
-    option = run.option
-    skipped = [promise for promise in run.promises.values() if promise.skipped]
-    is_whole = not (option.keyword or option.source or option.again or skipped)
-    if run.promises:
-        run.findings.add_stale(next(iter(run.promises)), is_whole=is_whole)
-
-
 def _rank(finding: Finding) -> tuple[bool, int, int]:
     severity = [*SEVERITIES].index(finding.severity)
     source = contract.SOURCES.index(contract.CLAUSES[finding.clause].source)
@@ -85,7 +76,7 @@ def _rank(finding: Finding) -> tuple[bool, int, int]:
 def _result(run: Run, outcomes: Counter[str]) -> Document:
     option = run.option
     untested = outcomes["not tested"]
-    is_red = bool(run.findings.broken_promises())
+    is_red = bool(run.broken_promises())
     error = run.no_verdict
     if not error and outcomes.total() == untested and not is_red:
         cure = "use a name from --list with -k, or set the missing variables"
@@ -193,7 +184,7 @@ def _finding(run: Run, finding: Finding) -> Document:
         "source": clause.source,
         "count": finding.count,
         "severity": finding.severity,
-        "decides": run.findings.decides(finding),
+        "decides": run.decides(finding),
         "accepted": finding.accepted,
         **map_strings(from_requests, run.backend.redactor.redact),
     }
