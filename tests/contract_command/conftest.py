@@ -21,16 +21,21 @@ def reports(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def command(root: Path, reports: Path, tmp_path: Path) -> Command:
+def script(root: Path, reports: Path) -> list[str]:
+    """Return the command that runs scripts/contract."""
+    return [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
+
+
+@pytest.fixture
+def command(script: list[str], reports: Path, tmp_path: Path) -> Command:
     """Return a function that runs scripts/contract with only the given FLASHBACK_* variables."""
 
     def run(*options: str, **variables: str) -> RunResult:
         for name, value in os.environ.items():
             if not name.startswith("FLASHBACK_"):
                 variables.setdefault(name, value)
-        script = str(root / "scripts" / "contract.py")
         completed = subprocess.run(
-            [sys.executable, script, *options, "--report-dir", str(reports)],
+            [*script, *options],
             env=variables,
             cwd=tmp_path,
             stdout=subprocess.PIPE,

@@ -88,46 +88,60 @@ def test_run_restores_the_example() -> None:
     assert names[-1] == "Updated OpenAI Config"
 
 
-@pytest.mark.parametrize(
-    ("options", "token", "hint"),
-    [
-        (["--backend-url", ""], "", "expected an http or https URL"),
-        (["--backend-url", "127.0.0.1:1"], "", "expected an http or https URL"),
-        (["--backend-url", "http://127.0.0.1:port"], "", "expected an http or https URL"),
-        (["--backend-url", f"http://:{TOKEN}@127.0.0.1:1"], "", "expected an http or https URL"),
-        (["--backend-url", "http://127.0.0.1:1"], "", "set FLASHBACK_TOKEN"),
-        (["--backend-url", "https://backend.example"], TOKEN, "--id"),
-        (["--backend-url", "http://127.0.0.1:1/#api"], "", "expected an http or https URL"),
-        (["--backend-url", "http://127.0.0.1:1/?"], "", "expected an http or https URL"),
-        (["--backend-url", "http://127.0.0.1:1/\n"], "", "expected an http or https URL"),
-        (["--backend-url", "http://b\u00fccher.example"], "", "in ASCII"),
-        (["--max-examples", "0"], "", "expected a number from"),
-        (["--timeout", "1e12"], "", "expected a number from"),
-        (["--rate-limit", "fast"], "", "--rate-limit"),
-        (["--source", "page,pages"], "", "expected page, vendor, ours"),
-        (["--again", "missing.json"], "", "missing.json"),
-        (["--ca", "missing.pem"], "", "missing.pem"),
-        (["--ca", __file__], "", "not a PEM certificate"),
-    ],
-)
+INVALID_URLS = [
+    "", "127.0.0.1:1", "http://127.0.0.1:port", f"http://:{TOKEN}@127.0.0.1:1", "http://127.0.0.1/#a",
+    "http://127.0.0.1:1/?", "http://127.0.0.1:1/\n", "http://b\u00fccher.example",
+]  # fmt: skip
+INVALID_OPTIONS = [
+    *(("--backend-url", url, "expected an http or https URL such as") for url in INVALID_URLS),
+    ("--backend-url", "http://127.0.0.1:1", "set FLASHBACK_TOKEN"),
+    ("--max-examples", "0", "expected a number from"),
+    ("--timeout", "1e12", "expected a number from"),
+    ("--rate-limit", "fast", "--rate-limit"),
+    ("--source", "page,pages", "expected page, vendor, ours"),
+    ("--again", "missing.json", "missing.json"),
+    ("--ca", "missing.pem", "missing.pem"),
+    ("--ca", __file__, "not a PEM certificate"),
+]
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, *options: str, **variables: str) -> object:
+    """Run scripts/contract in this process, with its tests replaced; return its exit status."""
+    monkeypatch.setattr("sys.argv", ["scripts/contract", *options])
+    monkeypatch.setattr(contract_command, "_run", lambda *_: FINISHED)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    try:
+        return contract_command.main()
+    except SystemExit as exit:
+        return exit.code
+
+
+@pytest.mark.parametrize(("option", "value", "hint"), INVALID_OPTIONS)
 def test_invalid_options_are_rejected(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    options: list[str],
-    token: str,
+    option: str,
+    value: str,
     hint: str,
 ) -> None:
     """If an option or variable is invalid, the command exits with status 2 and says why."""
-    monkeypatch.setattr("sys.argv", ["scripts/contract", *options])
-    monkeypatch.setenv("FLASHBACK_TOKEN", token)
-    try:
-        status: object = contract_command.main()
-    except SystemExit as exit:
-        status = exit.code
-    assert status == 2
+    assert run_main(monkeypatch, option, value, FLASHBACK_TOKEN="") == 2
     output = "".join(capsys.readouterr())
     assert hint in output
     assert TOKEN not in output
+
+
+def test_remote_backend_needs_an_id_and_is_warned_about(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A backend that is not local requires an id; the warning names both configurations."""
+    options = ("--backend-url", "https://backend.example")
+    variables = {"FLASHBACK_TOKEN": TOKEN, "FLASHBACK_SIBLING_AI_LLM_ID": "sibling"}
+    assert run_main(monkeypatch, *options, **variables) == 2
+    assert "set --id" in capsys.readouterr().err
+    assert run_main(monkeypatch, *options, "--id", "main", **variables) == 0
+    assert "main and sibling on" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -181,25 +195,15 @@ def test_rate_limit_includes_concurrent_requests() -> None:
         assert after - start > 0.2  # 0.5 s, but the mock may be slow to receive the first request
 
 
-def test_warning_names_everything_that_is_overwritten(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The warning names the main and sibling configurations, because the run overwrites both."""
-    options = ["--backend-url", "https://backend.example", "--id", "main"]
-    monkeypatch.setattr("sys.argv", ["scripts/contract", *options])
-    monkeypatch.setenv("FLASHBACK_TOKEN", TOKEN)
-    monkeypatch.setenv("FLASHBACK_SIBLING_AI_LLM_ID", "sibling")
-    monkeypatch.setattr(contract_command, "_run", lambda *_: FINISHED)
-    assert contract_command.main() == 0
-    assert "main and sibling on" in capsys.readouterr().out
-
-
-def test_list_prints_every_promise_and_sends_nothing(command: Command, reports: Path) -> None:
-    """--list prints the name, clause and source of each promise without sending a request."""
+def test_list_prints_promises_and_sends_nothing(command: Command, reports: Path) -> None:
+    """--list prints the name, clause and source of each selected promise, or that there is none."""
     result = command("--list")
     assert result.status == 0
     assert "test_reader_cannot_update  access-levels (vendor)" in result.output
     assert not reports.exists()
+    result = command("--list", "-k", "no-promise")
+    assert result.status == 2
+    assert "-k matches no promise" in result.output
 
 
 def test_keyword_selects_by_name_clause_and_family() -> None:
@@ -208,13 +212,6 @@ def test_keyword_selects_by_name_clause_and_family() -> None:
     assert len(selected_promises("access-levels")) == 3
     assert len(selected_promises("idempotent or chunked")) == 3
     assert len(selected_promises("Ids")) == 5
-
-
-def test_list_without_a_matching_promise_says_so(command: Command) -> None:
-    """--list says so if -k matches no promise."""
-    result = command("--list", "-k", "no-promise")
-    assert result.status == 2
-    assert "-k matches no promise" in result.output
 
 
 @pytest.mark.parametrize(
@@ -227,23 +224,17 @@ def test_list_without_a_matching_promise_says_so(command: Command) -> None:
     ids=["by a terminal", "by a closed terminal", "in the background"],
 )
 def test_interrupted_run_has_no_verdict(
-    root: Path, reports: Path, interrupt: signal.Signals, sigint_handler: Any
+    script: list[str], reports: Path, interrupt: signal.Signals, sigint_handler: Any
 ) -> None:
     """An interrupted run exits with status 2, and its report says that there is no verdict.
 
     This also applies if all processes get the signal or if they get it several times.
     """
-    command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
+    pipe = subprocess.PIPE
     sigint_before = signal.signal(signal.SIGINT, sigint_handler)
     sighup_before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` ignores SIGHUP
     try:
-        run = subprocess.Popen(
-            command,
-            start_new_session=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        run = subprocess.Popen(script, start_new_session=True, stdout=pipe, stderr=pipe, text=True)
     finally:
         signal.signal(signal.SIGINT, sigint_before)
         signal.signal(signal.SIGHUP, sighup_before)
@@ -254,19 +245,19 @@ def test_interrupted_run_has_no_verdict(
         for _ in range(3):  # users press Ctrl-C until the command exits
             os.killpg(run.pid, interrupt)
             time.sleep(0.05)
-        output, _ = run.communicate(timeout=60)
-    assert run.returncode == 2, output
+        output, errors = run.communicate(timeout=60)
+    assert (run.returncode, errors) == (2, "")
     assert "interrupted" in output
-    assert "Traceback" not in output
     assert '"result": "no verdict"' in (reports / "verdict.json").read_text("utf-8")
 
 
 @pytest.mark.parametrize("options", [(), ("--list",)], ids=str)
-def test_closed_output_ends_the_run(root: Path, reports: Path, options: tuple[str, ...]) -> None:
+def test_closed_output_ends_the_run(
+    script: list[str], reports: Path, options: tuple[str, ...]
+) -> None:
     """The run ends without a traceback if the reader of its output exits early, as `head` does."""
-    command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
     pipe = subprocess.PIPE
-    with subprocess.Popen([*command, *options], stdout=pipe, stderr=pipe, text=True) as run:
+    with subprocess.Popen([*script, *options], stdout=pipe, stderr=pipe, text=True) as run:
         assert run.stdout
         run.stdout.close()
         _, errors = run.communicate(timeout=60)
@@ -276,13 +267,11 @@ def test_closed_output_ends_the_run(root: Path, reports: Path, options: tuple[st
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", ">&-"])
-def test_closed_stream_does_not_stop_the_run(root: Path, redirection: str) -> None:
+def test_closed_stream_does_not_stop_the_run(script: list[str], redirection: str) -> None:
     """A run works even if the caller has closed standard output or standard error."""
-    command = [sys.executable, str(root / "scripts" / "contract.py"), "--list"]
-    shell = ["/bin/sh", "-c", f'"$@" {redirection}', "sh"]
-    completed = subprocess.run([*shell, *command], capture_output=True, check=False, timeout=60)
-    assert completed.returncode == 0
-    assert completed.stderr == b""
+    shell = ["/bin/sh", "-c", f'"$@" {redirection}', "sh", *script, "--list"]
+    completed = subprocess.run(shell, capture_output=True, check=False, timeout=60)
+    assert (completed.returncode, completed.stderr) == (0, b"")
 
 
 def spellings_of(token: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from scripts.contract import environment
 from support.curl import Redactor
-from tests.faults.backend import serving
+from tests.faults.backend import Change, serving
 from tests.faults.changes import as_owner, reply
 from tests.faults.messages import Answer, Request
 from tests.faults.runner import RunResult, run_on, run_with_changes, run_with_url
@@ -57,20 +57,22 @@ def test_curl_commands_reproduce_unusual_requests(reports: Path) -> None:
     assert received == received_in_run
 
 
-def test_curl_command_sends_headers_in_latin_1() -> None:
-    """A curl command sends a non-ASCII token in the same encoding as the tests."""
-    change = reply(500, lambda authorization: "\udcf6" in authorization)
+JWT = "header.claims.signature"
+UNSIGNED = "eyJhbGciOiJub25lIn0.claims."
+
+
+@pytest.mark.parametrize(
+    ("change", "token"),
+    [
+        (reply(500, lambda authorization: "\udcf6" in authorization), "owner-token"),
+        (as_owner(lambda token: token in (JWT, UNSIGNED)), JWT),
+    ],
+    ids=["in Latin-1", "without a signature"],
+)
+def test_curl_command_sends_an_unusual_token(change: Change, token: str) -> None:
+    """A curl command encodes a token as the tests do, and derives an unsigned JSON Web Token."""
     with serving(change) as mock:
-        result = run_on(mock, promises="test_near_token")
-        assert len(result.findings) == 1
-        assert_reproduces(result, environment(mock.tokens, mock.ids))
-
-
-def test_curl_command_derives_an_unsigned_token() -> None:
-    """A curl command makes an unsigned JSON Web Token from the claims of the given token."""
-    accepted = ("header.claims.signature", "eyJhbGciOiJub25lIn0.claims.")
-    with serving(as_owner(lambda token: token in accepted)) as mock:
-        variables = environment(mock.tokens, mock.ids) | {"FLASHBACK_TOKEN": accepted[0]}
+        variables = environment(mock.tokens, mock.ids) | {"FLASHBACK_TOKEN": token}
         result = run_with_url(mock.base_url, variables, promises="test_near_token")
         assert len(result.findings) == 1
         assert_reproduces(result, variables)

@@ -5,33 +5,25 @@ from pathlib import Path
 import pytest
 
 from flashback_mock import Mock
-from tests.faults.backend import serving
+from tests.faults.backend import Change, call, serving
 from tests.faults.changes import on, promote, reply
 from tests.faults.faults import FAULTS
-from tests.faults.messages import Answer, Request, rejected
-from tests.faults.runner import run_on, run_with_url
+from tests.faults.messages import Answer, rejected
+from tests.faults.runner import Names, RunResult, run_on, run_with_url
 
 READER = "test_reader_cannot_update"
+NO_TOKEN = "test_bad_token_answers_401[missing]"
+AI_TYPE = "test_invalid_value_answers_400[aiType]"
 URL = "http://127.0.0.1:1"  # these runs end before they send a request
 VARIABLES = {"FLASHBACK_TOKEN": "owner-token"}
-
-readers_can_update = promote("reader", lambda is_for: is_for("main"))
-strangers_can_update = promote("stranger", lambda is_for: is_for("main"))
 ENTRY = """- finding: {id}
   reason: until roles are implemented
   link: https://tracker.example/1
   date: 2026-11-26"""
 
-
-def accepting(mock: Mock, file: Path, id: str) -> tuple[str, str]:
-    """Write a deviations file that accepts a finding; return the option that selects the file."""
-    file.write_text(f"{host_of(mock)}:\n{ENTRY.format(id=id)}")
-    return ("--deviations", str(file))
-
-
-def host_of(mock: Mock) -> str:
-    """Return the host and port, which identify the backend in a deviations file."""
-    return mock.base_url.removeprefix("http://")
+readers_can_update = promote("reader", lambda is_for: is_for("main"))
+strangers_can_update = promote("stranger", lambda is_for: is_for("main"))
+reject_reader = reply(404, lambda role, is_for: role == "reader" and is_for("sibling"))
 
 
 @pytest.fixture
@@ -40,23 +32,27 @@ def known(tmp_path: Path) -> Path:
     return tmp_path / "known.yaml"
 
 
+def run_accepting(
+    known: Path, id: str, mock: Mock, *options: str, promises: Names = ""
+) -> RunResult:
+    """Run the tests with a deviations file that accepts the finding with this id."""
+    known.write_text(f"{mock.base_url.removeprefix('http://')}:\n{ENTRY.format(id=id)}")
+    return run_on(mock, "--deviations", str(known), *options, promises=promises)
+
+
 def test_accepted_finding_does_not_fail_the_run(known: Path) -> None:
-    """An accepted finding does not fail the run, and the output shows why it was accepted."""
+    """An accepted finding does not fail the run, and the output shows why it was accepted.
+
+    Another finding for the same promise still fails the run.
+    """
     with serving(readers_can_update) as mock:
-        accepted = accepting(mock, known, "access-levels/READ/200")
-        result = run_on(mock, *accepted, promises=READER)
+        result = run_accepting(known, "access-levels/READ/200", mock, promises=READER)
     assert result.status == 0, result.output
     assert result.verdict["result"] == "kept except for accepted deviations"
     assert result.promise(READER)["outcome"] == "accepted"
     assert "until roles are implemented" in result.output
-
-
-def test_other_finding_of_the_promise_fails_the_run(known: Path) -> None:
-    """An entry in a deviations file accepts one finding, not all findings for the promise."""
-    reject_sibling = reply(404, lambda role, is_for: role == "reader" and is_for("sibling"))
-    with serving(readers_can_update, reject_sibling) as mock:
-        accepted = accepting(mock, known, "access-levels/READ/200")
-        result = run_on(mock, *accepted, promises=READER)
+    with serving(readers_can_update, reject_reader) as mock:
+        result = run_accepting(known, "access-levels/READ/200", mock, promises=READER)
     assert result.status == 1
     assert result.ids == ["access-levels/READ/404"]
 
@@ -72,19 +68,17 @@ def test_accepted_form_of_a_response_does_not_fail_the_run(
     known: Path, response: Answer, id: str
 ) -> None:
     """A deviations file can allow an undocumented status or a body that is not JSON."""
-    promise = "test_invalid_value_answers_400[aiType]"
     with serving(on(400, lambda answer: answer.replace_with(response))) as mock:
-        result = run_on(mock, *accepting(mock, known, id), promises=promise)
+        result = run_accepting(known, id, mock, promises=AI_TYPE)
     assert result.status == 0, result.output
-    assert result.promise(promise)["outcome"] == "accepted"
+    assert result.promise(AI_TYPE)["outcome"] == "accepted"
 
 
 def test_fixed_deviation_fails_the_run(known: Path) -> None:
     """If an accepted finding no longer occurs, the run fails until the entry is removed."""
     with serving() as mock:
-        accepted = accepting(mock, known, "access-levels/READ/200")
-        result = run_on(mock, "-k", READER, *accepted)
-        unrelated = run_on(mock, "-k", "idempotent", *accepted)
+        result = run_accepting(known, "access-levels/READ/200", mock, "-k", READER)
+        unrelated = run_accepting(known, "access-levels/READ/200", mock, "-k", "idempotent")
     assert result.status == 1
     assert "no longer occurs" in result.output
     assert unrelated.status == 0, unrelated.output
@@ -93,7 +87,7 @@ def test_fixed_deviation_fails_the_run(known: Path) -> None:
 def test_open_backend_always_fails(known: Path, tmp_path: Path) -> None:
     """A backend that accepts requests without a token fails the run; no option prevents this."""
     id = "authentication/no-token/200"
-    promises = ("test_bad_token_answers_401[missing]", "test_no_header")
+    promises = (NO_TOKEN, "test_no_header")
     with serving(promote("")) as mock:
         file = tmp_path / "all.yaml"
         first = run_on(mock, "--write-deviations", str(file), promises=promises)
@@ -101,7 +95,7 @@ def test_open_backend_always_fails(known: Path, tmp_path: Path) -> None:
         text = text.replace("reason: ''", "reason: x").replace("link: ''", "link: x")
         file.write_text(text.replace("date: ''", "date: 2026-11-26"))
         accepted = run_on(mock, "--deviations", str(file), promises=promises)
-        by_hand = run_on(mock, *accepting(mock, known, id), promises=promises)
+        by_hand = run_accepting(known, id, mock, promises=promises)
         options = ("--source", "ours", "--fail-on", "ours")
         other_source = run_on(mock, *options, promises="test_first_request")
     assert first.status == accepted.status == other_source.status == 1, accepted.output
@@ -162,8 +156,7 @@ def test_again_requires_a_verdict_with_findings(
 
 def test_sources_can_be_ignored() -> None:
     """--fail-on limits which findings fail the run; --source limits which ones are reported."""
-    promise = "test_bad_token_answers_401[missing]"
-    promises = (promise, "test_every_response[challenge]")
+    promises = (NO_TOKEN, "test_every_response[challenge]")
     with serving(FAULTS["challenge_is_missing"].change) as mock:
         with_fail_on = run_on(mock, "--fail-on", "page,vendor", promises=promises)
         with_source = run_on(mock, "--source", "page,vendor", promises=promises)
@@ -172,7 +165,7 @@ def test_sources_can_be_ignored() -> None:
     assert with_fail_on.verdict["by_source"]["ours"]["broken"] == 1
     assert with_source.status == 0
     assert with_source.ids == []
-    assert with_source.promise(promise)["outcome"] == "kept"
+    assert with_source.promise(NO_TOKEN)["outcome"] == "kept"
 
 
 def test_contradictory_options_have_no_verdict(known: Path) -> None:
@@ -187,60 +180,37 @@ def test_contradictory_options_have_no_verdict(known: Path) -> None:
     assert known.read_text() == "'127.0.0.1:1': []"
 
 
-def test_again_repeats_broken_promises(reports: Path) -> None:
-    """--again retests the broken promises and reports each one as fixed or still broken."""
-    is_fixed = False
-
-    def faulty(request: Request) -> None:
-        strangers_can_update(request)
-        if not is_fixed:
-            readers_can_update(request)
-
-    options = ("-k", "Access", "--report-dir", str(reports))
-    with serving(faulty) as mock:
-        first = run_on(mock, *options)
-        is_fixed = True
-        again = run_on(mock, *options, "--again")
-    assert first.status == again.status == 1
-    assert again.promise(READER)["again"] == "fixed"
-    assert again.promise("test_stranger_cannot_update")["again"] == "still broken"
-    assert len(again.verdict["promises"]) <= 3
-
-
-def test_again_reports_a_fix_for_repeated_names(reports: Path) -> None:
-    """--again reports a fix if the backend now accepts another configuration's former name."""
-    is_fixed = False
-    name_stays_taken = FAULTS["name_stays_taken_after_it_is_given_up"].change
-
-    def faulty(request: Request) -> object:
-        changed = name_stays_taken(request)
-        return None if is_fixed else changed
-
-    options = ("--report-dir", str(reports))
-    with serving(faulty) as mock:
-        first = run_on(mock, *options, promises="test_name_that_was_given_up")
-        is_fixed = True
-        again = run_on(mock, *options, "--again")
-    assert (first.status, again.status) == (1, 0)
-    assert again.verdict["promises"][0]["again"] == "fixed"
+AGAIN: list[tuple[Change, Change, dict[str, str]]] = [
+    (
+        lambda request: readers_can_update(request) or strangers_can_update(request),
+        strangers_can_update,
+        {READER: "fixed", "test_stranger_cannot_update": "still broken"},
+    ),
+    # The second run uses the same names, which its first run has given up.
+    (
+        FAULTS["name_stays_taken_after_it_is_given_up"].change,
+        lambda: None,
+        {"test_name_that_was_given_up_is_free": "fixed"},
+    ),
+    # The promise is kept in the first round of the second run, and broken in the next.
+    (
+        readers_can_update,
+        promote("reader", lambda count: count("second run") > 50),
+        {READER: "flaky"},
+    ),
+]
 
 
-def test_again_reports_a_flaky_promise(reports: Path) -> None:
-    """--again reports a promise as flaky if it is kept in one round and broken in the next."""
-    requests = 0
-    kept_until = 0
-
-    def faulty(request: Request) -> None:
-        nonlocal requests
-        requests += request.role == "reader"
-        if requests > kept_until:
-            readers_can_update(request)
-
-    options = ("--report-dir", str(reports))
-    with serving(faulty) as mock:
-        first = run_on(mock, *options, promises=READER)
-        requests_per_round = first.promise(READER)["requests"]
-        kept_until = requests + requests_per_round + 5
-        again = run_on(mock, *options, "--again")
-    assert first.status == again.status == 1
-    assert again.promise(READER)["again"] == "flaky"
+@pytest.mark.parametrize(("before", "after", "expected"), AGAIN, ids=["fixed", "names", "flaky"])
+def test_again_repeats_broken_promises(
+    reports: Path, before: Change, after: Change, expected: dict[str, str]
+) -> None:
+    """--again retests only the broken promises; each is fixed, still broken or flaky."""
+    changes = [before]
+    with serving(lambda request: call(changes[-1], request)) as mock:
+        first = run_on(mock, "--report-dir", str(reports), promises=tuple(expected))
+        changes.append(after)
+        again = run_on(mock, "--report-dir", str(reports), "--again")
+    assert first.status == 1
+    assert again.status == (0 if {*expected.values()} == {"fixed"} else 1)
+    assert {entry["name"]: entry["again"] for entry in again.verdict["promises"]} == expected
