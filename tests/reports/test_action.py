@@ -101,17 +101,13 @@ def job(root: Path, action: Values, tmp_path: Path) -> Job:
 
 def inputs_for(mock: flashback_mock.Mock) -> dict[str, str]:
     """Return inputs that let the action test every promise against the mock."""
-    return {
-        "inputs.backend-url": mock.base_url,
-        "inputs.id": mock.ids["main"],
-        "inputs.sibling-id": mock.ids["sibling"],
-        "inputs.foreign-id": mock.ids["foreign"],
-        "inputs.token": mock.tokens["owner"],
-        "inputs.admin-token": mock.tokens["admin"],
-        "inputs.reader-token": mock.tokens["reader"],
-        "inputs.stranger-token": mock.tokens["stranger"],
-        "inputs.expired-token": mock.tokens["expired"],
-    }
+    inputs = {"inputs.backend-url": mock.base_url, "inputs.id": mock.ids["main"]}
+    inputs["inputs.token"] = mock.tokens["owner"]
+    for name in ("sibling", "foreign"):
+        inputs[f"inputs.{name}-id"] = mock.ids[name]
+    for name in ("admin", "reader", "stranger", "expired"):
+        inputs[f"inputs.{name}-token"] = mock.tokens[name]
+    return inputs
 
 
 def test_example_passes_all_required_inputs(root: Path, action: Values) -> None:
