@@ -104,27 +104,24 @@ def test_open_backend_always_fails(known: Path, tmp_path: Path) -> None:
     assert other_source.ids == [id]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("[", "while parsing"),
-        ("[" * 10_000, "maximum recursion depth"),
-        ("- 1", 'the document: ["1"] is not of type "object"'),
-        ("HOST: [{finding: challenge/WWW-Authenticate/missing}]", '"reason" is a required'),
-        ("HOST: [{finding: no-clause/x/200, reason: x, link: x, date: 2026-11-26}]", "finding id"),
-        ("HOST: [{finding: test_reader, reason: x, link: x, date: 2026-11-26}]", "finding id"),
-        (
-            "HOST: [{finding: alone/x/200, reason: x, link: x, date: soon}]",
-            '"soon" is not a "date"',
-        ),
-        (
-            "HOST: [{finding: alone/x/200, reason: ' ', link: x, date: 2026-11-26}]",
-            '" " does not match',
-        ),
-        ("localhost: []", "no entry for this backend"),
-        ("127.0.0.1: []", "no entry for this backend"),
-    ],
-)
+INVALID_ENTRIES = {
+    "finding: challenge/WWW-Authenticate/missing": '"reason" is a required',
+    "finding: no-clause/x/200, reason: x, link: x, date: 2026-11-26": "finding id",
+    "finding: test_reader, reason: x, link: x, date: 2026-11-26": "finding id",
+    "finding: alone/x/200, reason: x, link: x, date: soon": '"soon" is not a "date"',
+    "finding: alone/x/200, reason: ' ', link: x, date: 2026-11-26": '" " does not match',
+}
+INVALID_FILES = {
+    "[": "while parsing",
+    "[" * 10_000: "maximum recursion depth",
+    "- 1": 'the document: ["1"] is not of type "object"',
+    "localhost: []": "no entry for this backend",
+    "127.0.0.1: []": "no entry for this backend",
+    **{f"HOST: [{{{entry}}}]": message for entry, message in INVALID_ENTRIES.items()},
+}
+
+
+@pytest.mark.parametrize(("text", "message"), INVALID_FILES.items())
 def test_invalid_deviations_file_has_no_verdict(known: Path, text: str, message: str) -> None:
     """With an invalid deviations file, the run exits with status 2 and prints the reason."""
     known.write_text(text.replace("HOST", '"127.0.0.1:1"'))

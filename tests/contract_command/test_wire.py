@@ -15,35 +15,23 @@ from support.wire import LARGEST_RESPONSE, Wire
 from tests.backends.serving import serving_tcp
 
 
-class _ResetHandler(socketserver.BaseRequestHandler):
-    """A handler that sends part of a response and then resets the connection."""
-
-    def handle(self) -> None:
-        self.request.recv(65536)
-        self.request.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\n{")
-        time.sleep(0.1)
-        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        self.request.close()
-
-
-def exchange_with(handler: type[socketserver.BaseRequestHandler]) -> Exchange:
-    """Return the exchange that the tests have with a server that uses this handler."""
-    with serving_tcp(handler) as url:
-        wire = Wire(url, timeout=4)
-        exchange = wire.send(Request(target="/", headers=()))
-        wire.close()
-    return exchange
-
-
-def exchange_of(response: bytes) -> Exchange:
-    """Return the exchange that the tests have with a server that sends these bytes."""
+def exchange_of(response: bytes, *, resets: bool = False) -> Exchange:
+    """Return the exchange with a server that sends these bytes and may reset the connection."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             self.request.recv(65536)
             self.request.sendall(response)
+            if resets:
+                time.sleep(0.1)
+                self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                self.request.close()
 
-    return exchange_with(Handler)
+    with serving_tcp(Handler) as url:
+        wire = Wire(url, timeout=4)
+        exchange = wire.send(Request(target="/", headers=()))
+        wire.close()
+    return exchange
 
 
 GZIP = gzip.compress(b"{", mtime=0) + gzip.compress(b"}", mtime=0)
@@ -76,7 +64,8 @@ def test_compressed_response_is_decompressed(case: str) -> None:
 
 def test_reset_during_a_response_leaves_no_socket_open(recwarn: pytest.WarningsRecorder) -> None:
     """A reset leaves no socket open, so the run does not end with a ResourceWarning."""
-    assert exchange_with(_ResetHandler).status == 0
+    response = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\n{"
+    assert exchange_of(response, resets=True).status == 0
     gc.collect()
     assert recwarn.list == []
 
