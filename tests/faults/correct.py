@@ -6,11 +6,12 @@ import random
 import re
 from urllib.parse import urlsplit
 
-from tests.faults.changes import on, reply
+from tests.faults.changes import as_owner, on, reply, when
 from tests.faults.messages import Answer, Request, page, rejected
 from tests.faults.validation import LARGEST_BODY
 
 RETRY_NOW = {"Retry-After": "0"}
+DOT_SEGMENTS = r"(?i)/(?:\.|%2e){1,2}(?:/|$)"
 
 
 def responses_have_additional_fields(request: Request, answer: Answer) -> None:
@@ -52,12 +53,6 @@ def responses_have_additional_headers(request: Request, answer: Answer) -> None:
         answer.set_header("WWW-Authenticate", 'Basic realm="x", Bearer error="invalid_token"')
 
 
-def responses_are_compressed(answer: Answer) -> None:
-    """Compress responses even if requests do not mention compression, as RFC 9110 allows."""
-    if answer.body:
-        answer.compress()
-
-
 def options_returns_204(method: str, answer: Answer) -> None:
     if method == "OPTIONS":
         answer.replace_with(Answer(204, b"", Allow="OPTIONS, PUT"))
@@ -90,12 +85,6 @@ def null_and_api_key_uuid_are_accepted(request: Request) -> None:
         is_uuid = name == "apiKeyUuid" and isinstance(value, str | None)
         if is_cleared or is_uuid:
             request.drop_field(name)
-
-
-def words_after_the_token_are_ignored(request: Request) -> None:
-    scheme_and_token = request.authorization.split(" ")[:2]
-    if scheme_and_token == ["Bearer", "owner-token"]:
-        request.as_user("owner")
 
 
 def options_returns_cors_headers_without_allow(method: str, answer: Answer) -> None:
@@ -159,11 +148,6 @@ def ids_that_are_not_uuids_return_400(request: Request) -> Answer | None:
     return rejected(400) if is_operation and request.is_authenticated and not is_uuid else None
 
 
-def dot_segments_are_redirected(path: str) -> Answer | None:
-    has_dots = re.search(r"/(?:\.|%2e){1,2}(?:/|$)", path, re.IGNORECASE)
-    return Answer(307, b"", Location="/ai/") if has_dots else None
-
-
 def access_is_checked_before_the_method(request: Request) -> Answer | None:
     if request.method == "PUT" or request.role in ("owner", "admin"):
         return None
@@ -212,11 +196,6 @@ def malformed_ids_are_rejected_by_a_router(request: Request) -> Answer | None:
     return Answer(400, b'{"error": "Bad Request"}') if is_malformed and is_put else None
 
 
-def content_encodings_are_rejected_by_the_server(request: Request) -> Answer | None:
-    is_encoded = request.method == "PUT" and request.header("Content-Encoding")
-    return Answer(415, b'{"error": "Unsupported Media Type"}') if is_encoded else None
-
-
 def paths_ignore_case_and_a_trailing_slash(request: Request) -> None:
     head, slash, id = request.path.removesuffix("/").rpartition("/")
     request.path = head.lower() + slash + id
@@ -236,19 +215,20 @@ CORRECT = {
         on(401, lambda answer: answer.set_header("WWW-Authenticate", "bearer")),
         on(405, lambda answer: answer.set_header("Allow", "GET, PUT, POST, DELETE")),
         null_and_api_key_uuid_are_accepted,
-        words_after_the_token_are_ignored,
+        as_owner(lambda authorization: authorization.split(" ")[:2] == ["Bearer", "owner-token"]),
         options_returns_cors_headers_without_allow,
         endpoints_are_parsed_leniently,
         json_is_parsed_leniently,
         content_encodings_and_charsets_are_ignored,
         ids_are_compared_as_uuids,
-        responses_are_compressed,
+        # Even responses to requests that do not mention compression, as RFC 9110 allows
+        lambda answer: answer.body and answer.compress(),
     ),
     "strict": (
         unusual_hosts_are_rejected,
         on(405, lambda answer: answer.reject(404)),
         ids_that_are_not_uuids_return_400,
-        dot_segments_are_redirected,
+        when(lambda path: re.search(DOT_SEGMENTS, path), lambda: Answer(307, b"", Location="/ai/")),
         reply(404, lambda method, query: method == "PUT" and query),
         access_is_checked_before_the_method,
     ),
@@ -257,7 +237,10 @@ CORRECT = {
         other_methods_and_paths_return_html,
         unusual_targets_are_rejected_by_nginx,
         malformed_ids_are_rejected_by_a_router,
-        content_encodings_are_rejected_by_the_server,
+        when(
+            lambda method, header: method == "PUT" and header("Content-Encoding"),
+            lambda: Answer(415, b'{"error": "Unsupported Media Type"}'),
+        ),
         paths_ignore_case_and_a_trailing_slash,
     ),
 }
