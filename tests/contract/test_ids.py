@@ -20,6 +20,8 @@ def similar_ids(id: str) -> Iterator[str]:
             other = "f" if character == "e" else "e"
             if character != "-":
                 yield id[:position] + other + id[position + 1 :]
+    elif not (id.isupper() or id.islower()):
+        yield id.swapcase()
     yield from (id.replace("-", "_"), "_" * len(id))
     for wildcard in "%_?.":
         yield id[:-1] + wildcard
@@ -32,7 +34,8 @@ def test_near_id_is_rejected(promise: Promise) -> None:
     """A request for an id that only resembles the configuration's id is rejected."""
     backend = promise.backend
     for wrong in similar_ids(backend.id):
-        may_exist = wrong.isdecimal() and backend.id.isdecimal()
+        # A decimal number might be another configuration's id, or another notation for this one.
+        may_exist = wrong.lstrip("+").isdecimal() and backend.id.isdecimal()
         if not may_exist and wrong not in ("", *backend.own_ids, *backend.given.values()):
             promise.ask(id=wrong, place="id-exact/near-id", body={})
 

@@ -66,7 +66,7 @@ def test_similar_path_gets_the_same_checks(promise: Promise) -> None:
     id = quote(promise.backend.id, safe="")
     similar_paths = values.expand("NEARBY_PATHS", id)
     if UUID.fullmatch(id):  # backends may accept other notations, but only after the same checks
-        for notation in (id.upper(), id.replace("-", "")):
+        for notation in (id.upper(), id.replace("-", ""), f"urn:uuid:{id}"):
             similar_paths.append(contract.path_with(notation))
     for other in similar_paths:
         words = f"the path `{other.replace(id, '{id}')}`"

@@ -62,6 +62,9 @@ faults(
     user_header_replaces_the_token=as_owner(
         lambda authorization, header: not authorization and header("X-Forwarded-User")
     ),
+    user_from_a_proxy_replaces_the_token=as_owner(
+        lambda header: header("Remote-User") or header("X-Auth-Request-User")
+    ),
     loopback_address_replaces_the_token=as_owner(lambda headers: "127.0.0.1" in headers.values()),
 )
 faults(

@@ -126,7 +126,7 @@ def content_encodings_and_charsets_are_ignored(request: Request) -> None:
 
 
 def ids_are_compared_as_uuids(request: Request) -> None:
-    digits = request.id.strip("{}").lower().replace("-", "")
+    digits = request.id.removeprefix("urn:uuid:").strip("{}").lower().replace("-", "")
     for id in request.ids.values():
         if digits == id.replace("-", "") and "/" not in request.id:
             request.for_id(id)
@@ -227,6 +227,7 @@ CORRECT = {
     "strict": (
         unusual_hosts_are_rejected,
         on(405, lambda answer: answer.reject(404)),
+        reply(400, lambda method: method == "OPTIONS"),
         ids_that_are_not_uuids_return_400,
         when(lambda path: re.search(DOT_SEGMENTS, path), lambda: Answer(307, b"", Location="/ai/")),
         reply(404, lambda method, query: method == "PUT" and query),

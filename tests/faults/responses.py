@@ -58,6 +58,9 @@ faults(
 )
 faults(
     "test_every_response[internals]",
+    database_query_in_200=on(
+        200, lambda answer: answer.set_fields(message="UPDATE llm SET name = ? WHERE id = ?")
+    ),
     python_stack_trace_in_404=show('File "/srv/app/main.py", line 3, in put'),
     dot_net_stack_trace_in_404=show("at Llm.Put(String id) in C:\\Llm.cs:line 3"),
     sql_query_in_404=show("SELECT *\nFROM llm\nWHERE id = $1: no rows"),

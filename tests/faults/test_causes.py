@@ -16,7 +16,7 @@ SEVERAL_FAULTS = [
     {
         "challenge_is_missing": "challenge",
         "empty_names_are_ignored": "lengths",
-        "forbidden_update_changes_the_name": "all-or-nothing",
+        "reader_changes_the_name_despite_403": "access-levels",
         "suffix_after_the_id_is_ignored": "id-exact",
         "repeated_key_returns_409": "statuses",
         "not_found_resets_the_connection": "id",

@@ -1,11 +1,15 @@
 """Tests that the contract tests detect every fault and accept correct backends."""
 
+import contextlib
+from collections.abc import Callable
+
 import pytest
 
 from support.options import BROKEN, KEPT
 from tests.faults.backend import serving
 from tests.faults.correct import CORRECT, ids_are_compared_as_uuids
 from tests.faults.faults import FAULTS
+from tests.faults.messages import Request
 from tests.faults.runner import all_promises, run_on, run_with_changes
 
 
@@ -29,6 +33,23 @@ def test_backend_may_answer_an_upper_case_uuid_in_lower_case() -> None:
     with serving(ids_are_compared_as_uuids) as mock:
         result = run_on(mock, "--id", mock.ids["main"].upper(), promises="test_member")
     assert result.status == KEPT, result.output
+
+
+@pytest.mark.parametrize(
+    ("id", "normalize", "status"), [("17", int, KEPT), ("V1StGXR8", str.lower, BROKEN)]
+)
+def test_ids_of_other_forms(id: str, normalize: Callable[[str], object], status: int) -> None:
+    """A backend may parse numbers, but must not ignore the case of an id with both cases."""
+
+    def normalize_id(request: Request) -> None:
+        with contextlib.suppress(ValueError):  # not a number
+            if normalize(request.id) == normalize(id):
+                request.for_id(id)
+
+    with serving(normalize_id) as mock:
+        mock.add_configuration(id=id)
+        result = run_on(mock, "--id", id, promises="test_near_id")
+    assert result.status == status, result.output
 
 
 def test_every_promise_has_its_own_fault() -> None:

@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from threading import Lock
 from typing import Any
@@ -101,22 +101,12 @@ class Backend:
             authorization = (f"Bearer {self.given[token]}",) if token else ()
         id = id or self.id
         rule_of_place = named(place or self._place(id))
-        all_headers = {"Content-Type": "application/json", **(headers or {})}
-        chunks = None
-        if isinstance(body, tuple):
-            chunks = body
-            body = b"".join(chunks)
-            all_headers["Transfer-Encoding"] = "chunked"
-        elif not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-        if chunks is None and (body or method == "PUT"):
-            all_headers["Content-Length"] = str(len(body))
-        sent = [(name, value) for name, value in all_headers.items() if value is not None]
+        content, chunks = _encoded(body)
         request = Request(
             method=method,
             target=(path or contract.path_of(id, escaped=escaped)) + query,
-            headers=(*sent, *(("Authorization", value) for value in authorization)),
-            body=body,
+            headers=tuple(_headers(method, content, chunks, headers or {}, authorization)),
+            body=content,
             chunks=chunks,
             user=named(user or USERS[token]),
             place=rule_of_place,
@@ -154,6 +144,34 @@ class Backend:
         if self._timeouts >= TIMEOUTS_IN_FULL:
             self.wire.timeout = min(self.wire.timeout, 1.0)
         return exchange
+
+
+def _encoded(body: Any) -> tuple[bytes, tuple[bytes, ...] | None]:
+    """Return the body as bytes, and its chunks if it is chunked."""
+    if isinstance(body, tuple):
+        return b"".join(body), body
+    if isinstance(body, bytes):
+        return body, None
+    return json.dumps(body).encode(), None
+
+
+def _headers(
+    method: str,
+    body: bytes,
+    chunks: tuple[bytes, ...] | None,
+    others: Mapping[str, str | None],
+    authorization: tuple[str, ...],
+) -> Iterator[tuple[str, str]]:
+    headers = {"Content-Type": "application/json", **others}
+    if chunks is not None:
+        headers["Transfer-Encoding"] = "chunked"
+    elif body or method == "PUT":
+        headers["Content-Length"] = str(len(body))
+    for name, value in headers.items():
+        if value is not None:
+            yield name, value
+    for value in authorization:
+        yield "Authorization", value
 
 
 def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:

@@ -28,20 +28,27 @@ INTERNALS = re.compile("|".join(DATA["internals"]))
 DIRECTORY = re.compile(r"(?<!\w)/(?:usr|home|var|app|srv)/(?!(?:\w+/)*ai/llm/[\w%-]*(?![\w./%-]))")
 
 
-def encoding_of_leak(exchange: Exchange, tokens: Iterable[str]) -> str | None:
-    """Return how a credential in the response is encoded, or None if there is no credential.
+def find_leak(exchange: Exchange, tokens: Iterable[str]) -> tuple[str, str] | None:
+    """Return where the response contains a credential and how the credential is encoded.
 
-    A credential is one of the tokens, or a `key`, `secret` or token from the request.
+    Return None if there is no credential. A credential is one of the tokens, or a `key`, `secret`
+    or token from the request.
     """
-    lines = [exchange.text, _unescaped(exchange.text)]
-    for header in (("", exchange.reason), *exchange.headers):
+    lines = [("the body", exchange.text), ("the body", _unescaped(exchange.text))]
+    lines.append(("the status line", exchange.reason))
+    for name, value in exchange.headers:
         # http.client decodes headers as Latin-1, but they may contain UTF-8.
-        lines.append(": ".join(header).encode("latin-1").decode(errors="replace"))
-    for line in lines:
+        line = f"{name}: {value}".encode("latin-1").decode(errors="replace")
+        lines.append((f"the `{name}` header", line))
+    for where, line in lines:
         how = _canary_in(line)
         if how:
-            return how
-    return _whole_credential_in(exchange.request, tokens, "\n".join(lines))
+            return where, how
+    for where, line in lines:
+        how = _whole_credential_in(exchange.request, tokens, line)
+        if how:
+            return where, how
+    return None
 
 
 @lru_cache(1000)
@@ -135,12 +142,10 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
 
 
 def internals(exchange: Exchange) -> str | None:
-    """Return internal text, such as a stack trace, from an error's body or `X-` headers.
+    """Return internal text, such as a stack trace, from the response's body or `X-` headers.
 
     If a 500 response contains a value from the request, return that value.
     """
-    if exchange.status < 400:
-        return None
     text = _unescaped(exchange.text)
     found = INTERNALS.search(text) or DIRECTORY.search(text)
     for name, value in exchange.headers:

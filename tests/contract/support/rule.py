@@ -13,7 +13,11 @@ import yaml
 DATA = yaml.safe_load((Path(__file__).parents[1] / "rules.yaml").read_text("utf-8"))
 
 # Rules about missing authentication. Their findings always fail the run and cannot be accepted.
-NO_AUTHENTICATION = ("authentication/no-token", "authentication/unknown-token")
+NO_AUTHENTICATION = (
+    "authentication/no-token",
+    "authentication/unknown-token",
+    "authentication/applied",
+)
 
 ACCEPTED = ": the update was accepted"  # follows the status if a rejection was expected
 LONGEST = 60  # describe longer values only by their length
@@ -67,11 +71,11 @@ class Rule:
     @property
     def expected(self) -> str:
         """The allowed statuses as a phrase such as "400, 413 or 415"."""
-        if len(self.statuses) > 6:
-            rejections = self.statuses - {200}
-            phrase = f"a status from {min(rejections)} to {max(rejections)}"
-            return f"200, or {phrase}" if 200 in self.statuses else phrase
-        *others, last = map(str, sorted(self.statuses))
+        names: dict[str, None] = {}
+        for status in sorted(self.statuses):
+            is_whole = self.statuses >= {*_range_of(f"{status // 100}xx")}
+            names[f"{status // 100}xx" if is_whole else str(status)] = None
+        *others, last = names
         if not others:
             return last
         return f"{', '.join(others)} or {last}"

@@ -13,7 +13,7 @@ from support import contract
 from support.exchange import UUID, Exchange, Request
 from support.expectation import read_json, rule_of_field, rule_of_valid
 from support.findings import Finding
-from support.leaks import encoding_of_leak, internals
+from support.leaks import find_leak, internals
 from support.rule import ACCEPTED, DATA, Rule, describe, slug
 
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
@@ -52,15 +52,16 @@ def check_safety(exchange: Exchange, tokens: Iterable[str]) -> Iterator[Finding]
     """Check the rules that always apply: no forbidden updates, and no leaks, even of `tokens`."""
     request = exchange.request
     got = exchange.got
-    how = encoding_of_leak(exchange, tokens)
-    if how:
+    leak = find_leak(exchange, tokens)
+    if leak:
+        where, how = leak
         rule = f"credentials/{slug(how)}"
         subject = f"a credential in a {got} response"
         expected = "no credential in the response"
-        yield Finding(rule, "returned", expected, f"a credential ({how})", subject)
+        yield Finding(rule, "returned", expected, f"a credential ({how}) in {where}", subject)
     internal = internals(exchange)
     if internal:
-        expected = "no internal details in an error"
+        expected = "no internal details in a response"
         yield Finding("internals/error", "returned", expected, describe(internal), f"a {got}")
     if request.access and exchange.succeeded:
         expected = f"{request.rule.expected}, and no update"
