@@ -139,7 +139,7 @@ def _run(arguments: list[str], environment: dict[str, str]) -> int:
     command += _joined(["--report-dir", "reports", *sys.argv[1:], *arguments])
     environment = {k: v for k, v in environment.items() if not k.startswith("PYTEST_")}
     environment["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")
-    # Ctrl-C reaches the tests too. They ignore it, and get SIGTERM from this process instead.
+    # Ctrl-C also reaches the tests, but they ignore it. This process sends them SIGTERM instead.
     handled = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     for number in handled:
         signal.signal(number, signal.SIG_IGN)
@@ -157,7 +157,7 @@ def _run(arguments: list[str], environment: dict[str, str]) -> int:
 def _joined(arguments: Iterable[str]) -> list[str]:
     """Join each option and its value with `=`.
 
-    Otherwise, pytest would treat a value as the path of a test, and import a conftest.py there.
+    Otherwise, pytest would treat a value as a test path and import the conftest.py in that folder.
     """
     joined: list[str] = []
     for argument in arguments:
@@ -169,7 +169,7 @@ def _joined(arguments: Iterable[str]) -> list[str]:
 
 
 def _closed_streams() -> dict[str, Any]:
-    """Return a replacement for each standard stream that is closed, which pytest could not use."""
+    """Return a replacement for each closed standard stream, because pytest needs open ones."""
     return {
         name: subprocess.DEVNULL
         for name in ("stdin", "stdout", "stderr")

@@ -46,12 +46,12 @@ SERVER = re.compile(r"(?i)https?://[^\s{}?#@\\]+")
 SIMPLE = {"EnumProperty", "IntProperty", "StringProperty", "UuidProperty"}
 # Pass all formatter settings here so that no configuration file can change the output.
 RUFF = ("--isolated", "--no-cache", "--line-length=100", "--target-version=py311")
-# In its errors, openapi_python_client shows this instead of text from the contract.
+# The errors of openapi_python_client contain this instead of text from the contract.
 OPAQUE = re.compile(r"<\S*UntrustedString object at 0x[0-9a-f]+>")
 
 
 class GenerationError(Exception):
-    """The client cannot be generated. The message names the problem, the location and the fix."""
+    """The client cannot be generated. The message states the problem, the location and the fix."""
 
     def __init__(self, message: str) -> None:
         """Store the message."""
@@ -139,7 +139,7 @@ def _check_reference(contract: documents.Contract, reference: str, place: str) -
 def objects(
     part: Any, place: str = "", *, has_names: bool = False
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each object in the contract with its location, except in examples and extensions.
+    """Yield each object and its location in the contract, but skip examples and extensions.
 
     `has_names` says whether the part's keys are names from the contract, such as field names.
     """
@@ -182,7 +182,7 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
 
 def _operation_problems(part: dict[str, Any], place: str) -> Iterator[str]:
     if part.get("in") == "header" and not HEADER.fullmatch(str(part.get("name"))):
-        yield ": the client sets this header, or the name is invalid; remove it or rename it"
+        yield ": the client sets this header, or the name is invalid; remove or rename the header"
     if place == "servers[0]" and not SERVER.fullmatch(str(part.get("url"))):
         yield ".url: must be an absolute URL without variables, a user, a query or a fragment"
     if str(part.get("$ref")).startswith("#/components/pathItems/"):

@@ -109,7 +109,7 @@ def parameter_rule(contract: dict[str, Any], endpoint: Any, prop: Any) -> str:
         pattern = schema.get("pattern", "")
         message = "must be one line of ASCII"
         if pattern:
-            message += f", and match {pattern}"
+            message += f" and match {pattern}"
         # Both patterns must match; the second one can match anywhere.
         schema = {"x-rule": message, **schema, "pattern": f"^(?={_HEADER_VALUE}$).*?(?:{pattern})"}
     return rule(contract, prop, schema)

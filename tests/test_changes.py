@@ -163,8 +163,8 @@ def test_additions(copy: Copy) -> None:
 def test_removed_fields(copy: Copy) -> None:
     """The contract tests work without `endpoint` and `secret`.
 
-    If the contract requires a query parameter or is not valid, there is no verdict. If it is not
-    valid, tests/test_openapi.py says why.
+    There is no verdict if the contract requires a query parameter or is invalid. For an invalid
+    contract, tests/test_openapi.py gives the reason.
     """
     with copy.add_to_contract() as contract:
         update = contract["paths"][PATH]["put"]

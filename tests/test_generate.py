@@ -123,7 +123,7 @@ def test_templates_support_other_operations(tmp_path: Path) -> None:
 
 
 def test_every_module_is_marked_and_described() -> None:
-    """Each module starts with a comment that marks it as generated, and has a docstring."""
+    """Each module has a docstring and starts with a comment that marks it as generated."""
     for path in generate.OUTPUT.rglob("*.py"):
         text = path.read_text("utf-8")
         assert text.startswith(generate.MARK)
@@ -135,7 +135,7 @@ def test_every_module_is_marked_and_described() -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_overrides_a_template_of_the_generator(name: str) -> None:
-    """Each template has the name of a generator template, because other names are ignored."""
+    """Each template has the name of a generator template; otherwise, it would be ignored."""
     upstream = files("openapi_python_client") / "templates" / name
     ours = (generate.TEMPLATES / name).read_text(encoding="utf-8")
     assert upstream.read_text(encoding="utf-8").strip() not in ours

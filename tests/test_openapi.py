@@ -17,7 +17,7 @@ from openapi_spec_validator import validate
 def contract() -> Any:
     """Import and return the module that reads openapi.yaml for the contract tests.
 
-    A fixture imports it because the import fails if the contract breaks a rule that is tested here.
+    The import is in a fixture because it fails if the contract breaks a rule that is tested here.
     """
     return import_module("support.contract")
 
@@ -81,7 +81,7 @@ def test_contract_follows_the_rules_of_this_repository(
 
 
 def test_no_response_contains_a_credential(document: dict[str, Any], contract: Any) -> None:
-    """No response schema has a field that is write-only in a request."""
+    """No response schema has a field that is write-only in the request schema."""
     assert contract.CREDENTIALS
     for name, schema in document["components"]["schemas"].items():
         if name.endswith("Response"):
@@ -89,7 +89,7 @@ def test_no_response_contains_a_credential(document: dict[str, Any], contract: A
 
 
 def test_every_clause_has_a_known_source(contract: Any) -> None:
-    """Each clause has a source from options.py, or the source `open`."""
+    """The source of each clause is `open` or one of the sources in options.py."""
     expected = ", ".join(contract.SOURCES)
     for clause in contract.CLAUSES.values():
         problem = f"x-clauses, {clause.id}: expected one of {expected}, got {clause.source}"
@@ -106,7 +106,7 @@ def test_every_rule_of_a_field_belongs_to_one_clause(contract: Any) -> None:
             owners = 0
             for clause in contract.CLAUSES.values():
                 owners += keyword in clause.keywords and field in (clause.fields or [field])
-            assert owners == 1, f"{field}: expected {keyword} in one of x-clauses, got {owners}"
+            assert owners == 1, f"x-clauses, {field}: expected 1 clause for {keyword}, got {owners}"
 
 
 # Invalid URLs, in addition to those in tests/contract/values.yaml.
@@ -128,7 +128,7 @@ def test_validators_agree_on_patterns(contract: Any, field: str) -> None:
     mismatches = NOT_ENDPOINTS if field == "endpoint" else list(values.similar_strings(field))
     for sample in (*matches, *mismatches):
         is_match = re.fullmatch(pattern, sample) is not None
-        problem = f"{field}: the pattern is wrong for {sample!r}, or values.yaml is"
+        problem = f"{field}: the pattern or values.yaml is wrong for {sample!r}"
         assert is_match == (sample in matches), problem
         assert is_match == jsonschema_rs.is_valid(schema, sample), sample
 

@@ -1,4 +1,4 @@
-"""Tests for scripts/release in which no release is built."""
+"""Tests for scripts/release that do not build a release."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.programs import run, start_history
 
-# Stand-ins for the programs that scripts/release runs: the version is 1.0.0, and no build succeeds.
+# Stand-ins for the programs that scripts/release runs. The version is 1.0.0; every build fails.
 PROGRAMS = {
     "scripts/install": "exit",
     ".venv/bin/hatchling": "echo 1.0.0",
@@ -24,7 +24,7 @@ PROGRAMS = {
         ("git tag v1.0.1", "HEAD is tagged v1.0.1"),
     ],
 )
-def test_only_a_clean_tree_without_another_tag_is_built(
+def test_release_requires_a_clean_tree_and_no_other_tag(
     root: Path, tmp_path: Path, commands: str, problem: str
 ) -> None:
     """scripts/release rejects uncommitted files and a tag that contradicts the version."""

@@ -54,7 +54,7 @@ def test_second_install_does_nothing(root: Path) -> None:
 
 
 def test_path_of_the_clone_may_contain_any_characters(root: Path) -> None:
-    """Python finds the packages through relative paths, so it does not have to decode the path."""
+    """Python finds the packages through relative paths, so the clone's path is never decoded."""
     [links] = (root / ".venv").glob("lib/python*/site-packages/_flashback_client.pth")
     paths = ["../../../../generated", "../../../../mock", "../../../../runtime"]
     assert links.read_text("utf-8").splitlines() == paths
@@ -98,7 +98,7 @@ def test_lock_files_match_pyproject(root: Path) -> None:
 
 
 def test_files_list_the_supported_versions_of_python(root: Path) -> None:
-    """The README, CI, the installer and a test name the Python versions in pyproject.toml."""
+    """The README, CI, the installer and a test list the Python versions in pyproject.toml."""
     versions = re.findall(r"Python :: (3\.\d+)", (root / "pyproject.toml").read_text("utf-8"))
     assert f"Python {versions[0]} to {versions[-1]} " in (root / "README.md").read_text("utf-8")
     files = (".github/workflows/ci.yml", "scripts/maintenance/packages")

@@ -110,7 +110,7 @@ class FlashbackClient(Client):
 class AsyncFlashbackClient(AsyncClient):
     """An async client for the Flashback AI LLM API, with one method for each operation.
 
-    The methods of `FlashbackClient` are coroutines here. The token function can be async.
+    Like `FlashbackClient`, but the methods are coroutines. The token function can be async.
     """
 
     _service = _SERVICE

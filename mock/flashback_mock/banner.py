@@ -46,7 +46,7 @@ def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> st
 
 
 def _addresses(url: str, guard: Guard | None, *, is_local: bool) -> list[str]:
-    """Return the lines that show the web page's URL and the mock's URL for other machines."""
+    """Return the lines about the web page and about access from other machines."""
     if guard or is_local:
         link = f"{url}/__admin/login/{guard.session}" if guard else url
         lines = ["Web page with the request log and planned answers", f"  {link}"]

@@ -139,7 +139,7 @@ class Contract:
         return rule(error, self.fields.get(field, {}).get("x-rule", ""))
 
     def _examples(self, message: Json) -> dict[str, Json]:
-        """Return a request's or response's examples for its first media type, keyed by name."""
+        """Return the examples, keyed by name, for the first media type of a request or response."""
         media: Json = next(iter(message.get("content", {}).values()), {})
         examples: dict[str, Json] = media.get("examples", {})
         return {name: self._resolve(example)["value"] for name, example in examples.items()}

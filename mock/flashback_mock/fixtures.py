@@ -96,7 +96,7 @@ class Fixtures:
             check_unique(f"users.{name}.token", "token", user["token"])
             expires = None
             if "expires" in user:
-                expires = datetime.fromisoformat(user["expires"].upper())  # `z` is valid, too
+                expires = datetime.fromisoformat(user["expires"].upper())  # `z` is also valid
             tokens.append(Token(user["token"], name, expires))
         for workspace, content in document["workspaces"].items():
             for user, access in content.get("members", {}).items():
@@ -181,7 +181,7 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     mapping: dict[str, Any] = {}
     for name, value in pairs:
         if name in mapping:
-            raise KeyError(name.partition(":")[0])  # the rest could be a credential
+            raise KeyError(name.partition(":")[0])  # the part after the colon could be a credential
         mapping[name] = value
     return mapping
 

@@ -23,7 +23,7 @@ def without_frames(function: Callable[P, T]) -> Callable[P, T]:
         except Exception as raised:  # noqa: BLE001 - re-raised below
             error = raised
         del args, kwargs
-        error.__context__ = None  # an earlier exception's traceback would show the frames
+        error.__context__ = None  # the earlier exception's traceback would show these frames
         raise error.with_traceback(None)
 
     return call

@@ -19,8 +19,8 @@ from .secrets import Secret, cut_frames, exception_chain
 from .transport import MAX_BODY, httpx, timeout_until
 
 _CONNECT_TIMEOUT = 5.0
-# The share of an attempt's time that connecting may take. With this limit, a slow connection fails
-# with a connect timeout, which proves that the request was not sent.
+# The maximum share of an attempt's time that can be spent on connecting. With this limit, a slow
+# connection fails with a connect timeout, which proves that the request was not sent.
 _CONNECT_SHARE = 0.9
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _CLIENTS = (httpx.Client, httpx.AsyncClient)
@@ -168,7 +168,7 @@ def _redact(running: RunningCall, error: BaseException) -> None:
         if redacted != str(argument):
             arguments[index] = redacted
     error.args = tuple(arguments)
-    if isinstance(error, OSError) and error.strerror:  # then `str(error)` does not use `args`
+    if isinstance(error, OSError) and error.strerror:  # here, `str(error)` does not use `args`
         error.strerror = running.redacted(error.strerror)
         error.filename = error.filename and running.redacted(str(error.filename))
     if isinstance(error, httpx.RequestError):

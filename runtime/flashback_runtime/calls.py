@@ -150,7 +150,7 @@ class Response(Generic[P]):
 
     @property
     def retry_after(self) -> float | None:
-        """The number of seconds to wait, given by the Retry-After header (seconds or a date)."""
+        """The number of seconds to wait, based on the Retry-After header (seconds or a date)."""
         value = self.headers.get("retry-after", "")
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
             return float(value)

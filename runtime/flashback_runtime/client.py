@@ -102,7 +102,7 @@ class BaseClient(Generic[C, T]):
         if client is not None:
             Rule(self._client_type).check("http_client", client)
             if transport is not None:
-                problem = "cannot be combined with transport; set the transport of the httpx client"
+                problem = "cannot be combined with transport; set it on the httpx client instead"
                 raise ArgumentError.about("http_client", problem)
             if client.auth is not None:
                 problem = "has auth=, which would replace the token; create it without auth="

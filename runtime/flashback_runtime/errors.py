@@ -93,7 +93,7 @@ class ResponseError(FlashbackError):
     body: bytes = b""
 
     def __init__(self, text: str = "", attributes: Mapping[str, Any] | None = None) -> None:
-        """Accept JSON-serializable attributes: the body as Latin-1 text, the headers as a dict."""
+        """Accept JSON-serializable attributes: the body (Latin-1 text) and the headers (a dict)."""
         super().__init__(text, attributes)
         self.headers = Headers(self.headers, "utf-8")
         self.body = vars(self).get("body", "").encode("latin-1")

@@ -157,8 +157,8 @@ class Rule:
             return self._broken_enum(text)
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
-        # `$` also matches before a final line break. Append a line break so that the pattern
-        # applies to all line breaks in the text.
+        # `$` also matches before a final line break. Append another one so that the pattern also
+        # applies to a line break at the end of the text.
         if self.pattern is not None and not re.search(self.pattern, f"{text}\n", _ASCII):
             return self.message or f"must match {self.pattern}"
         return None
@@ -166,8 +166,8 @@ class Rule:
 
 def _has_type(value: object, kind: type[object]) -> bool:
     if kind is Secret or issubclass(kind, Enum):
-        return isinstance(value, str)  # Rule._broken_text checks whether it is one of the values
-    if isinstance(value, (bool, datetime)):  # a bool is also an int, a datetime is also a date
+        return isinstance(value, str)  # Rule._broken_text checks that it is an allowed value
+    if isinstance(value, (bool, datetime)):  # a bool is also an int, and a datetime is also a date
         return isinstance(value, kind) and kind not in {int, date}
     if kind is float:
         return isinstance(value, (int, float))

@@ -87,7 +87,7 @@ async def _token(running: RunningCall) -> Secret | None:
             token = as_secret(cast("str", await running.connections.call(token, running.deadline)))
         except httpx.ReadTimeout as error:
             if str(error) != LATE:
-                raise  # A request that the token function made has timed out.
+                raise  # The token function's own request timed out.
             raise running.error(ApiTimeoutError, _NOT_SENT) from None
         try:
             check_token(token, running.settings.service)

@@ -167,7 +167,7 @@ def _proxy_variable(name: str) -> Secret:
 
 
 def proxy_credentials(proxy: Secret) -> list[Secret]:
-    """Return the proxy's password, and the Base64 credentials that the proxy receives."""
+    """Return the proxy's password and the Base64 credentials that the proxy receives."""
     url = httpx.URL(proxy.reveal())
     encoded = base64.b64encode(f"{url.username}:{url.password}".encode())
     return [Secret(url.password), Secret(encoded.decode())]
@@ -189,7 +189,7 @@ def _bypasses_proxy(url: httpx.URL) -> bool:
 
 
 def _parse_url(text: str) -> httpx.URL | None:
-    """Return the URL, or None if it is invalid, because an exception could reveal its password."""
+    """Return the URL, or None instead of an exception, which could reveal a password."""
     try:
         url = httpx.URL(text)
         host = url.host  # decodes punycode, which might be invalid

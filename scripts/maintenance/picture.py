@@ -1,4 +1,4 @@
-"""Create the image of a verdict for the README: `python -m scripts.maintenance.picture`."""
+"""Create the README image that shows a verdict: `python -m scripts.maintenance.picture`."""
 
 import os
 import shutil

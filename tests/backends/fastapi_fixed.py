@@ -25,7 +25,7 @@ class ChunkedResponse(JSONResponse):
 
 
 async def json_body(request: Request) -> bytes:
-    """Return the JSON body; raise a 415 for other media types or a 413 for large bodies."""
+    """Return the JSON body; raise an error for other media types (415) or large bodies (413)."""
     media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise HTTPException(415, "Content-Type must be application/json")
@@ -57,7 +57,7 @@ def create_app(store: Store) -> FastAPI:
         user: Annotated[str, Depends(current_user)],
         body: Annotated[bytes, Depends(json_body)],
     ) -> dict[str, object]:
-        store.find(user, id, "WRITE", "ADMIN")  # 403 and 404 come before 400
+        store.find(user, id, "WRITE", "ADMIN")  # 403 and 404 take precedence over 400
         return store.update(user, id, validated_fields(body))
 
     @app.exception_handler(RejectedError)

@@ -65,7 +65,7 @@ UpdateAiLlmRequest = create_model("UpdateAiLlmRequest", __config__=CONFIG, **FIE
 
 
 def validated_fields(body: bytes) -> dict[str, str]:
-    """Return the fields in the body; reject an invalid body with a 400."""
+    """Return the fields in the body; reject an invalid body with status 400."""
     try:
         # pydantic's JSON parser is strict: it rejects NaN, lone surrogates and invalid UTF-8.
         model = UpdateAiLlmRequest.model_validate_json(body)

@@ -78,7 +78,7 @@ def _werkzeug(app: Flask, listener: socket.socket) -> Generator[None]:
 
 
 class _Handler(WSGIRequestHandler):
-    """A handler that responds with HTTP/1.0 (Werkzeug's default) and without keep-alive."""
+    """A handler that uses HTTP/1.0 (Werkzeug's default) without keep-alive."""
 
     def log(self, *_: object) -> None:
         """Discard the log message."""

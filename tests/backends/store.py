@@ -23,7 +23,7 @@ LEVELS = {
 
 
 class RejectedError(Exception):
-    """The request must be answered with this status and message."""
+    """The request must be rejected with this status and message."""
 
     def __init__(self, status: int, message: str) -> None:
         """Store the status and the message."""
@@ -44,7 +44,7 @@ def _configurations() -> dict[str, Configuration]:
     return {
         IDS["main"]: Configuration("acme", {"name": "OpenAI in production"}),
         IDS["sibling"]: Configuration("acme", {"name": "Anthropic in staging"}),
-        IDS["foreign"]: Configuration("globex", {"name": "Bedrock of another workspace"}),
+        IDS["foreign"]: Configuration("globex", {"name": "Bedrock in another workspace"}),
     }
 
 

@@ -1,4 +1,4 @@
-"""Tests that a run without a verdict states the problem and the remedy."""
+"""Check that a run without a verdict states the problem and the remedy."""
 
 import socketserver
 import time

@@ -25,7 +25,7 @@ def update(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Make the client's waits end immediately, and return a list that records them in seconds."""
+    """Make the client's waits end immediately, and return a list of their lengths in seconds."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Helpers for the client tests: credentials, an in-memory service and functions to make calls."""
+"""Helpers for the client tests: credentials, an in-memory service and functions that make calls."""
 
 import asyncio
 import inspect
@@ -29,7 +29,7 @@ OK = http_response(200, UPDATED)
 
 
 class Service(httpx.MockTransport):
-    """An in-memory service that returns the given responses in order, and then only 200s."""
+    """An in-memory service that returns the given responses in order, followed only by 200s."""
 
     def __init__(self, *outcomes: httpx.Response | Exception) -> None:
         """Use these outcomes for the first requests. Responses are returned; errors are raised."""

@@ -77,7 +77,7 @@ def check_connections_are_idle() -> None:
 
 
 def test_cancelled_call_closes_its_connection() -> None:
-    """A cancelled call closes its connection, and its traceback contains no httpx frames."""
+    """A cancelled call closes its connection, and the traceback contains no httpx frames."""
 
     async def call(url: str) -> None:
         async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
@@ -97,7 +97,7 @@ def test_cancelled_call_closes_its_connection() -> None:
 
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
 def test_cancelled_inner_task_cancels_the_call() -> None:
-    """If a program cancels all tasks but the caller's, the call raises CancelledError."""
+    """If a program cancels every task except the caller's, the call raises CancelledError."""
 
     async def call() -> None:
         task = asyncio.create_task(AsyncFlashbackClient(TOKEN).update_ai_llm(ID))

@@ -172,7 +172,7 @@ def test_too_many_open_files_raises_flashback_error() -> None:
 def test_unusable_ca_file_raises_argument_error(
     client_class: Any, content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The constructor raises ArgumentError if the file in SSL_CERT_FILE is missing or invalid.
+    """The constructor raises ArgumentError if SSL_CERT_FILE names a missing or invalid file.
 
     Clients share the loaded certificates until the file changes.
     """
@@ -269,7 +269,7 @@ def test_missing_socks_package_is_an_error(
 def test_echoed_proxy_password_is_redacted(
     update: Any, scheme: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If a proxy echoes its password as plain text or Base64, it is redacted in errors and logs."""
+    """If a proxy echoes its password in plain text or Base64, errors and logs do not show it."""
     caplog.set_level(logging.DEBUG, "flashback_client")
 
     def respond(connection: socket.socket, request: Request) -> None:

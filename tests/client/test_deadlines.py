@@ -25,7 +25,7 @@ PARTIAL_RESPONSES = {
 
 
 def send_slowly(part: str, stop: threading.Event) -> Responder:
-    """Return a responder that sends part of a response one byte at a time."""
+    """Return a responder that sends part of a response, one byte at a time."""
 
     def respond(connection: socket.socket, _: Request) -> None:
         for byte in PARTIAL_RESPONSES[part]:
@@ -43,7 +43,7 @@ def send_slowly(part: str, stop: threading.Event) -> Responder:
 
 @contextmanager
 def at_most(seconds: float) -> Generator[None]:
-    """Fail if the block takes longer than `seconds`; allow some extra time for busy machines."""
+    """Fail if the block takes longer than `seconds`, plus some extra time for busy machines."""
     started = time.monotonic()
     yield
     assert time.monotonic() - started < seconds

@@ -24,7 +24,7 @@ def test_example_runs(number: int, mock: Mock) -> None:
 
 
 def check_rotate(rotate: Any, mock: Mock) -> None:
-    """Check what the example's `rotate` function returns on success and for each failure."""
+    """Check what the example's `rotate` function returns on success and on each failure."""
     config = mock.ids["main"]
     with FlashbackClient(max_retries=0) as client:
         assert rotate(client, config, "s") == "rotated"
@@ -36,7 +36,7 @@ def check_rotate(rotate: Any, mock: Mock) -> None:
 
 
 def test_table_lists_every_error() -> None:
-    """The error table lists every public class of `flashback_client.errors` except base classes."""
+    """The error table lists every public class in `flashback_client.errors` except base classes."""
     table = PAGE.partition("## Errors")[2].partition("## Retries")[0]
     base_classes = {"ApiStatusError", "ArgumentTypeError", "ResponseError"}
     public = {name for name in vars(errors) if name.endswith("Error")}

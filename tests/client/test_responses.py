@@ -135,14 +135,14 @@ COMPRESSED = gzip.compress(b"\xef\xbb\xbf" + json.dumps(UPDATED).encode())
 
 @pytest.mark.parametrize(("encoding", "body"), [("gzip", COMPRESSED), ("", UPDATED)])
 def test_compressed_response_is_decoded(update: Any, encoding: str, body: Any) -> None:
-    """The client decodes gzip, and ignores an empty Content-Encoding header."""
+    """The client decodes gzip and ignores an empty Content-Encoding header."""
     with serving(http_response(200, body, Content_Encoding=encoding)) as server:
         assert update(server.url).message == "updated"
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip"])
 def test_unusable_encoding_raises_decode_error(update: Any, encoding: str) -> None:
-    """The error for a body that cannot be decoded names the encoding and omits the body."""
+    """If a body cannot be decoded, the error names the encoding and omits the body."""
     unusable = pytest.raises(errors.ResponseDecodeError, match=f"Encoding: {encoding}")
     with serving(http_response(200, COMPRESSED[2:], Content_Encoding=encoding)) as server:
         with unusable as caught:
@@ -191,7 +191,7 @@ def test_copied_error_keeps_its_attributes(error: FlashbackError, copy_error: An
 
 
 def test_error_for_a_large_response_is_small(update: Any) -> None:
-    """An error keeps 64 KiB of the body; the text is one short line without control characters."""
+    """An error keeps 64 KiB of the body; its message is a short line without control characters."""
     message = "no\n2026 ERROR \x1b[31m" + "m" * 100_000
     with pytest.raises(errors.BadRequestError) as caught:
         update(Service(httpx.Response(400, json={"message": message})))

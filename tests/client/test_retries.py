@@ -38,7 +38,7 @@ def rate_limited(*values: str) -> Service:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 520, 599])
 def test_transient_failures_are_retried(update: Any, waits: list[float], status: int) -> None:
-    """After a lost connection, 408, 429 or 5xx, the client waits for a random time and retries."""
+    """After a lost connection or a 408, 429 or 5xx, the client waits a random time and retries."""
     service = Service(httpx.Response(status), httpx.ConnectError("down"))
     assert update(service, name="new").success is True
     assert len(service.requests) == 3
@@ -284,7 +284,7 @@ def test_signal_handler_exception_propagates(kind: type[OSError]) -> None:
 
 
 def test_closing_during_a_call_raises_connection_error() -> None:
-    """If another thread closes the client, a running call fails without another retry."""
+    """If another thread closes the client, a running call fails and is not retried."""
 
     def close() -> None:
         server.wait_for_request()

@@ -112,7 +112,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("status", [400, 200])
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str) -> None:
-    """If the service echoes a credential, it is redacted from errors in every common encoding."""
+    """If the service echoes a credential in any common encoding, errors do not show it."""
     encode = ENCODINGS[encoding]
     secret = "s/cr&t 'ü\" <+\n\\b\\x41\U0001f600z"
     echo = f"{encode(secret)} and {TOKEN}".encode()
@@ -130,7 +130,7 @@ def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str
 @pytest.mark.parametrize("echo", ["schlüssel", r"s\u0063hlüssel"])
 @pytest.mark.parametrize("charset", ["utf-8", "utf-16", "utf-32-le", "latin-1", "cp037"])
 def test_echoed_credentials_are_redacted_in_any_charset(charset: str, echo: str) -> None:
-    """All echoed credentials are redacted in any charset, even if the body has JSON escapes."""
+    """Echoed credentials are redacted in every charset, even if the body has JSON escapes."""
     content_type = f"text/html; charset={charset}".encode()
     headers = [(b"Content-Type", content_type), (b"X-UTF-8", "schlüssel".encode()), (b"X", b"\xfc")]
     content = f"{TOKEN} {echo}".encode(charset)

@@ -29,7 +29,7 @@ def test_environment_variables_supply_missing_arguments(monkeypatch: pytest.Monk
 
 
 def test_http_is_accepted_only_for_loopback() -> None:
-    """Only loopback hosts can have an http:// URL, because HTTP does not encrypt the token."""
+    """An http:// URL must have a loopback host, because HTTP does not encrypt the token."""
     for host in ("host.test", "127.0.0.1.evil.test"):
         with pytest.raises(errors.ArgumentError, match="or set FLASHBACK_ALLOW_HTTP=1"):
             blocking(Service(), base_url=f"http://{host}")
@@ -131,7 +131,7 @@ def test_custom_http_client_keeps_its_settings() -> None:
 
 
 def test_infinite_timeout_means_no_timeout() -> None:
-    """An infinite timeout of the `http_client` has the same effect as None."""
+    """An infinite timeout in the `http_client` has the same effect as None."""
     service = Service()
     with httpx.Client(transport=service, base_url="https://theirs.test", timeout=math.inf) as own:
         FlashbackClient(TOKEN, http_client=own, timeout=None).update_ai_llm(ID)

@@ -19,7 +19,7 @@ except Exception as error:  # noqa: BLE001 - an invalid contract can cause any e
     problem = " ".join(f"{type(error).__name__}: {error}".split())
     print(  # noqa: T201
         f"no verdict: openapi.yaml cannot be used ({problem}); run scripts/generate --check and "
-        "scripts/test tests/test_openapi.py, which say where the problem is"
+        "scripts/test tests/test_openapi.py to locate the problem"
     )
     sys.exit(2)
 from test_authentication import BAD_TOKENS
@@ -110,7 +110,7 @@ def _given_variables(id: str) -> dict[str, str]:
 
 
 def _read_earlier(option: argparse.Namespace) -> dict[str, str]:
-    """Use an earlier run's seed; return the outcome of each of its promises that had findings.
+    """Use an earlier run's seed; return the outcomes of that run's promises that had findings.
 
     Raise `NoVerdictError` if the file is not a verdict or contains no findings.
     """

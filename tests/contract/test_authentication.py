@@ -50,7 +50,7 @@ def similar(backend: Backend) -> Iterator[str]:
 def _derived(token: str) -> dict[str, str]:
     """Map values derived from a token to shell expressions; `@` stands for the token's variable."""
     first = f"%{ord(token[0]):02X}"
-    claims = "".join(token.split(".")[1:2])  # if it is a JSON Web Token
+    claims = "".join(token.split(".")[1:2])  # if the token is a JSON Web Token
     return {
         token[:-1]: "${@%?}",
         token[1:]: "${@#?}",
@@ -155,7 +155,7 @@ def test_two_tokens_give_no_more_than_one(promise: Promise) -> None:
     weak = [WRONG, "Bearer x"]
     for variable in promise.available(READER, STRANGER):
         alone = promise.ask(token=variable, body={})
-        if alone and alone.succeeded:  # another test reports this success
+        if alone and alone.succeeded:  # another test reports that this request succeeded
             continue
         if alone:
             rejected.add(alone.status)

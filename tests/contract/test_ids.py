@@ -15,7 +15,7 @@ UNUSUAL = "id-exact/strange-id"
 def similar_ids(id: str) -> Iterator[str]:
     """Yield ids that resemble the given one but are not alternative spellings of the same UUID."""
     yield from (id[:-1], id[1:], id[::-1], id[:8], id[-12:])
-    if UUID.fullmatch(id):  # other ids might be sequential; seeds often end in 0, 1 or 2
+    if UUID.fullmatch(id):  # other ids might be sequential; test ids often end in 0, 1 or 2
         for position, character in enumerate(id):
             other = "f" if character == "e" else "e"
             if character != "-":

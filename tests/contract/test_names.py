@@ -65,12 +65,12 @@ def test_different_names_do_not_conflict(promise: Promise) -> None:
         promise.prepare(body={"name": unusual})
         promise.ask("name-exact/stored", id=sibling, body={"name": unusual})
     promise.ask("lengths/name-truncated", id=sibling, body={"name": f"{longest[:-1]}x"})
-    # Some languages treat "0" as false. Another configuration might have this name.
+    # Some languages treat "0" as false. Another configuration might already have this name.
     exchange = promise.send(promise.request(body={"name": "0"}), may_rename=True)
     if exchange and exchange.succeeded:
         promise.ask("name-exact/stored", id=sibling, body=exchange.request.fields)
         promise.prepare(body=fresh())
-    # Some databases replace or drop such characters, or treat all of them as equal.
+    # Some databases replace or drop the characters below, or treat all of them as equal.
     for character, other in (("\u540d", "\u524d"), (LOCK, "\U0001f511")):
         promise.prepare(body={"name": f"{end} {character}"})
         exchange = promise.ask("name-exact/alike", id=sibling, body={"name": f"{end} {other}"})
@@ -138,7 +138,7 @@ def test_rejected_update_changes_nothing(promise: Promise) -> None:
     is_kept = True
     for parts in rejected:
         exchange = promise.ask(**{"body": other, **parts})
-        if exchange is None or exchange.succeeded:  # another test reports this success
+        if exchange is None or exchange.succeeded:  # another test reports this case
             promise.prepare(body=kept)
             continue
         forbidden_by = exchange.request.forbidden_by
@@ -175,7 +175,7 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
 
 @clause("chunked")
 def test_update_takes_effect_however_it_is_sent(promise: Promise) -> None:
-    """An update that returns 200 has taken effect, for example if it was sent in chunks."""
+    """An update that returns 200 has taken effect, however it was sent (for example, in chunks)."""
     sibling = promise.need_unique_names()
     name = fresh()
     text = json.dumps(name).encode()
@@ -202,6 +202,6 @@ def test_other_method_does_not_rename(promise: Promise) -> None:
     for method in ("GET", "HEAD", "OPTIONS", "POST", "PATCH"):
         name = fresh()
         exchange = promise.exchange(promise.request(method=method, body=name))
-        if exchange.succeeded and method in ("POST", "PATCH"):  # another test reports this success
+        if exchange.succeeded and method in ("POST", "PATCH"):  # another test reports this
             continue
         promise.ask(f"other-methods/{method}-renamed", id=sibling, body=name)

@@ -15,7 +15,7 @@ from support.promise import Promise, Run, clause
 
 VALID = schemathesis.pytest.from_fixture("valid_requests")
 INVALID = schemathesis.pytest.from_fixture("invalid_requests")
-MEDIA_TYPE = "application/json; charset=utf-8"  # a backend might skip validation for it
+MEDIA_TYPE = "application/json; charset=utf-8"  # a backend might not validate such bodies
 CHARSET: Any = {"headers": {"Content-Type": MEDIA_TYPE}, "words": f"`Content-Type: {MEDIA_TYPE}`"}
 
 
@@ -32,7 +32,7 @@ def test_unusual_value_answers_200(promise: Promise, field: str) -> None:
 
 @clause("update")
 def test_any_fields_together_answer_200(promise: Promise) -> None:
-    """A body with any fields, in any order and in any valid JSON notation, returns 200."""
+    """A request with any fields, in any order and in any valid JSON notation, returns 200."""
     for body in values.bodies():
         promise.ask(body=body)
 

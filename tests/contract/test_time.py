@@ -48,7 +48,7 @@ def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
         request = request_of(promise, step).again()
         exchange = promise.exchange(request)
         promise.check(exchange)
-        if exchange.status not in request.rule.statuses:  # perhaps by chance
+        if exchange.status not in request.rule.statuses:  # may have been a chance failure
             exchange = promise.exchange(request)
         statuses[repr(step)] = exchange.status
     return statuses

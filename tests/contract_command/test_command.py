@@ -31,9 +31,9 @@ TOKEN = "token-of-a-live-backend-91c4"
 def test_mock_keeps_the_contract(
     command: Command, schema: jsonschema_rs.Draft202012Validator, reports: Path, tmp_path: Path
 ) -> None:
-    """A run against the mock has no findings, regardless of its environment and directory.
+    """A run against the mock has no findings, whatever the run's environment and directory.
 
-    It leaves nothing but its reports in the working directory.
+    The run creates nothing except its reports in the working directory.
     """
     for name in ("conftest.py", "token.py"):
         (tmp_path / name).write_text("raise RuntimeError")
@@ -135,7 +135,7 @@ def test_invalid_options_are_rejected(
 def test_remote_backend_needs_an_id_and_is_warned_about(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A backend that is not local requires an id; the warning names both configurations."""
+    """A backend that is not local requires an id, and a warning names both configurations."""
     options = ("--backend-url", "https://backend.example")
     variables = {"FLASHBACK_TOKEN": TOKEN, "FLASHBACK_SIBLING_AI_LLM_ID": "sibling"}
     assert run_main(monkeypatch, *options, **variables) == 2
@@ -163,7 +163,7 @@ def test_remote_backend_needs_an_id_and_is_warned_about(
 def test_run_that_cannot_start_has_no_verdict(
     keyword: str, changed: dict[str, str], hint: str
 ) -> None:
-    """With an invalid variable or no selected test, a run has no verdict and shows no token."""
+    """If a variable is invalid or no test is selected, a run has no verdict and shows no token."""
     variables = {"FLASHBACK_TOKEN": TOKEN, **changed}
     result = run_with_url("http://127.0.0.1:1", variables, "-k", keyword)
     assert result.status == 2
@@ -172,7 +172,7 @@ def test_run_that_cannot_start_has_no_verdict(
 
 
 def test_unwritable_report_has_no_verdict(tmp_path: Path) -> None:
-    """If a report or the deviations cannot be written, the run exits with 2 and says why."""
+    """If a report or the deviations cannot be written, the run exits with status 2 and says why."""
     file = tmp_path / "file"
     file.touch()
     with serving() as mock:
@@ -196,7 +196,7 @@ def test_rate_limit_includes_concurrent_requests() -> None:
 
 
 def test_list_prints_promises_and_sends_nothing(command: Command, reports: Path) -> None:
-    """--list prints the name, clause and source of each selected promise, or that there is none."""
+    """--list prints each selected promise's name, clause and source, or says that there is none."""
     result = command("--list")
     assert result.status == 0
     assert "test_reader_cannot_update  access-levels (vendor)" in result.output

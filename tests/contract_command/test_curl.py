@@ -70,7 +70,7 @@ UNSIGNED = "eyJhbGciOiJub25lIn0.claims."
     ids=["in Latin-1", "without a signature"],
 )
 def test_curl_command_sends_an_unusual_token(change: Change, token: str) -> None:
-    """A curl command encodes a token as the tests do, and derives an unsigned JSON Web Token."""
+    """A curl command encodes a token, or derives an unsigned JSON Web Token, as the tests do."""
     with serving(change) as mock:
         variables = environment(mock.tokens, mock.ids) | {"FLASHBACK_TOKEN": token}
         result = run_with_url(mock.base_url, variables, promises="test_near_token")
@@ -94,14 +94,14 @@ def test_curl_commands_include_only_the_latest_request() -> None:
 
 @pytest.mark.parametrize("prefix", [b"", b"u:", b"Bearer "], ids=repr)
 def test_token_in_base64_is_redacted_completely(prefix: bytes) -> None:
-    """Only the Base64 characters that do not depend on the token remain."""
+    """After redaction, only the Base64 characters that do not depend on the token remain."""
     text = base64.b64encode(prefix + b"canary/Token+x9.Y").decode()
     redacted = Redactor({"FLASHBACK_TOKEN": "canary/Token+x9.Y"}).redact(text)
     assert redacted == text[: len(prefix) * 8 // 6] + "${FLASHBACK_TOKEN}"
 
 
 def test_expressions_for_tokens_are_not_redacted() -> None:
-    """A token that is part of a variable's name changes neither expressions nor other variables."""
+    """Redacting a token that occurs in a variable's name changes no expression or variable."""
     tokens = {"FLASHBACK_TOKEN": "token", "FLASHBACK_ADMIN_TOKEN": "admin"}
     redactor = Redactor(tokens)
     redactor.learn("ADMIN", "${FLASHBACK_ADMIN_TOKEN^^}")

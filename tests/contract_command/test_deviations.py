@@ -183,13 +183,13 @@ AGAIN: list[tuple[Change, Change, dict[str, str]]] = [
         strangers_can_update,
         {READER: "fixed", "test_stranger_cannot_update": "still broken"},
     ),
-    # The second run uses the same names, which its first run has given up.
+    # The second run uses the names that the first run has given up.
     (
         FAULTS["name_stays_taken_after_it_is_given_up"].change,
         lambda: None,
         {"test_name_that_was_given_up_is_free": "fixed"},
     ),
-    # The promise is kept in the first round of the second run, and broken in the next.
+    # The promise is kept in the first round of the second run and broken in the next round.
     (
         readers_can_update,
         promote("reader", lambda count: count("second run") > 50),
@@ -202,7 +202,7 @@ AGAIN: list[tuple[Change, Change, dict[str, str]]] = [
 def test_again_repeats_broken_promises(
     reports: Path, before: Change, after: Change, expected: dict[str, str]
 ) -> None:
-    """--again retests only the broken promises; each is fixed, still broken or flaky."""
+    """--again retests only the broken promises; it reports each as fixed, still broken or flaky."""
     changes = [before]
     with serving(lambda request: call(changes[-1], request)) as mock:
         first = run_on(mock, "--report-dir", str(reports), promises=tuple(expected))

@@ -94,7 +94,7 @@ def test_backend_may_reject_a_query() -> None:
 
 
 def test_backend_may_run_checks_in_any_order_after_the_token() -> None:
-    """A backend may check some rules before the token, and the others afterward in any order."""
+    """A backend may check some rules before the token, and the others after it, in any order."""
     without_token = request({"name": ""}, token=None, place="id/unknown")
     assert without_token.rule.statuses == {401}
     assert without_token.access
@@ -111,7 +111,7 @@ def test_every_example_in_the_contract_is_valid() -> None:
 
 
 def test_clause_that_the_contract_lacks_is_named() -> None:
-    """If somebody renames a clause only in openapi.yaml, there is no verdict."""
+    """If a clause is renamed only in openapi.yaml, there is no verdict."""
     with pytest.raises(NoVerdictError, match="x-clauses has no clause renamed, which"):
         contract.CLAUSES["renamed"]
 
@@ -127,7 +127,7 @@ def findings_in(sent: Request, status: int, body: bytes = b'{"success": false}')
 
 
 def test_numeric_id_breaks_exactly_one_rule() -> None:
-    """If the id in a response is a number, only the schema's rule reports it."""
+    """If the id in a response is a number, only the rule about the schema reports this."""
     sent = replace(request({}), id="1")
     findings = findings_in(sent, 200, b'{"success": true, "aiLlmId": 1}')
     assert [finding.id for finding in findings] == ["success-response/aiLlmId-type/invalid"]
@@ -146,19 +146,19 @@ def test_texts_describe_the_first_example() -> None:
 
 
 def test_hint_about_the_token_only_follows_a_request_that_differs_in_its_token() -> None:
-    """A 401 for the token that the control requests use does not suggest to check this token."""
+    """For a 401, the finding does not suggest checking the token that the control requests use."""
     for token, got in ((WRITER, "401"), (READER, "401; check that this token is valid")):
         assert [finding.got for finding in findings_in(request({}, token=token), 401)] == [got]
 
 
 def test_free_name_is_reported() -> None:
-    """If a name must be taken but is not, the finding says so."""
+    """If a name should be taken but is not, the finding says so."""
     [*_, finding] = findings_in(request({"name": "x"}, rule="partial/name-kept"), 200)
     assert finding.got == "200: the name was not taken"
 
 
 def test_response_to_the_same_request_on_its_own_is_expected() -> None:
-    """If a request gets no response on its own, it may get none later; a 422 stays a finding."""
+    """If a request sent alone gets no response, it may get none later; a 422 is still a finding."""
     assert findings_in(request({}, rule=Rule("alone/at-once", "an update", {0})), 0) == []
     [finding, *_] = findings_in(request({}, rule=Rule("alone/at-once", "an update", {422})), 422)
     assert finding.id == "statuses/undocumented/422"

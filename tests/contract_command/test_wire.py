@@ -16,7 +16,7 @@ from tests.backends.serving import serving_tcp
 
 
 def exchange_of(response: bytes, *, resets: bool = False) -> Exchange:
-    """Return the exchange with a server that sends these bytes and may reset the connection."""
+    """Return the exchange with a server that sends these bytes and can reset the connection."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -41,7 +41,7 @@ BODIES: dict[str, tuple[str, bytes, bytes | str]] = {
     "gzip in two members": ("gzip", GZIP, b"{}"),
     "gzip with trailing zeros": ("x-gzip", GZIP + bytes(8), b"{}"),
     "deflate": ("deflate", DEFLATE, b"{}"),
-    "deflate without zlib's header": ("Deflate", DEFLATE[2:-4], b"{}"),
+    "deflate without a zlib header": ("Deflate", DEFLATE[2:-4], b"{}"),
     "empty gzip": ("gzip", b"", b""),
     "empty deflate": ("deflate", b"", b""),
     "not gzip": ("gzip", b"{}", "cannot be decompressed"),
@@ -52,7 +52,7 @@ BODIES: dict[str, tuple[str, bytes, bytes | str]] = {
 
 @pytest.mark.parametrize("case", BODIES)
 def test_compressed_response_is_decompressed(case: str) -> None:
-    """A gzip or deflate response is decompressed; if that fails, there is no response."""
+    """A gzip or deflate response is decompressed; if that fails, it counts as no response."""
     encoding, body, expected = BODIES[case]
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\n\r\n"
     exchange = exchange_of(head.encode() + body)
@@ -71,6 +71,6 @@ def test_reset_during_a_response_leaves_no_socket_open(recwarn: pytest.WarningsR
 
 
 def test_interim_response_is_not_the_final_one() -> None:
-    """A final response follows an interim (1xx) response; see RFC 9110, section 15.2."""
+    """An interim (1xx) response is followed by a final one; see RFC 9110, section 15.2."""
     response = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"
     assert exchange_of(response).status == 204

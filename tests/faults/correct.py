@@ -221,7 +221,7 @@ CORRECT = {
         json_is_parsed_leniently,
         content_encodings_and_charsets_are_ignored,
         ids_are_compared_as_uuids,
-        # Even responses to requests that do not mention compression, as RFC 9110 allows
+        # Compress even responses to requests that do not mention compression, as RFC 9110 allows
         lambda answer: answer.body and answer.compress(),
     ),
     "strict": (

@@ -31,7 +31,7 @@ class RunResult:
     status: int = NO_VERDICT
     output: str = ""
     verdict: dict[str, Any] = field(default_factory=dict[str, Any])  # docs/verdict.schema.json
-    promises: dict[str, str] = field(default_factory=dict[str, str])  # the node id of each name
+    promises: dict[str, str] = field(default_factory=dict[str, str])  # node ids by name
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Store the promises that were selected."""

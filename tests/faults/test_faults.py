@@ -39,7 +39,7 @@ def test_backend_may_answer_an_upper_case_uuid_in_lower_case() -> None:
     ("id", "normalize", "status"), [("17", int, KEPT), ("V1StGXR8", str.lower, BROKEN)]
 )
 def test_ids_of_other_forms(id: str, normalize: Callable[[str], object], status: int) -> None:
-    """A backend may parse numbers, but must not ignore the case of an id with both cases."""
+    """A backend may parse numbers but must not ignore the case of a mixed-case id."""
 
     def normalize_id(request: Request) -> None:
         with contextlib.suppress(ValueError):  # not a number
@@ -53,7 +53,7 @@ def test_ids_of_other_forms(id: str, normalize: Callable[[str], object], status:
 
 
 def test_every_promise_has_its_own_fault() -> None:
-    """Every promise has at least one fault whose `promises` is not a prefix of any other name."""
+    """For each promise, at least one fault's `promises` is a prefix of only that promise's name."""
     missing = {*all_promises()}
     for name, fault in FAULTS.items():
         promises = [promise for promise in all_promises() if promise.startswith(fault.promises)]

@@ -153,7 +153,7 @@ def test_unusable_contract_is_a_clear_error(
 
 
 def test_another_contract_is_served(document: dict[str, Any], tmp_path: Path) -> None:
-    """The mock can serve a contract whose path, rules, statuses and structure are different."""
+    """The mock can serve a contract with a different path, rules, statuses and structure."""
     changed = copy.deepcopy(document)
     item = changed["paths"]["/llm/{llm-id}"] = changed["paths"].pop("/ai/llm/{id}")
     operation = item["put"]
@@ -184,7 +184,7 @@ def test_another_contract_is_served(document: dict[str, Any], tmp_path: Path) ->
 
 
 def test_long_banner_is_shortened() -> None:
-    """The banner lists at most 20 items of each kind, so it fits into a pipe's buffer."""
+    """The banner lists at most 20 items of each kind, so it fits in a pipe buffer."""
     tokens = tuple(Token(f"long-test-token-{number}", f"user {number}") for number in range(25))
     mock = Mock(Contract(), Fixtures(tokens), MemoryStore(()))
     shown = banner.text(mock, None, is_new=True, is_local=True)

@@ -1,4 +1,4 @@
-"""Tests for the Dockerfile and the Compose example; the tests start no container."""
+"""Tests for the Dockerfile and the Compose example. They do not start containers."""
 
 import json
 import re

@@ -18,7 +18,7 @@ from tests.mock.wire import MAIN, OWNER, put
 
 
 def test_running_stops_the_mock_when_its_block_ends() -> None:
-    """`running()` serves requests until its block ends; after that, the mock's methods fail."""
+    """`running()` serves requests until its `with` block ends; then the mock's methods fail."""
     with flashback_mock.running() as mock:
         with FlashbackClient(OWNER, base_url=mock.base_url) as client:
             client.update_ai_llm(MAIN, name="in a block")
@@ -85,7 +85,7 @@ def test_assert_updated_requires_an_update(mock: Mock) -> None:
 
 
 def test_wait_for_returns_matching_requests(mock: Mock) -> None:
-    """`wait_for` includes requests sent before the call. A timeout error lists recent requests."""
+    """`wait_for` also counts earlier requests. A timeout error lists recent requests."""
     later = threading.Timer(0.3, put, (mock.base_url, MAIN, {"name": "later"}))
     put(mock.base_url, MAIN, {"name": "before"})
     later.start()
@@ -115,7 +115,7 @@ def test_wait_ends_when_the_mock_stops() -> None:
 
 
 def test_method_cannot_be_called_in_the_event_loop(mock: Mock) -> None:
-    """In the mock's event loop, a method raises an error; otherwise, it would wait forever."""
+    """A method called in the mock's event loop raises an error instead of waiting forever."""
 
     async def reset() -> None:
         mock.reset()
@@ -128,7 +128,7 @@ def test_method_cannot_be_called_in_the_event_loop(mock: Mock) -> None:
 def test_forked_process_cannot_control_the_mock(
     mock: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A method raises an error in another process, where the event loop does not run."""
+    """A method raises an error in a forked process, because the event loop does not run there."""
     monkeypatch.setattr(os, "getpid", lambda: mock.process + 1)
     with pytest.raises(RuntimeError, match="in the process that started it"):
         mock.reset()
@@ -144,7 +144,7 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: mock.add_member(""), "user: is required"),
     (
         lambda mock: mock.add_member("Zoë"),
-        r"token: must be a bearer token: .* \(default: USER-token",
+        r"token: must be a bearer token of .* \(default: USER-token",
     ),
     (lambda mock: mock.answer_sequence(500), "a step must be a dict"),
     (lambda mock: setattr(mock, "delay", "1"), "delay: must be of type float"),
@@ -169,7 +169,7 @@ def test_invalid_argument_raises_value_error(
     """An argument with the wrong type or value raises a ValueError that names the argument."""
     with pytest.raises(ValueError, match=message) as rejected:
         misuse(mock)
-    assert rejected.value.__context__ is None  # an earlier exception could show a credential
+    assert rejected.value.__context__ is None  # a chained exception could show a credential
 
 
 @pytest.mark.parametrize("turn", [1, 2])

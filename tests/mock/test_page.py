@@ -1,4 +1,4 @@
-"""Tests for the mock's page in a real browser: Swagger UI, request log and planned answers."""
+"""Browser tests for the mock's page: Swagger UI, request log and planned answers."""
 
 import copy
 import hashlib
@@ -126,7 +126,7 @@ def test_click_sends_an_update(page: Page, mock: Mock) -> None:
 
 
 def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
-    """The page does not send an empty body. It only adds a red border to the field."""
+    """The page does not send an empty body. Instead, it adds a red border to the field."""
     body = page.get_by_label("Request body")
     body.fill("")
     page.get_by_role("button", name="Execute").click()
@@ -135,7 +135,7 @@ def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
 
 
 def test_answers_can_be_planned_on_the_page(page: Page, mock: Mock) -> None:
-    """Every answer that the page offers can be planned. By default, it is sent once."""
+    """Every answer offered on the page can be planned. By default, an answer is sent once."""
     planned = page.locator("#planned li")
     expect(answer_selector(page)).to_have_value("400")
     answer_selector(page).select_option("503")
@@ -196,7 +196,7 @@ def test_path_parameter_can_be_shared(
     tmp_path: Path,
     flashback_mock_factory: Callable[..., Mock],
 ) -> None:
-    """The page shows parameters of the path, which a contract with two methods would share."""
+    """The page shows parameters defined on the path, where two methods could share them."""
     changed = copy.deepcopy(document)
     (item,) = changed["paths"].values()
     changed["components"]["parameters"] = {"Id": item["put"].pop("parameters")[0]}

@@ -1,4 +1,4 @@
-"""Tests for planned answers, as clients receive them."""
+"""Tests for the planned answers that clients receive."""
 
 import gc
 import socket
@@ -143,7 +143,7 @@ def test_refused_closes_connections_with_incomplete_requests(mock: Mock) -> None
 
 
 @pytest.mark.parametrize("plan", [{"status": 500}, {"fault": "reset"}, {"fault": "empty"}])
-def test_update_can_be_stored_although_its_response_fails(mock: Mock, plan: dict[str, Any]) -> None:
+def test_update_can_be_stored_even_if_its_response_fails(mock: Mock, plan: dict[str, Any]) -> None:
     """With `after_update`, the update is stored and only the response is lost."""
     mock.answer_next(**plan, after_update=True)
     with FlashbackClient(max_retries=0) as client, pytest.raises(errors.FlashbackError):
@@ -185,7 +185,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),
     ({"fault": "reset", "status": 500}, "fault: reset sends no response; do not combine it"),
     ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused requires duration, and"),
-    ({"status": 500, "duration": 1}, "both exclude all other options"),
+    ({"status": 500, "duration": 1}, "neither allows any other option"),
     ({"status": 500, "times": True}, "times: must be of type int"),
     ({"status": 500, "times": 0}, "times: must be at least 1"),
     (

@@ -203,7 +203,7 @@ def test_cors_allows_pages_from_the_origin(http: httpx.Client) -> None:
 
 
 def test_request_id_is_not_taken_from_the_request(http: httpx.Client, mock: Mock) -> None:
-    """The mock creates each response's X-Request-Id, because a caller's ID could be a secret."""
+    """The mock generates each X-Request-Id itself, because a caller's ID could be a secret."""
     answer = http.put(mock.ids["main"], json={}, headers={"X-Request-Id": "s3cret"})
     assert answer.headers["X-Request-Id"] == mock.requests[-1].request_id != "s3cret"
 

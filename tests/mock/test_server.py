@@ -82,8 +82,8 @@ def test_slow_body_returns_400(mock: Mock) -> None:
 def test_half_closed_client_receives_all_responses(
     mock: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A half-closed client receives all responses, and its connection is closed later."""
-    monkeypatch.setattr(server, "SECONDS", 3)  # enough for a busy machine
+    """A half-closed client receives all responses before its connection is closed."""
+    monkeypatch.setattr(server, "SECONDS", 3)  # long enough for a busy machine
     mock.delay = TIME_LIMIT / 10
     with connected(mock) as connection:
         connection.sendall(empty_update(mock) * 3 + PAGE * 8)
@@ -114,7 +114,7 @@ UNPARSABLE = {
 
 @pytest.mark.parametrize("content", UNPARSABLE.values(), ids=UNPARSABLE)
 def test_unparsable_request_returns_a_json_400(mock: Mock, content: bytes) -> None:
-    """The server logs a malformed request and returns a JSON 400 that repeats no part of it."""
+    """A malformed request is logged and gets a JSON 400 that repeats no part of the request."""
     with connected(mock) as connection:
         connection.sendall(empty_update(mock))
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
@@ -128,7 +128,7 @@ def test_unparsable_request_returns_a_json_400(mock: Mock, content: bytes) -> No
 
 
 def test_body_that_becomes_malformed_gets_no_second_response(mock: Mock) -> None:
-    """A request gets only one response, even if its body becomes malformed after the response."""
+    """A request gets only one response, even if a malformed chunk arrives after the response."""
     with connected(mock) as connection:
         connection.sendall(
             request_head(mock, "Transfer-Encoding: chunked") + b"40000\r\n" + b"x" * 0x40000
@@ -172,7 +172,7 @@ def test_upgrade_header_closes_the_connection(mock: Mock) -> None:
 
 @pytest.mark.parametrize("pause", [0, 0.05])
 def test_trailers_do_not_become_headers_of_the_next_request(mock: Mock, pause: float) -> None:
-    """The server closes the connection after a chunked request, which can end with trailers."""
+    """The server closes the connection after a chunked request, because it may have trailers."""
     chunked = request_head(mock, "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n"
     with connected(mock) as connection:
         connection.sendall(chunked + b"Prefer: code=404\r\n\r\n")

@@ -169,7 +169,7 @@ def test_job_without_access_to_secrets_is_skipped(job: Job, name: str, value: st
 
 
 def test_job_with_access_to_secrets_needs_a_token(job: Job) -> None:
-    """If the token is missing, the job fails; its summary ignores an earlier step's reports."""
+    """If the token is missing, the job fails; the summary omits reports from an earlier step."""
     reports = job.folder / "contract-reports"
     reports.mkdir()
     (reports / "verdict.md").write_text("## The contract is kept")

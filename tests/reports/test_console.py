@@ -75,7 +75,7 @@ def test_headline_mentions_exceptions() -> None:
         assert words.headline(verdict) == "The selected part of the contract is kept"
 
 
-def test_result_of_again_is_counted() -> None:
+def test_results_with_again_are_counted() -> None:
     """With --again, the output shows how many promises are fixed, still broken or flaky."""
     verdict = broken()
     verdict["selection"]["again"] = True
@@ -96,7 +96,7 @@ def test_backend_cannot_control_the_terminal() -> None:
 
 
 def test_progress_in_a_log_has_one_line_per_family() -> None:
-    """In a log file, progress output is a single plain line for each family of promises."""
+    """In a log file, progress output has one plain line for each family of promises."""
     file = io.StringIO()
     progress = Progress(Console(file=file))
     progress.update("Access", 0, 3, 10)

@@ -37,7 +37,7 @@ def hostile() -> Verdict:
 
 
 def test_schema_allows_no_unknown_fields(root: Path) -> None:
-    """Every object in the verdict's schema that has known fields allows no others."""
+    """In the verdict's schema, objects with known fields allow no unknown fields."""
     text = (root / "docs" / "verdict.schema.json").read_text("utf-8")
     assert text.count('"properties": {') == text.count('"additionalProperties": false')
 
@@ -54,7 +54,7 @@ def test_all_files_are_written(
 
 
 def test_control_characters_are_escaped(tmp_path: Path, hostile: Verdict) -> None:
-    """All report files escape lone surrogates and control characters from the backend."""
+    """Lone surrogates and control characters from the backend are escaped in all report files."""
     reports.write(hostile, tmp_path)
     for name in FILES:
         text = (tmp_path / name).read_text("utf-8")
@@ -90,9 +90,9 @@ def test_junit_fails_for_findings_that_fail_the_run() -> None:
 
 
 def test_junit_without_all_results() -> None:
-    """An untested promise is skipped, or an error with --require-all; so is a missing verdict.
+    """Untested promises are skipped or, with --require-all, errors. A missing verdict is an error.
 
-    An accepted deviation is skipped, with the finding's title as its message.
+    An accepted deviation is skipped, and the message contains the finding's title.
     """
     verdict = not_tested()
     assert suite_of(verdict).get("errors") == "7"

@@ -108,7 +108,7 @@ def test_curl_command_can_be_copied(show: Open) -> None:
 
 
 def test_filter_finds_promises(show: Open) -> None:
-    """The promises can be filtered by words and by outcome, which opens a collapsed family."""
+    """Promises can be filtered by words and by outcome. The filter opens families with a match."""
     page = show(broken())
     promises = page.locator("#promises li").filter(visible=True)
     page.get_by_role("searchbox").fill("maximum length")
@@ -146,7 +146,7 @@ def test_untested_promises_have_a_reason(show: Open) -> None:
 
 
 def test_accepted_deviation_shows_its_entry(show: Open) -> None:
-    """The heading mentions the accepted deviation; its card shows the reason, date and link."""
+    """The heading mentions the accepted deviation; the card shows its reason, date and link."""
     page = show(accepted())
     result = "The contract is kept except for 1 accepted deviation"
     expect(page.get_by_role("heading", level=1)).to_have_text(result)

@@ -105,7 +105,7 @@ class Mock:
             raise ValueError("nothing planned; specify at least one step")
         for step in steps:
             check_step(self.contract, step)
-        # Callers can change a step's headers later, so copy the headers too.
+        # Also copy the headers, because callers can change them later.
         self.planned += [deepcopy(step) for step in steps if "duration" not in step]
         durations = [step["duration"] for step in steps if "duration" in step]
         if durations:
@@ -240,7 +240,7 @@ class Mock:
             raise ValueError("user: is required")
         if not BEARER_TOKEN.fullmatch(token):
             raise ValueError(
-                "token: must be a bearer token: letters, digits and -._~+/ (default: USER-token)"
+                "token: must be a bearer token of letters, digits and -._~+/ (default: USER-token)"
             )
         member = Member(workspace or self.fixtures.first_workspace, user, access)
         await self.store.add(Fixtures((Token(token, user),), (member,)))

@@ -61,7 +61,9 @@ def check_step(contract: Contract, step: Step) -> None:
     fault = step.get("fault")
     if fault == "refused" or "duration" in step:
         if fault != "refused" or step.keys() != {"fault", "duration"}:
-            raise ValueError("fault: refused requires duration, and both exclude all other options")
+            raise ValueError(
+                "fault: refused requires duration, and neither allows any other option"
+            )
     elif not any(map(step.get, ("status", "example", "headers", "delay", "fault"))):
         raise ValueError("nothing planned; specify status, example, headers, delay or fault")
     elif fault in WITHOUT_STATUS and step.keys() & {"status", "example", "headers"}:

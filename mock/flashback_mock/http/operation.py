@@ -15,7 +15,7 @@ from .messages import Answer, HttpError, Request, error_answer, json_answer, suc
 
 # Prism's syntax: `Prefer: code=404, example=notFound` or `?__code=404&__example=notFound`.
 QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
-MAX_PREFER_CHARACTERS = 1000  # the headers can be megabytes long, and searching them takes seconds
+MAX_PREFER_CHARACTERS = 1000  # headers can be megabytes long; searching them would take seconds
 PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
 REPLACING = ("status", "example", "fault")  # plans with these fields replace the real response
 PROXY_STATUSES = (502, 503, 504)  # statuses that a reverse proxy sends if the service is down
@@ -125,7 +125,7 @@ class Operation:
         if "example" in plan:
             example = self._contract.example(str(plan.get("status", "")), plan["example"])
             return json_answer(*example)
-        status = int(plan["status"])  # the log would show an HTTPStatus by its name
+        status = int(plan["status"])  # the log would show the name of an HTTPStatus
         if status == 200:
             return success_answer(id, self._contract.message(200))
         if self._contract.answers.get(status):

@@ -44,7 +44,7 @@ class Connection(web.RequestHandler):
     _unread: asyncio.TimerHandle
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio expects a bool
-        """Keep a half-closed connection open for a few seconds so that responses arrive."""
+        """Keep a half-closed connection open for a few seconds so that responses still arrive."""
         asyncio.get_running_loop().call_later(SECONDS, self.force_close)
         return True
 
@@ -264,8 +264,8 @@ def listen(host: str, port: int) -> socket.socket:
 async def _reserve(family: int, address: Any) -> socket.socket:
     """Wait until the address is free, and return a socket that is bound to it.
 
-    The socket is bound but does not listen, so the port refuses connections, and no other program
-    can bind to it.
+    The socket does not listen, so the port refuses connections. Because the socket is bound, no
+    other program can use the port.
     """
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignore connections in TIME_WAIT

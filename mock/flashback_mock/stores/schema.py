@@ -49,10 +49,10 @@ CONFIGURATION = Table(
     Column("plain", sa.JSON, nullable=False),  # all fields except credentials
     sa.UniqueConstraint("workspace", "name"),
 )
-# In SQLite, a credential has one row for each size class in which it was ever stored.
+# In SQLite, a credential has one row for each size class in which it has ever been stored.
 # Only one of these rows is in use.
 # When a row is deleted or changes size, SQLite can leave copies of neighboring rows behind.
-# A store in SQLite therefore only adds rows or overwrites rows without changing their size.
+# A store in SQLite therefore only adds rows, or overwrites them without changing their size.
 CREDENTIAL = Table(
     "flashback_mock_credential",
     METADATA,

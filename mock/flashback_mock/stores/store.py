@@ -83,7 +83,7 @@ class Store(Protocol):
 
     @property
     def location(self) -> str:
-        """Return where the state and its master keys are stored. The text contains no secrets."""
+        """Describe where the state and master keys are stored. The text contains no secrets."""
 
     async def open(self, fixtures: Fixtures | None) -> bool:
         """Open the store and return whether it is new.

@@ -38,7 +38,7 @@ class Vault:
         """Encrypt a credential and bind it to a place (workspace, configuration and field)."""
         nonce = os.urandom(NONCE_BYTES)
         header = self.key_id + nonce
-        # The last byte of the content marks where the padding, which consists of zeros, starts.
+        # The last byte of the content marks the start of the padding, which consists of zeros.
         content = credential.encode("utf-8", "surrogatepass") + b"\1"
         size = SMALLEST
         while size < HEADER_BYTES + len(content) + TAG_BYTES:

@@ -15,7 +15,7 @@ rendering.template("verdict.txt")  # cache the template; forked processes in tes
 
 
 class Output(Console):
-    """A console for standard output. It becomes quiet if the program that reads it exits."""
+    """A console for standard output. It becomes quiet if the program reading the output exits."""
 
     def on_broken_pipe(self) -> None:
         """Redirect standard output to the null device, but do not exit."""

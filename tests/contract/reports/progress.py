@@ -4,9 +4,9 @@ from rich.console import Console
 
 
 class Progress:
-    """A status line with the family of promises and the number of promises and of requests.
+    """A status line with the family of promises and the numbers of promises and requests.
 
-    If the output is not a terminal, the display prints the name of each family once instead.
+    If the output is not a terminal, the display instead prints the name of each family once.
     """
 
     def __init__(self, console: Console) -> None:

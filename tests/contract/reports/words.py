@@ -118,7 +118,7 @@ def with_severity(verdict: Verdict, severity: str) -> list[Finding]:
 
 
 def untested(verdict: Verdict) -> dict[str, list[Promise]]:
-    """Return the untested promises by reason, or an empty dictionary if there is no verdict."""
+    """Return the untested promises grouped by reason, or an empty dictionary without a verdict."""
     if verdict["result"] == "no verdict":
         return {}
     by_outcome = grouped(verdict["promises"], "outcome")

@@ -31,7 +31,7 @@ USERS = {
 OWN = RULES["update/own"]
 
 ATTEMPTS = 4  # maximum number of times to send a request while the backend or a proxy is too busy
-# Responses of the endpoint to a control request that it rejects for its body
+# The endpoint's responses to a control request whose body it rejects
 BODY_ERRORS = (400, 409, 412, 413, 415, 422, 428)
 TIMEOUTS_IN_FULL = 3  # after this many timeouts, wait at most one second per response
 
@@ -63,7 +63,7 @@ class Backend:
             return OWN
         if id == self.given.get(FOREIGN_ID):
             return RULES["workspace-access/foreign"]
-        # If ids are not UUIDs, no unknown id is certain to have the right form.
+        # If ids are not UUIDs, an unknown id might not have the right form.
         statuses = {404} if UUID.fullmatch(self.id) else {400, 404}
         return replace(RULES["id/unknown"], statuses=statuses)
 
@@ -129,8 +129,8 @@ class Backend:
                 return exchange
             time.sleep(exchange.pause(0.5 * 2**attempt))
         raise NoVerdictError(
-            f"the backend, or a proxy, returned {exchange.got} {ATTEMPTS} times in a row",
-            "run again later, reduce the load with --rate-limit, or raise the backend's rate limit",
+            f"the backend or a proxy returned {exchange.got} {ATTEMPTS} times in a row",
+            "try again later, reduce the load with --rate-limit, or raise the backend's rate limit",
         )
 
     def send(self, request: Request) -> Exchange:
@@ -238,6 +238,6 @@ def is_working(backend: Backend, exchange: Exchange) -> bool:
         return False
     error = setup_error(backend, control)
     if backend.statuses[200]:
-        error.reason += "; it succeeded before"
+        error.reason += "; earlier requests succeeded"
     error.reason += f"; the last requests were {'; '.join(latest)}"
     raise error

@@ -11,7 +11,7 @@ from support.exchange import Request
 
 LONGEST_BODY = 2000  # in bytes; curl reads longer bodies from files
 LEAST = 4  # in characters; shorter texts reveal too little to require redaction
-# The ends of the shell expressions that replace secrets, after the variable's name
+# What follows the variable's name in the shell expressions that replace secrets
 OPERATORS = r"(?:\^\^|,,|[%#]\?|%\.\*)?\}"
 
 
@@ -38,7 +38,7 @@ def _pattern_for(text: str) -> str:
 
 
 def _patterns_for(token: str) -> Iterator[str]:
-    """Yield patterns for the token: as it is, reversed, in Base64, in hex, and fully escaped."""
+    """Yield patterns for the token: unchanged, reversed, in Base64, in hex, and fully escaped."""
     octets = token.encode()
     yield _pattern_for(token)
     yield _pattern_for(token[::-1])
@@ -116,7 +116,7 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
     if request.header("Accept-Encoding"):
         text += " --compressed"
     text += f" {redactor.quote(url)}{_header_options(request, redactor)}"
-    # Send even an empty body, so that curl adds Content-Length.
+    # Send even an empty body so that curl adds Content-Length.
     if request.header("Content-Length") or request.chunks is not None:
         if request.header("Content-Type") is None:
             text += " -H Content-Type:"  # prevents curl from adding this header

@@ -11,7 +11,7 @@ from support.rule import NO_RULE, Rule
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 Headers = tuple[tuple[str, str], ...]
-LONGEST_PAUSE = 10.0  # in seconds; a longer Retry-After is shortened to this
+LONGEST_PAUSE = 10.0  # in seconds; a longer Retry-After is reduced to this value
 
 
 @dataclass(eq=False)

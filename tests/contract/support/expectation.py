@@ -30,7 +30,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def with_rule(request: Request) -> Request:
-    """Return the request with the contract's rule for the response, unless it has one already.
+    """Return the request, adding the contract's rule for the response if it has none.
 
     Also add the reasons to reject the request, and the access rule that a 2xx would violate.
     """
@@ -72,12 +72,12 @@ def _derived(
     valid = rule_of_valid(request)
     if all(reason.is_open for reason in reasons):
         return _combined([*reasons, valid])
-    reasons = sorted(reasons, key=lambda reason: reason.is_open)  # start with the first binding one
+    reasons = sorted(reasons, key=lambda reason: reason.is_open)  # put the binding reasons first
     return _combined(reasons)
 
 
 def _combined(rules: list[Rule]) -> Rule:
-    """Return the first rule with every status and form that at least one of the rules allows."""
+    """Return the first rule, extended to every status and form that any of the rules allows."""
     statuses: frozenset[int] = frozenset()
     for rule in rules:
         statuses |= rule.statuses
@@ -178,7 +178,7 @@ def _check_head(request: Request) -> Iterator[Rule]:
 def read_json(body: bytes) -> tuple[Any, list[Rule]]:
     """Parse the body strictly according to RFC 8259.
 
-    Return the value, and a rule for each reason to reject the body.
+    Return the value and a rule for each reason to reject the body.
     """
     reasons: list[Rule] = []
     if body.startswith(BYTE_ORDER_MARK):

@@ -1,4 +1,4 @@
-"""Findings, and the deviations file, which lists accepted ones."""
+"""Findings and the deviations file, which lists the accepted findings."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -38,7 +38,7 @@ Accepted = dict[str, str]  # the reason, link and date of an accepted finding
 class Finding:
     """One way in which the backend violates a clause, with up to three examples."""
 
-    rule: str  # the id of the broken rule: the clause, and the kind of request or response
+    rule: str  # the id of the broken rule: a clause and a kind of request or response
     outcome: str  # what happened, in a few words
     expected: str
     got: str
@@ -83,7 +83,7 @@ class Finding:
     def add_example(self, exchange: Exchange, finding: "Finding") -> None:
         """Add the exchange as an example; keep only the shortest examples, sorted by length.
 
-        `finding` describes this exchange; the texts must describe the first example.
+        `finding` describes this exchange; this object's texts must describe the first.
         """
         sent = exchange.request.rule.words
         without_details = sent.partition("; ")[0]

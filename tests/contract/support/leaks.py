@@ -65,7 +65,7 @@ def _canary_in(line: str) -> str | None:
 
 @cache
 def canary_parts() -> dict[str, dict[str, str]]:
-    """Map the start of each part of a canary to the parts with this start and their encodings."""
+    """Map the start of each canary part to the parts that begin with it and their encodings."""
     parts: dict[str, dict[str, str]] = {}
     for canary in values.GOOD.values():
         for how, text, size in canary_encodings(canary):

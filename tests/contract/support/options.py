@@ -39,7 +39,7 @@ def add_options(add: Callable[..., Any]) -> None:
     add("--rate-limit", type=_rate, default=0.0, metavar="N/s", help="maximum requests per second")
     about = "seconds to wait for a complete response (default: 10)"
     add("--timeout", type=_positive, default=10.0, metavar="S", help=about)
-    add("--ca", type=_ca, metavar="FILE", help="PEM file with an HTTPS backend's CA certificate")
+    add("--ca", type=_ca, metavar="FILE", help="PEM file with the CA certificate of the backend")
     about = "test only rules from these sources (comma-separated): page, vendor, ours"
     add("--source", type=_sources, default=[], metavar="LIST", help=about)
     about = "fail the run only for findings from these sources"

@@ -54,7 +54,7 @@ class RunPlugin(Run):
         signal.signal(signal.SIGTERM, self._interrupt)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """With `--again`, keep only promises that had findings. Put those marked `last` last."""
+        """With `--again`, keep only promises that had findings. Put `last` tests at the end."""
         if self.earlier:
             items[:] = [item for item in items if item.name in self.earlier]
         items.sort(key=lambda item: item.get_closest_marker("last") is not None)

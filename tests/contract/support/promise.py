@@ -1,4 +1,4 @@
-"""The state of a run, and its promises, which send requests and check the exchanges.
+"""The state of a run and its promises, which send requests and check the exchanges.
 
 An exchange is a request with its response.
 """
@@ -23,7 +23,7 @@ from support.findings import Accepted, Finding
 from support.options import MEANINGS
 from support.rule import NO_RULE, Rule
 
-# Seconds of testing after a promise's first finding: for each promise and in total.
+# Seconds to continue testing after a promise's first finding, per promise and in total.
 BUDGET_PER_PROMISE = 2.0
 TOTAL_BUDGET = 15.0
 MOST_LATE = 0.5  # seconds to wait for the effect of an update that returned 200
@@ -70,7 +70,7 @@ class Run:
         return {finding.promise for finding in self.findings.values() if self.decides(finding)}
 
     def id_of(self, finding: Finding) -> str:
-        """Return the id of a broader finding that explains this finding, or else its own id."""
+        """Return the id of a broader finding that explains this one, or else this finding's id."""
         for broader in finding.explained_by:
             if broader in self.findings and self.findings[broader].severity != "accepted":
                 return broader
@@ -112,7 +112,7 @@ class Run:
 
 @dataclass
 class Promise:
-    """One rule in the contract that a test checks, and the results so far."""
+    """One contract rule that a test checks, with its results so far."""
 
     name: str
     family: str
@@ -177,7 +177,7 @@ class Promise:
         pytest.skip("an update that this promise depends on took effect late")
 
     def _share_name(self, sibling: str, pause: float) -> Exchange | None:
-        """Give both configurations the same name; return the second exchange if that succeeds.
+        """Give both configurations the same name; return the second exchange if both succeed.
 
         Between the two updates, wait for `pause` seconds.
         """
@@ -325,7 +325,7 @@ class Promise:
         return finding
 
     def _intermittent(self, finding: Finding, exchange: Exchange, again: Exchange) -> Finding:
-        """Return the finding to report if a request got another status when it was repeated."""
+        """Return the finding to report if a request got a different status when it was repeated."""
         rule = exchange.request.rule
         known = [id for id in self.run.findings if id.startswith("update/intermittent/")]
         # For these clauses, a failure may also depend on earlier requests.
@@ -337,6 +337,6 @@ class Promise:
             finding.outcome,
             rule.expected,
             f"{exchange.got}, and {again.got} when the request was repeated on a new connection",
-            "a request that fails only sometimes, or only after another request on its connection",
+            "a request that fails only sometimes or only after another on the same connection",
             explained_by=tuple(known),
         )

@@ -44,7 +44,7 @@ def describe(value: object) -> str:
 
 @dataclass(frozen=True)
 class Rule:
-    """The statuses that the contract allows in response to a kind of request; by default, 400."""
+    """The statuses that the contract allows for a kind of request (by default, only 400)."""
 
     id: str  # the clause and the kind of request; must not depend on generated values
     words: str  # a description of the request
@@ -92,7 +92,7 @@ def _named_rules() -> dict[str, Rule]:
 
 
 def _range_of(status: int | str) -> Iterable[int]:
-    """Return the statuses in a class such as `4xx`, or only the status if it is not a class."""
+    """Return the statuses in a class such as `4xx`, or only the given status if it is a number."""
     if isinstance(status, int):
         return [status]
     first = int(status[0]) * 100
@@ -104,5 +104,5 @@ NO_RULE = Rule("", "")
 
 
 def named(rule: Rule | str) -> Rule:
-    """Return the rule, or the rule with this id in rules.yaml."""
+    """Return the given rule, or look up its id in rules.yaml if `rule` is a string."""
     return RULES[rule] if isinstance(rule, str) else rule

@@ -1,4 +1,4 @@
-"""Checks each exchange: first whether a response arrived, and last the response's status.
+"""Checks each exchange, starting with whether a response arrived and ending with its status.
 
 In general, only the first rule that an exchange breaks is reported. However, the rules about
 access, credentials and internal details are always checked.
@@ -49,7 +49,7 @@ def _header_names(exchange: Exchange) -> set[str]:
 
 
 def check_safety(exchange: Exchange, tokens: Iterable[str]) -> Iterator[Finding]:
-    """Check the rules that always apply: no forbidden updates, and no leaks, even of `tokens`."""
+    """Check the rules that always apply: no forbidden updates and no leaks (including `tokens`)."""
     request = exchange.request
     got = exchange.got
     leak = find_leak(exchange, tokens)
@@ -77,7 +77,7 @@ def check_response(exchange: Exchange, from_endpoint: list[Exchange]) -> Iterato
     status = exchange.status
     is_expected = status in rule.statuses
     if not status:
-        if not is_expected:  # it is expected if there was no response on its own either
+        if not is_expected:  # expected if the request alone got no response either
             yield _finding(exchange, rule, exchange.got, "a response", exchange.failure)
         return
     is_from_elsewhere = _is_from_elsewhere(exchange, from_endpoint)
@@ -195,7 +195,7 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
     rule = exchange.request.rule
     clause = "success-response" if exchange.succeeded else "error-response"
     if status not in documented:
-        # A rule may require the status of an earlier response, which was undocumented too.
+        # A rule may require an earlier response's status, even if that status is undocumented.
         expected = replace(rule, statuses=rule.statuses & documented or documented).expected
         subject = "a status that the contract does not document"
         yield Finding("statuses/undocumented", str(status), expected, str(status), subject)
@@ -223,7 +223,7 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
 
 
 def _check_schema(clause: str, exchange: Exchange) -> Iterator[Finding]:
-    """Check the body against the contract's schema, if it is an object, and the headers."""
+    """Check the headers and, if the body is an object, the body against the contract's schema."""
     errors: Iterable[Any] = ()
     if isinstance(exchange.value, dict):
         errors = contract.SCHEMAS[exchange.status].iter_errors(exchange.value)
@@ -277,5 +277,5 @@ def _check_fields(exchange: Exchange) -> Iterator[Finding]:
         subject = f"`{name}` in a {exchange.status} response"
         if value is None:
             yield Finding(f"{clause}/{name}", "missing", words, "no such field", subject)
-        elif str(value) != str(expected):  # the schema's rule reports a wrong type
+        elif str(value) != str(expected):  # the rule about the schema reports wrong types
             yield Finding(f"{clause}/{name}", "other", words, describe(value), subject)

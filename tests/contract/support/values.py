@@ -82,7 +82,7 @@ def expand(name: str, word: str) -> list[str]:
 def unusual(field: str) -> list[Any]:
     """Return unusual valid values for a field.
 
-    For an enumeration, each member appears directly after every member, including itself.
+    For an enumeration, return a list in which each member directly follows every member.
     """
     members = contract.PROPERTIES[field].get("enum")
     if members:
@@ -101,7 +101,7 @@ def unusual(field: str) -> list[Any]:
 
 
 def letters_of_all_scripts() -> str:
-    """Return a sample of printable characters, one per 64 code points, from all modern scripts."""
+    """Return printable characters from all modern scripts: at most one per 64 code points."""
     return "".join(filter(str.isprintable, map(chr, range(0x21, 0x20000, 0x40))))
 
 
@@ -114,7 +114,7 @@ def of_length(field: str, length: int) -> str:
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
-    """Yield a sequence in which each kind appears directly after every kind, including itself."""
+    """Yield a sequence in which each kind directly follows every kind, including itself, once."""
     for first in range(len(kinds)):
         yield kinds[first]
         for second in range(first + 1, len(kinds)):
@@ -211,7 +211,7 @@ def similar_strings(field: str) -> Iterator[str]:
 
 
 def resembling_fields() -> Iterator[tuple[str, object]]:
-    """Yield unknown field names that resemble known ones, each with the known field's value."""
+    """Yield unknown field names that resemble a known one, each with that known field's value."""
     yield "k\u0435y", canary("key")  # contains a Cyrillic letter
     for name, value in (EVERYTHING | fresh()).items():
         snake = re.sub("([A-Z])", r"_\1", name).lower()

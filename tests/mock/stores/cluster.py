@@ -31,9 +31,9 @@ def find_programs() -> Path | None:
 
 
 def _free_port() -> int:
-    """Return a free port that the system does not give to another program in the meantime."""
+    """Return a free port that the system will not assign to another program before it is used."""
     while True:
-        # Linux chooses ports for programs that do not specify one from 32768 upward.
+        # For programs that do not specify a port, Linux chooses one from 32768 upward.
         port = 20000 + secrets.randbelow(12000)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port

@@ -177,7 +177,7 @@ def test_update_times_out(
 def test_store_closes_while_the_server_does_not_respond(
     location: StoreLocation, cluster: Cluster
 ) -> None:
-    """The mock closes all of its connections at once even if the server does not respond."""
+    """The mock promptly closes all of its connections even if the server does not respond."""
     store = location.store()
     store.open(FIXTURES)
     users = location.concurrently(*[store.store.user_of(OWNER) for _ in range(8)])

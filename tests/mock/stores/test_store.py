@@ -234,7 +234,7 @@ def test_moved_credential_cannot_be_decrypted(
 
 @durable
 def test_store_without_an_id_is_rejected(location: StoreLocation, store: BlockingStore) -> None:
-    """A store whose row in the table `flashback_mock_store` was deleted does not open."""
+    """A store does not open if its row in the table `flashback_mock_store` was deleted."""
     store.close()
     location.sql("DELETE FROM flashback_mock_store")
     with pytest.raises(StoreError, match="flashback_mock_store has no row; restore"):
