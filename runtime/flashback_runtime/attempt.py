@@ -170,7 +170,8 @@ def _redact(running: RunningCall, error: BaseException) -> None:
     error.args = tuple(arguments)
     if isinstance(error, OSError) and error.strerror:  # here, `str(error)` does not use `args`
         error.strerror = running.redacted(error.strerror)
-        error.filename = error.filename and running.redacted(str(error.filename))
+        if error.filename is not None:
+            error.filename = running.redacted(str(error.filename))
     if isinstance(error, httpx.RequestError):
         error.request = httpx.Request(running.call.method, "/")
 

@@ -68,8 +68,10 @@ def test_outage_during_the_run_has_no_verdict(
 
 def test_closed_port_has_no_verdict() -> None:
     """If no server listens on the port, the run has no verdict."""
-    result = run_with_url("http://127.0.0.1:1", VARIABLES)
-    assert_no_verdict(result, "http://127.0.0.1:1 does not respond")
+    url = "http://127.0.0.1:1/certificate"
+    result = run_with_url(url, VARIABLES)
+    assert_no_verdict(result, f"{url} does not respond")
+    assert "check the host and port" in result.output
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 1000\r\n", b""])

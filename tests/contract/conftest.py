@@ -114,22 +114,25 @@ def _read_earlier(option: argparse.Namespace) -> dict[str, str]:
 
     Raise `NoVerdictError` if the file is not a verdict or contains no findings.
     """
-    broken = []
+    outcomes = {}
     problem = "that run had no findings"
     try:
         verdict = json.loads(option.again.read_text("utf-8"))
+        for promise in verdict["promises"]:
+            if promise["findings"]:
+                outcomes[promise["name"]] = promise["outcome"]
         seed = int(verdict["seed"])
-        broken = [promise for promise in verdict["promises"] if promise["findings"]]
     except FileNotFoundError:
         problem = "file not found"
     except (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError):
+        outcomes = {}
         problem = "not a valid verdict"
-    if not broken:
+    if not outcomes:
         cure = "run without --again, or pass the verdict.json of an earlier run"
         raise NoVerdictError(f"--again {option.again}: {problem}", cure)
     if option.seed is None:
         option.seed = seed
-    return {promise["name"]: promise["outcome"] for promise in broken}
+    return outcomes
 
 
 def pytest_itemcollected(item: Any) -> None:

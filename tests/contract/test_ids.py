@@ -20,8 +20,6 @@ def similar_ids(id: str) -> Iterator[str]:
             other = "f" if character == "e" else "e"
             if character != "-":
                 yield id[:position] + other + id[position + 1 :]
-    elif not (id.isupper() or id.islower()):
-        yield id.swapcase()
     yield from (id.replace("-", "_"), "_" * len(id))
     for wildcard in "%_?.":
         yield id[:-1] + wildcard

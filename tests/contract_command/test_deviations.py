@@ -137,6 +137,7 @@ def test_invalid_deviations_file_has_no_verdict(known: Path, text: str, message:
         (None, "file not found"),
         ("[" * 100_000, "not a valid verdict"),
         ('{"promises": [], "seed": 1e999}', "not a valid verdict"),
+        ('{"promises": [{"findings": [1]}], "seed": 1}', "not a valid verdict"),
         ('{"promises": [], "seed": 1}', "that run had no findings"),
     ],
 )

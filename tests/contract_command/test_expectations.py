@@ -141,8 +141,11 @@ def test_texts_describe_the_first_example() -> None:
     [exchange] = shorter.examples.values()
     known.add_example(exchange, shorter)
     assert known.expected == "400 or 403"
-    [longer] = findings_in(request({"name": "a\tb"}), 400, b'{"success": false, "message": []}')
-    assert longer.title == "`message` in a 400 response: got []"
+    *_, known = findings_in(request({"name": "a\tb"}), 400, b'{"success": 5}')
+    *_, shorter = findings_in(request([], token=READER), 422, b'{"success": 6}')
+    [exchange] = shorter.examples.values()
+    known.add_example(exchange, shorter)
+    assert known.title == "`success` in a 422 response: got 6"
 
 
 def test_hint_about_the_token_only_follows_a_request_that_differs_in_its_token() -> None:

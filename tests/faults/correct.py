@@ -229,7 +229,10 @@ CORRECT = {
         on(405, lambda answer: answer.reject(404)),
         reply(400, lambda method: method == "OPTIONS"),
         ids_that_are_not_uuids_return_400,
-        when(lambda path: re.search(DOT_SEGMENTS, path), lambda: Answer(307, b"", Location="/ai/")),
+        when(
+            lambda path: re.search(DOT_SEGMENTS, path),
+            lambda: Answer(307, b"Redirecting to /app/ai/llm//x/", Location="/ai/"),
+        ),
         reply(404, lambda method, query: method == "PUT" and query),
         access_is_checked_before_the_method,
     ),

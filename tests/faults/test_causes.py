@@ -89,6 +89,20 @@ def test_finding_does_not_contain_a_token_from_the_media_type() -> None:
     assert "owner-token" not in result.output + json.dumps(result.verdict)
 
 
+def test_name_conflict_with_a_wrong_status_does_not_hide_missing_authentication() -> None:
+    """A run reports that an update was applied without a token even if name conflicts get a 500."""
+    faults = ("unauthenticated_update_changes_the_name", "taken_name_returns_500")
+    result = run_with_faults(*faults, promises="test_rejected_update")
+    assert "authentication/applied/500" in result.ids, result.output
+
+
+def test_applied_update_is_attributed_only_to_the_user_who_sent_it() -> None:
+    """If `--source` excludes the check after one rejected update, later checks are not affected."""
+    changes = [FAULTS["unauthenticated_update_changes_the_name"].change]
+    result = run_with_changes(changes, "--source", "vendor,ours", promises="test_rejected_update")
+    assert result.ids == ["all-or-nothing/rejected/400"], result.output
+
+
 def test_intermittent_error_does_not_hide_missing_access_control() -> None:
     """A run reports accepted unauthorized updates even if the backend rejects half of them."""
     result = run_with_faults(

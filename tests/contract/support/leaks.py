@@ -35,11 +35,12 @@ def find_leak(exchange: Exchange, tokens: Iterable[str]) -> tuple[str, str] | No
     or token from the request.
     """
     lines = [("the body", exchange.text), ("the body", _unescaped(exchange.text))]
-    lines.append(("the status line", exchange.reason))
+    received = [("the status line", exchange.reason)]
     for name, value in exchange.headers:
-        # http.client decodes headers as Latin-1, but they may contain UTF-8.
-        line = f"{name}: {value}".encode("latin-1").decode(errors="replace")
-        lines.append((f"the `{name}` header", line))
+        received.append((f"the `{name}` header", f"{name}: {value}"))
+    for where, line in received:
+        # http.client decodes the status line and headers as Latin-1, but they may contain UTF-8.
+        lines.append((where, line.encode("latin-1").decode(errors="replace")))
     for where, line in lines:
         how = _canary_in(line)
         if how:
@@ -147,7 +148,9 @@ def internals(exchange: Exchange) -> str | None:
     If a 500 response contains a value from the request, return that value.
     """
     text = _unescaped(exchange.text)
-    found = INTERNALS.search(text) or DIRECTORY.search(text)
+    found = INTERNALS.search(text)
+    if exchange.status >= 400:  # other pages can contain links without a host
+        found = found or DIRECTORY.search(text)
     for name, value in exchange.headers:
         if name.lower().startswith("x-"):  # such a header can contain a URL's path
             found = found or INTERNALS.search(unquote(value))

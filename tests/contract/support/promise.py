@@ -164,8 +164,8 @@ class Promise:
     def need_unique_names(self) -> str:
         """Return the sibling's id; skip the test if the backend accepts duplicate names.
 
-        On such a backend, no response can show that a name has changed. Also skip the test if an
-        update takes effect only after its response.
+        On such a backend, no response can show that a name has changed. Also skip the test if a
+        name is taken only some time after the update.
         """
         sibling = self.need(SIBLING_ID)
         shared = self._share_name(sibling, pause=0)
@@ -174,7 +174,7 @@ class Promise:
         if self._share_name(sibling, pause=MOST_LATE):
             pytest.skip("names are not unique on this backend, so name changes are not visible")
         self.check(shared)
-        pytest.skip("an update that this promise depends on took effect late")
+        pytest.skip("names are taken only some time after the update on this backend")
 
     def _share_name(self, sibling: str, pause: float) -> Exchange | None:
         """Give both configurations the same name; return the second exchange if both succeed.
@@ -184,7 +184,7 @@ class Promise:
         body = values.fresh()
         first = self.backend.exchange(self.backend.control(body))
         time.sleep(pause)
-        taken = self.backend.control(body, rule="update/effect", id=sibling)
+        taken = self.backend.control(body, rule="unique-names/effect", id=sibling)
         second = self.backend.exchange(replace(taken, earlier=(first.request,)))
         return second if first.succeeded and second.succeeded else None
 

@@ -19,6 +19,9 @@ from support.rule import ACCEPTED, DATA, Rule, describe, slug
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
 # Servers may return these statuses before routing, for example if the URI is too long.
 BEFORE_ROUTING = (411, 414, 431)
+APPLIED = "authentication/applied"
+# Statuses that a backend may return if a name is taken, even though the contract requires 400.
+CONFLICTS = (400, 409, 422, 500)
 CHANGING_HEADERS = {*DATA["changing_headers"]}
 PROXY_PAGE = re.compile("|".join(DATA["proxy_pages"]), re.IGNORECASE)
 
@@ -80,6 +83,9 @@ def check_response(exchange: Exchange, from_endpoint: list[Exchange]) -> Iterato
         if not is_expected:  # expected if the request alone got no response either
             yield _finding(exchange, rule, exchange.got, "a response", exchange.failure)
         return
+    if rule.id == APPLIED and status in CONFLICTS:
+        yield Finding(rule.id, exchange.got, rule.expected, exchange.got)
+        return
     is_from_elsewhere = _is_from_elsewhere(exchange, from_endpoint)
     if status == 405 and request.method not in ("PUT", "TRACE") and not is_from_elsewhere:
         expected = "`Allow` with `PUT`"
@@ -89,6 +95,13 @@ def check_response(exchange: Exchange, from_endpoint: list[Exchange]) -> Iterato
     if is_from_elsewhere:
         yield _before_the_endpoint(exchange)
         return
+    yield from _check_answer(exchange, is_expected=is_expected)
+
+
+def _check_answer(exchange: Exchange, *, is_expected: bool) -> Iterator[Finding]:
+    """Check the form and the status of a response from the endpoint itself."""
+    rule = exchange.request.rule
+    status = exchange.status
     if status >= 500 and not is_expected:
         yield _server_error(exchange)
         return
@@ -254,7 +267,7 @@ def _check_header(exchange: Exchange, rule: str, expected: str, pattern: str) ->
     name = rule.partition("/")[2]
     subject = f"the `{name}` header of a {exchange.status} response"
     value = exchange.header(name)
-    if not value:
+    if value is None:
         yield Finding(rule, "missing", expected, "no such header", subject)
     elif not re.fullmatch(pattern, value):
         outcome = "without-PUT" if name == "Allow" else "other"
