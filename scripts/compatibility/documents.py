@@ -121,18 +121,22 @@ class Contract:
         if "$dynamicRef" in result:  # it might refer to any schema
             targets = [result["$dynamicRef"], self.document.get("components")]
             result["$dynamicRef"] = canonical_json(targets)
-        return self._with_target(result, inside) if "$ref" in result else result
+        if "$ref" in result:
+            return self._with_target(result, inside)
+        return result
 
     def _with_target(self, result: dict[str, Any], inside: tuple[str, ...]) -> Any:
         """Replace the reference in `result`, in which all nested references are inlined."""
         reference = result.pop("$ref")
         if reference in inside:
-            levels = [step for step in inside[inside.index(reference) :] if step[:1] != "#"]
+            cycle = inside[inside.index(reference) :]
+            levels = [step for step in cycle if not step.startswith("#")]
             target: Any = {"$ref": f"{len(levels)} up"}
         else:
             target = self.inlined(self.resolve(reference), (*inside, reference))
         is_schema = "schema" in inside
-        required = REQUIRED.get(inside[-1] if inside else "", set())
+        keyword = inside[-1] if inside else ""
+        required = REQUIRED.get(keyword, set())
         if not is_schema and not (is_mapping(target) and required <= target.keys()):
             raise self.error(
                 f"$ref {reference!r} points to the wrong kind of object; fix the reference"
@@ -195,7 +199,8 @@ def from_file(path: Path) -> Contract:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CannotCompareError(f"{path} cannot be read ({error}); check the file") from None
-    return parse(text, NAME if path == ROOT / NAME else str(path))
+    source = NAME if path == ROOT / NAME else str(path)
+    return parse(text, source)
 
 
 def git(*arguments: str) -> str:
@@ -213,7 +218,9 @@ def find(given: str) -> Contract:
     if Path(given).is_file():
         return from_file(Path(given))
     named = given if ":" in given else f"{given}:./{NAME}"
-    text = "" if not given or given.startswith("-") else git("show", named)
+    text = ""
+    if given and not given.startswith("-"):
+        text = git("show", named)
     if not text:
         raise CannotCompareError(
             f"--base {given} is neither a file nor a git reference that contains {NAME}; specify "

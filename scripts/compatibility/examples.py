@@ -149,9 +149,13 @@ def _arrays(schema: dict[str, Any]) -> Iterator[list[Any]]:
     """Yield arrays of each size near the limits, with one or two different items."""
     items = schema.get("items", True)
     others = examples(items) or [0]
-    special = examples(_both(items, schema["contains"])) if "contains" in schema else []
-    first = [examples(part)[:1] for part in schema.get("prefixItems", ())]
-    yield [item for found in first for item in found]
+    special: list[Any] = []
+    if "contains" in schema:
+        special = examples(_both(items, schema["contains"]))
+    first: list[Any] = []
+    for part in schema.get("prefixItems", ()):
+        first += examples(part)[:1]
+    yield first
     for size in _sizes(schema, "Items"):
         for value in (*special, *others):
             if size * len(canonical_json([value, *others[:1]])) < LARGEST:

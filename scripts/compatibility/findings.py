@@ -153,7 +153,7 @@ class Verdict:
             return major + 1, 0, 0
         if weight >= Change.UNDECIDED or (weight == Change.ADDITION and major):
             return major, minor + 1, 0
-        return major, minor, patch + (weight > Change.NONE)
+        return major, minor, patch + int(weight > Change.NONE)
 
     @property
     def least_version(self) -> str:
@@ -187,8 +187,10 @@ def _rank(finding: Finding) -> tuple[Any, ...]:
 
 def read_decisions(path: Path) -> dict[str, Any]:
     """Map finding IDs to compat.yaml's entries; raise CannotCompareError if an entry is invalid."""
+    if not path.exists():
+        return {}
     try:
-        entries: Any = yaml.safe_load(path.read_text("utf-8") if path.exists() else "")
+        entries: Any = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: invalid UTF-8 or date
         what = " ".join(str(error).split())
         raise CannotCompareError(f"{path} cannot be read ({what}); fix it") from None

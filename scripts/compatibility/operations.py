@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from scripts.compatibility.findings import BODY
@@ -31,8 +31,6 @@ PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
 DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 Part = dict[str, Any]
 Key = tuple[str, str]  # a slot's location and name, such as ("query", "limit")
-# The required schemes and scopes, and how a client can get their tokens.
-Credentials = tuple[set[str], set[str]]
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,12 @@ class Slot:
     schema: Any = True  # None: not compared
     slots: dict[Key, Slot] = field(default_factory=dict[Key, "Slot"])
 
-    @property
-    def required(self) -> bool:
-        """Return whether each request or response must contain the slot."""
-        return bool(self.part.get("required"))
+
+class Credential(NamedTuple):
+    """A credential that a request must contain."""
+
+    kind: str  # the scheme and one scope, such as `oauth2 read`
+    issuer: str  # how a client can get a token
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,28 +60,33 @@ class Operation:
     key: tuple[str, str]  # the normalized path without parameter names, and the method
     addresses: dict[str, str]  # the method and full URLs, each with its server URL
     has_own_servers: bool
-    security: dict[str, Credentials]  # the alternatives, keyed by name
+    security: dict[str, list[Credential]]  # the alternatives, keyed by description
     slot: Slot
 
 
 def operations(contract: Contract) -> Iterator[Operation]:
     """Yield a contract's operations."""
     for path, item in mapping_at(contract.api, "paths").items():
-        for method in [method for method in METHODS if method in item]:
-            # An empty list of servers counts as missing.
-            servers = item[method].get("servers") or item.get("servers") or []
-            key = VARIABLE.sub("{}", UNRESERVED.sub(lambda found: unquote(found[0]), path))
-            yield Operation(
-                name=f"{method.upper()} {path}",
-                key=(key, method),
-                addresses={
-                    f"{method} {server}{key}": server
-                    for server in _servers(servers or contract.api.get("servers") or [{"url": "/"}])
-                },
-                has_own_servers=bool(servers),
-                security=_security({**contract.api, **item[method]}, contract),
-                slot=_operation(path, item, item[method]),
-            )
+        for method in METHODS:
+            if method in item:
+                yield _operation(contract, path, item, method)
+
+
+def _operation(contract: Contract, path: str, item: Part, method: str) -> Operation:
+    operation = item[method]
+    decoded = UNRESERVED.sub(lambda found: unquote(found[0]), path)
+    key = VARIABLE.sub("{}", decoded)
+    # An empty list of servers counts as missing.
+    own_servers = operation.get("servers") or item.get("servers")
+    servers = own_servers or contract.api.get("servers") or [{"url": "/"}]
+    return Operation(
+        name=f"{method.upper()} {path}",
+        key=(key, method),
+        addresses={f"{method} {url}{key}": url for url in _servers(servers)},
+        has_own_servers=bool(own_servers),
+        security=_security({**contract.api, **operation}, contract),
+        slot=_operation_slot(path, item, operation),
+    )
 
 
 def _servers(servers: list[Part]) -> Iterator[str]:
@@ -93,40 +98,42 @@ def _servers(servers: list[Part]) -> Iterator[str]:
             host = parts.netloc.lower().removesuffix(DEFAULT_PORTS.get(parts.scheme, "/"))
             url = urlunsplit(parts._replace(netloc=host))
         variables = mapping_at(server, "variables")
-        yield f"{url} {canonical_json(variables)}" if variables else url
+        if variables:
+            url += f" {canonical_json(variables)}"
+        yield url
 
 
-def _security(holder: Part, contract: Contract) -> dict[str, Credentials]:
-    result: dict[str, Credentials] = {}
+def _security(holder: Part, contract: Contract) -> dict[str, list[Credential]]:
+    """Return the alternatives, keyed by names such as `OAuth (read)`."""
+    result: dict[str, list[Credential]] = {}
     for schemes in holder.get("security") or [{}]:
-        names: list[str] = []
-        kinds: set[str] = set()
-        issuers: set[str] = set()
+        labels: list[str] = []
+        credentials: set[Credential] = set()
         for name, scopes in sorted(schemes.items()):
-            names.append(f"{name} ({', '.join(sorted(scopes))})" if scopes else name)
-            kind, urls = _scheme(contract, name)
-            kinds |= {f"{kind} {scope}" for scope in ("", *scopes)}
-            issuers.add(urls)
-        result[" and ".join(names) or "no credential"] = (kinds, issuers)
+            kind, issuer = _scheme(contract, name)
+            labels.append(f"{name} ({', '.join(sorted(scopes))})" if scopes else name)
+            credentials |= {Credential(f"{kind} {scope}", issuer) for scope in ("", *scopes)}
+        result[" and ".join(labels) or "no credential"] = sorted(credentials)
     return result
 
 
-def _scheme(contract: Contract, name: str) -> tuple[str, str]:
-    """Return how a client sends the scheme's credential, and how it gets a token."""
+def _scheme(contract: Contract, name: str) -> Credential:
+    """Return the scheme's credential, without a scope."""
     schemes = mapping_at(contract.document.get("components"), "securitySchemes")
     if name not in schemes:
         raise contract.error(f"security scheme {name!r} is missing from components; add it")
     scheme = contract.inlined(schemes[name])
-    field = str(scheme.get("name"))
+    field = scheme.get("name", "")
     if scheme.get("in") == "header":
         field = field.lower()
     flows = mapping_at(scheme, "flows")
     urls = {flow: _without(flows[flow], {"scopes"}) for flow in flows}
-    kind = f"{scheme.get('type')} {scheme.get('in')} {field} {str(scheme.get('scheme')).lower()}"
-    return kind, canonical_json([scheme.get("openIdConnectUrl"), urls])
+    words = (scheme["type"], scheme.get("scheme", "").lower(), scheme.get("in"), field)
+    kind = " ".join(filter(None, words))
+    return Credential(kind, canonical_json([scheme.get("openIdConnectUrl"), urls]))
 
 
-def _operation(path: str, item: Part, operation: Part) -> Slot:
+def _operation_slot(path: str, item: Part, operation: Part) -> Slot:
     """Return the operation with its parameters, its request body and its responses as slots."""
     slots = _parameters(path, item.get("parameters", []) + operation.get("parameters", []))
     if "requestBody" in operation:
@@ -145,7 +152,8 @@ def _parameters(path: str, parameters: list[Part]) -> dict[Key, Slot]:
     variables = VARIABLE.findall(path)
     undeclared: Part = {"in": "path", "required": True, "schema": {"type": "string"}}
     result: dict[Key, Slot] = {}
-    for parameter in [*({**undeclared, "name": name} for name in variables), *parameters]:
+    defaults = [{**undeclared, "name": name} for name in variables]
+    for parameter in defaults + parameters:
         location = parameter["in"]
         name = parameter["name"]
         slot = _text_slot("sent", f"{location} parameter {name}", location, parameter)
@@ -207,13 +215,16 @@ def _normalized(media_type: str) -> str:
 
     Omit `charset=utf-8` from JSON media types, because JSON is always UTF-8 (RFC 8259).
     """
-    kind, *parameters = [part.strip() for part in media_type.replace('"', "").split(";")]
+    kind, *parameters = map(str.strip, media_type.replace('"', "").split(";"))
     kept: set[str] = set()
     for parameter in parameters:
         name, _, value = parameter.partition("=")
-        is_charset = name.lower() == "charset"
-        if parameter and not (is_charset and value.lower() == "utf-8" and _is_json(kind)):
-            kept.add(f"{name.lower()}={value.lower() if is_charset else value}")
+        name = name.lower()
+        if name == "charset":
+            value = value.lower()
+        is_default = name == "charset" and value == "utf-8" and _is_json(kind)
+        if parameter and not is_default:
+            kept.add(f"{name}={value}")
     return ";".join([kind.lower(), *sorted(kept)])
 
 

@@ -10,7 +10,7 @@ import json
 import re
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scripts.compatibility.examples import branches, candidates
 from scripts.compatibility.findings import BODY, Change
@@ -52,16 +52,14 @@ DOTS = {"", ".", ".."}  # text that paths cannot carry
 # A path cannot carry empty text, and a query cannot carry an empty list.
 CARRIED: dict[str, Schema] = {"path": {"minLength": 1}, "query": {"minItems": 1}}
 Path = tuple[str, ...]  # the names of nested fields
-# Whether all values are still valid (None: not proved) and, if not, the witness.
-Proof = tuple[bool | None, Any]
-# Maps (side, is_compatible) to a schema change's severity and description.
+# Describes a schema change by its side and severity.
 WHAT = {
-    ("request", True): (Change.ADDITION, "still accepts every valid value"),
-    ("request", None): (Change.UNDECIDED, "may reject valid values (not proved)"),
-    ("request", False): (Change.BREAKING, "rejects values that were valid"),
-    ("response", True): (Change.ADDITION, "still has only documented values"),
-    ("response", None): (Change.UNDECIDED, "may have an undocumented value (not proved)"),
-    ("response", False): (Change.BREAKING, "can have an undocumented value"),
+    ("request", Change.ADDITION): "still accepts every valid value",
+    ("request", Change.UNDECIDED): "may reject valid values (not proved)",
+    ("request", Change.BREAKING): "rejects values that were valid",
+    ("response", Change.ADDITION): "still has only documented values",
+    ("response", Change.UNDECIDED): "may have an undocumented value (not proved)",
+    ("response", Change.BREAKING): "can have an undocumented value",
 }
 # Maps (annotation, whether it is new) to the severity of the change. Other changes are undecided.
 ANNOTATIONS = {
@@ -77,6 +75,13 @@ HIDDEN = {"request": "readOnly", "response": "writeOnly"}  # of fields that are 
 SIMPLE = {"type", "properties", "required", "additionalProperties"}
 
 
+class Proof(NamedTuple):
+    """The severity of a schema change and, if it is breaking, the witness."""
+
+    change: Change
+    witness: Any = None
+
+
 def compare_schemas(pair: Pair, old: Schema, new: Schema, label: str) -> None:
     """Compare two schemas and report the changes.
 
@@ -87,16 +92,20 @@ def compare_schemas(pair: Pair, old: Schema, new: Schema, label: str) -> None:
         return
     check_schema(pair.base, old, pair.place)
     check_schema(pair.head, new, pair.place)
-    for path, (holds, witness) in _proofs(*texts, pair.side, pair.location).items():
-        place = pair.at(f"field {'.'.join(path)}") if path else pair
-        sides = (_field(old, path), _field(new, path))
-        change, what = WHAT[pair.side, holds]
-        if holds and path and sides[0] is None:
+    for path, proof in _proofs(*texts, pair.side, pair.location).items():
+        place = pair
+        was = _field(old, path)
+        now = _field(new, path)
+        what = WHAT[pair.side, proof.change]
+        if path:
+            place = pair.at("field " + ".".join(path))
+        if was is None and proof.change == Change.ADDITION:
             what = "is new"
-        changes = list(explain(*sides))
-        detail = f" ({shortened(changes, '; ')})" if changes else ""
-        evidence = f"{label}: {brief(witness)}"
-        place.add(change, what + detail, *sides, evidence, witness=witness)
+        changes = list(explain(was, now))
+        if changes:
+            what += f" ({shortened(changes, '; ')})"
+        evidence = f"{label}: {brief(proof.witness)}"
+        place.add(proof.change, what, was, now, evidence, witness=proof.witness)
     _compare_annotations(pair, old, new)
 
 
@@ -110,21 +119,23 @@ def _field(schema: Any, path: Path) -> Any:
 @lru_cache(maxsize=1000)  # operations often share schemas
 def _proofs(base: str, head: str, side: str, location: str) -> dict[Path, Proof]:
     """Return, for each changed field, whether all values that can be sent are still valid."""
-    sent = json.loads(base if side == "request" else head)
-    received = json.loads(head if side == "request" else base)
+    sent = json.loads(base)
+    received = json.loads(head)
+    if side == "response":
+        sent, received = received, sent
     result: dict[Path, Proof] = {}
     # Is every value that can be sent accepted? If not, the change is breaking or undecided.
     small, large = _views(sent, received, side)
     for path, part, limits in steps(small, large):
         if not is_supported(small, large):
-            return {(): (None, None)}
-        holds, witness = contained(part, limits, location)
-        if not holds:
-            result[path] = (holds, witness)
+            return {(): Proof(Change.UNDECIDED)}
+        proof = contained(part, limits, location)
+        if proof.change > Change.ADDITION:
+            result[path] = proof
     # In the opposite direction, a difference in any other field is an addition.
     for path, part, limits in steps(*_views(received, sent, side)):
         if path not in result and not proved(part, limits, location):
-            result[path] = (True, None)
+            result[path] = Proof(Change.ADDITION)
     return result
 
 
@@ -168,12 +179,16 @@ def own_annotations(schema: Any) -> dict[str, str]:
     A `default` is included even if its value is false. All annotations in `allOf` count as one.
     """
     result: dict[str, str] = {}
-    for keyword, value in schema.items() if is_mapping(schema) else ():
+    if not is_mapping(schema):
+        return result
+    for keyword, value in schema.items():
         is_present = value is not False or keyword == "default"
+        is_annotation = keyword not in COMPARED | {"xml"} and not keyword.startswith("$")
         if keyword == "allOf":
             inherited = list(filter(None, map(own_annotations, subschemas(*value))))
-            result |= {"allOf": canonical_json(inherited)} if inherited else {}
-        elif is_present and keyword not in COMPARED | {"xml"} and not keyword.startswith("$"):
+            if inherited:
+                result["allOf"] = canonical_json(inherited)
+        elif is_present and is_annotation:
             result[keyword] = canonical_json(value)
     return result
 
@@ -186,8 +201,8 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
     """
     before = own_annotations(old)
     after = own_annotations(new)
-    irrelevant = HIDDEN["response" if pair.side == "request" else "request"]
-    for keyword in sorted((before.keys() | after.keys()) - {irrelevant}):
+    irrelevant = set(HIDDEN.values()) - {HIDDEN[pair.side]}
+    for keyword in sorted((before.keys() | after.keys()) - irrelevant):
         was = before.get(keyword, "none")
         now = after.get(keyword, "none")
         if was != now:
@@ -197,11 +212,12 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
     news = parts(new)
     for key, part in {**olds, **news}.items():
         keyword, name = key
-        inner = f"{path}.{name}" if keyword == "properties" else f"{path}.{keyword}.{name}"
-        field = pair.at(f"field {inner.lstrip('.')}")
+        step = name if keyword == "properties" else f"{keyword}.{name}"
+        inner = f"{path}.{step}".strip(".")
+        field = pair.at(f"field {inner}")
         is_open = keyword == "properties" and pair.status and part in ({}, True)
         if key in olds and key in news and keyword != "allOf":
-            _compare_annotations(pair, olds[key], news[key], inner.rstrip("."))
+            _compare_annotations(pair, olds[key], news[key], inner)
         elif key not in olds and is_open:
             field.add(Change.ADDITION, "is new", None, part)
         elif key not in news and is_open:
@@ -217,8 +233,10 @@ def contained(small: Schema, large: Schema, location: str) -> Proof:
     no_witness: list[Any] = []
     search = islice(_witnesses(small, large, location), 1)
     for witness in call_or_default(lambda: list(search), no_witness):
-        return False, witness
-    return proved(small, large, location) or None, None
+        return Proof(Change.BREAKING, witness)
+    if proved(small, large, location):
+        return Proof(Change.ADDITION)
+    return Proof(Change.UNDECIDED)
 
 
 def _witnesses(small: Schema, large: Schema, location: str) -> Iterator[Any]:
@@ -226,15 +244,19 @@ def _witnesses(small: Schema, large: Schema, location: str) -> Iterator[Any]:
     accepts = validator(large).is_valid
     regions: list[Schema] = [small, {"enum": _constants(small, large)}, *branches(small)]
     for region in regions:
-        for value in islice(candidates(difference(region, large)), MANY // len(regions)):
-            received = _received(location, value, small) if admits(value) else []
+        values = islice(candidates(difference(region, large)), MANY // len(regions))
+        for value in filter(admits, values):
+            received = _received(location, value, small)
             if received and not any(map(accepts, received)):
                 yield value
 
 
 def _constants(*schemas: Schema) -> list[Any]:
     """Return all values that the schemas list."""
-    return [value for part in subschemas(*schemas) for value in constants(part)]
+    values: list[Any] = []
+    for part in subschemas(*schemas):
+        values += constants(part)
+    return values
 
 
 def proved(small: Schema, large: Schema, location: str) -> bool:
@@ -254,13 +276,15 @@ def _readable(large: Schema, small: Schema, location: str) -> Schema:
     These are constants of `small`, booleans and, if `large` admits all strings, numbers.
     """
     is_valid = validator(large).is_valid
-    accepted = [
-        value
-        for value in (True, False, *_constants(small))
-        if any(map(is_valid, _received(location, value, small)))
-    ]
-    numbers = {"type": "number"} if covers(large, {"type": "string"}) else False
-    return {"anyOf": [large, {"enum": accepted}, numbers]}
+
+    def is_accepted(value: Any) -> bool:
+        return any(map(is_valid, _received(location, value, small)))
+
+    accepted = list(filter(is_accepted, (True, False, *_constants(small))))
+    alternatives: list[Schema] = [large, {"enum": accepted}]
+    if covers(large, {"type": "string"}):
+        alternatives.append({"type": "number"})
+    return {"anyOf": alternatives}
 
 
 def _received(location: str, value: Any, sent: Schema) -> list[Any]:
@@ -275,13 +299,14 @@ def _received(location: str, value: Any, sent: Schema) -> list[Any]:
         return []
     if location == BODY:
         return [value]
-    is_list_sent = location == "query" and '"array"' in canonical_json(sent)
-    items = value if is_list(value) and is_list_sent else [value]
+    items = [value]
+    if is_list(value) and location == "query" and '"array"' in canonical_json(sent):
+        items = value
     readings = [_readings(location, item) for item in items]
     is_mixed = any(item != items[0] for item in items)
-    if is_mixed and any(len(texts) != 1 for texts in readings):
+    if is_mixed and set(map(len, readings)) != {1}:
         return []
-    lists = [list(texts) for texts in zip(*readings, strict=True)]
+    lists = list(map(list, zip(*readings, strict=True)))
     return readings[0] + lists if len(items) == 1 else lists
 
 

@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import jsonschema_rs
 from jsonschema_rs.canonical import Containment
 
-from scripts.compatibility.documents import (
-    DIALECTS,
-    SCHEMA_KEYWORDS,
-    SCHEMA_LIST_KEYWORDS,
-    SCHEMA_MAP_KEYWORDS,
-)
-from scripts.compatibility.text import is_list, is_mapping
+from scripts.compatibility.documents import APPLICATORS, DIALECTS, SCHEMA_KEYWORDS
+from scripts.compatibility.text import is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +29,7 @@ COMPARED = {
     *("exclusiveMinimum", "maxLength", "minLength", "pattern", "maxItems", "minItems"),
     *("uniqueItems", "maxContains", "minContains", "maxProperties", "minProperties"),
     *("required", "dependentRequired", "format"),
-    *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
+    *APPLICATORS,
 }
 # With more alternatives than this, computing the canonical form would take seconds.
 MAX_ALTERNATIVES = 100
@@ -65,11 +60,14 @@ def check_schema(contract: Contract, schema: Schema, where: str) -> None:
 def parts(schema: Any) -> dict[tuple[str, Any], Any]:
     """Return the schema's direct subschemas, keyed by keyword and by name or index."""
     result: dict[tuple[str, Any], Any] = {}
-    for keyword, value in schema.items() if is_mapping(schema) else ():
+    if not is_mapping(schema):
+        return result
+    for keyword, value in schema.items():
         if keyword in SCHEMA_KEYWORDS:
             result[keyword, ""] = value
-        elif keyword in SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS:
-            for name, part in value.items() if is_mapping(value) else enumerate(value):
+        elif keyword in APPLICATORS:
+            named = value if is_mapping(value) else dict(enumerate(value))
+            for name, part in named.items():
                 result[keyword, name] = part
     return result
 
@@ -81,12 +79,12 @@ def subschemas(*schemas: Any) -> Iterator[dict[str, Any]]:
         yield from subschemas(*parts(schema).values())
 
 
-def constants(schema: Any) -> list[Any]:
+def constants(schema: dict[str, Any]) -> list[Any]:
     """Return the values of the schema's `enum` and `const`, but not those of its subschemas."""
-    if not is_mapping(schema):
-        return []
-    listed = schema["enum"] if is_list(schema.get("enum")) else []
-    return [*listed, schema["const"]] if "const" in schema else listed
+    values = list(schema.get("enum", ()))
+    if "const" in schema:
+        values.append(schema["const"])
+    return values
 
 
 def view(schema: Any, hidden: str, *, sending: bool, is_mixed: bool = False) -> Any:
@@ -156,7 +154,9 @@ def _count_alternatives(schema: Any) -> int:
     count = prod(map(_count_alternatives, schema.get("allOf", ())))
     for keyword in ("anyOf", "oneOf"):
         count *= sum(map(_count_alternatives, schema.get(keyword, ()))) or 1
-    return count * 3 if "if" in schema else count
+    if "if" in schema:
+        count *= 3
+    return count
 
 
 def difference(small: Schema, large: Schema) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
 
 def mapping_at(value: object, key: str) -> dict[str, Any]:
     """Return the object at the key, or an empty object if there is none."""
-    found: object = value.get(key) if is_mapping(value) else None
+    if not is_mapping(value):
+        return {}
+    found = value.get(key)
     return found if is_mapping(found) else {}
 
 
@@ -50,7 +53,9 @@ def brief(value: Any) -> str:
 def shortened(parts: Sequence[str], separator: str = ", ") -> str:
     """Join the parts, or the first ones if there are many."""
     text = separator.join(parts[:SHOWN])
-    return text if len(parts) <= SHOWN else f"{text}{separator}… ({len(parts)} in total)"
+    if len(parts) > SHOWN:
+        text += f"{separator}… ({len(parts)} in total)"
+    return text
 
 
 def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
@@ -58,30 +63,34 @@ def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
     if is_mapping(old) and is_mapping(new):
         for key in dict.fromkeys((*old, *new)):
             inner = where if key == "properties" else f"{where}.{key}".lstrip(".")
-            empty: Any = {} if key == "properties" else None
-            yield from explain(old.get(key, empty), new.get(key, empty), inner)
+            missing: Any = {} if key == "properties" else None
+            yield from explain(old.get(key, missing), new.get(key, missing), inner)
     elif is_list(old) and is_list(new):
         yield from _explain_lists(old, new, where)
     elif canonical_json(old) != canonical_json(new):
-        was = "none" if old is None else brief(old)
-        now = "none" if new is None else brief(new)
-        yield f"{where or 'schema'}: {was} → {now}"
+        where = where or "schema"
+        yield f"{where}: {_value(old)} → {_value(new)}"
+
+
+def _value(value: Any) -> str:
+    return "none" if value is None else brief(value)
 
 
 def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
     """Yield the removed and the added items. If as many were added as removed, compare them."""
-    removed = [index for index, item in enumerate(old) if item not in new]
-    added = [index for index, item in enumerate(new) if item not in old]
+    removed = {index: item for index, item in enumerate(old) if item not in new}
+    added = {index: item for index, item in enumerate(new) if item not in old}
     if len(removed) == len(added) and any(map(is_mapping, old)):
         for before, after in zip(removed, added, strict=True):
             yield from explain(old[before], new[after], f"{where}[{before}]")
         return
-    for word, items, indexes in (("without", old, removed), ("with", new, added)):
-        texts = [_item(index, items[index]) for index in indexes]
-        if texts:
+    for word, items in (("without", removed), ("with", added)):
+        if items:
+            texts = list(starmap(_item, items.items()))
             yield f"{where}: {word} {shortened(texts)}"
 
 
 def _item(index: int, value: Any) -> str:
     """Return the item's text, with its position if it is an object."""
-    return f"[{index}] {brief(value)}" if is_mapping(value) else brief(value)
+    text = brief(value)
+    return f"[{index}] {text}" if is_mapping(value) else text

@@ -73,10 +73,9 @@ def test_a_schema_that_operations_share_is_compared_once(monkeypatch: pytest.Mon
         return covers(large, small)
 
     monkeypatch.setattr(schema_changes, "covers", count)
-    base, head = ({"type": "string", "maxLength": size} for size in (47, 43))
-    (finding,) = compared(
-        with_schema(base, "response", paths=9), with_schema(head, "response", paths=9)
-    )
+    base = with_schema({"type": "string", "maxLength": 47}, "response", paths=9)
+    head = with_schema({"type": "string", "maxLength": 43}, "response", paths=9)
+    (finding,) = compared(base, head)
     assert len(finding.also) == 8
     assert len(proofs) == 2
 
