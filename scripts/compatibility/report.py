@@ -21,6 +21,13 @@ TITLES = {
     Change.ADDITION: "Additions",
     Change.WORDS: "Words",
 }
+WEIGHTS = {
+    Change.BREAKING: "breaking",
+    Change.UNDECIDED: "undecided",
+    Change.ADDITION: "additions",
+    Change.WORDS: "words only",
+    Change.NONE: "nothing changed",
+}
 
 
 def as_text(verdict: Verdict) -> str:
@@ -60,10 +67,13 @@ def as_github(verdict: Verdict) -> str:
 
 
 def _command(kind: str, verdict: Verdict, title: str, text: list[str]) -> str:
-    message = "%0A".join(_escaped(line) for line in text)
-    properties = [f"file={_escaped(verdict.head.source)}", f"title={_escaped(title)}"]
-    escaped = ",".join(value.replace(":", "%3A").replace(",", "%2C") for value in properties)
-    return f"::{kind} {escaped}::{message}"
+    file = _property(verdict.head.source)
+    message = "%0A".join(map(_escaped, text))
+    return f"::{kind} file={file},title={_property(title)}::{message}"
+
+
+def _property(text: str) -> str:
+    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def _escaped(text: str) -> str:
@@ -93,7 +103,8 @@ def as_json(verdict: Verdict) -> str:
 
 
 def _compared(verdict: Verdict) -> str:
-    old, new = verdict.base, verdict.head
+    old = verdict.base
+    new = verdict.head
     return f"{old.version} ({old.source}) → {new.version} ({new.source})"
 
 
@@ -106,8 +117,9 @@ def _place(finding: Finding) -> str:
 
 
 def _what(finding: Finding) -> str:
-    also = f"; also in {shortened(finding.also, '; ')}" if finding.also else ""
-    return finding.what + also
+    if not finding.also:
+        return finding.what
+    return f"{finding.what}; also in {shortened(finding.also, '; ')}"
 
 
 def _details(finding: Finding) -> Iterator[str]:
@@ -124,14 +136,17 @@ def _details(finding: Finding) -> Iterator[str]:
 
 def printable(text: str) -> str:
     """Return the text on one line, with unprintable characters escaped as in JSON."""
-    return "".join(
-        character if character.isprintable() else json.dumps(character)[1:-1] for character in text
-    )
+    return "".join(map(_printable_character, text))
+
+
+def _printable_character(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def _result(verdict: Verdict) -> list[str]:
     """Return the lines with the verdict, the expected version, and what to do."""
-    python = verdict.weight("python").word
+    wire = WEIGHTS[verdict.weight("wire")]
+    python = WEIGHTS[verdict.weight("python")]
     if verdict.not_compared:
         python = f"not compared ({verdict.not_compared})"
     result = f"expected {verdict.least_version} or later, got {verdict.head.version}."
@@ -143,10 +158,7 @@ def _result(verdict: Verdict) -> list[str]:
             result += ", or explain in compat.yaml why a finding does not affect any caller"
         result += "."
     stale = "compat.yaml: there is no finding {}; correct or delete the entry."
-    return [
-        f"Wire: {verdict.weight('wire').word}. Python: {python}.",
-        *(result, *map(stale.format, verdict.stale)),
-    ]
+    return [f"Wire: {wire}. Python: {python}.", result, *map(stale.format, verdict.stale)]
 
 
 def _code(text: str) -> str:

@@ -158,7 +158,7 @@ def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: 
     assert f"field name: {change}" in completed.stdout
     assert "Valid before, but rejected now:\n      PUT /ai/llm/{id}\n" in completed.stdout
     assert f'      body: {{"name": "{30 * "a"}…" (101 characters)}}' in completed.stdout
-    assert "Version too low: expected " in completed.stdout
+    assert "\nWire: breaking. Python: nothing changed.\nVersion too low: " in completed.stdout
     assert completed.returncode == 1
 
 
