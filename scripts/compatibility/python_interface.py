@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import griffe
 
 from scripts.compatibility.documents import ROOT
-from scripts.compatibility.findings import Change, Finding
+from scripts.compatibility.findings import Change, Finding, merged
 from scripts.generate import GenerationError, generate
 
 if TYPE_CHECKING:
@@ -37,18 +37,16 @@ def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
     with tempfile.TemporaryDirectory() as folder:
         before = load_client(base, Path(folder) / "base")
         after = load_client(head, Path(folder) / "head")
-    if not isinstance(before, str) and not isinstance(after, str):
-        return compare_packages(before, after), ""
-    if not isinstance(after, str):
-        return [], f"no client for the old contract: {before}"
-    reason = f"no client for the new contract: {after}"
+    found: list[Finding] = []
+    if isinstance(after, str):
+        if not isinstance(before, str):
+            what = "cannot be generated from the new contract"
+            sides = (None, after)
+            found.append(Finding(Change.UNDECIDED, "client", what, "python", sides, shown=(after,)))
+        return found, f"no client for the new contract: {after}"
     if isinstance(before, str):
-        return [], reason
-    what = "cannot be generated from the new contract"
-    finding = Finding(
-        Change.UNDECIDED, "client", what, part="python", sides=(None, after), shown=(after,)
-    )
-    return [finding], reason
+        return found, f"no client for the old contract: {before}"
+    return compare_packages(before, after), ""
 
 
 def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
@@ -62,8 +60,10 @@ def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
     try:
         generate(source, folder / PACKAGE)
     except Exception as error:  # noqa: BLE001 # the generator may crash on some contracts
-        name = "" if isinstance(error, GenerationError) else f"{type(error).__name__}: "
-        reason = ADDRESS.sub("", f"{name}{error}".replace(f"{folder}/", ""))
+        reason = str(error)
+        if not isinstance(error, GenerationError):
+            reason = f"{type(error).__name__}: {reason}"
+        reason = ADDRESS.sub("", reason.replace(f"{folder}/", ""))
         return textwrap.shorten(reason, LONGEST, placeholder=" …")
     return load_package(folder)
 
@@ -80,27 +80,38 @@ def load_package(folder: Path) -> griffe.Object:
 
 
 def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Finding]:
-    """Return the changes between two versions of the client."""
-    changes = [
-        (Change.BREAKING, breakage.obj.path, _described(breakage))
-        for breakage in griffe.find_breaking_changes(before, after)
-    ]
+    """Return the changes between two versions of the client.
+
+    The shortest paths come first, because callers use them most.
+    """
+    findings = list(_findings(before, after))
+    findings.sort(key=lambda finding: (finding.place.count("."), finding.place))
+    return merged(findings)
+
+
+def _findings(before: griffe.Object, after: griffe.Object) -> Iterator[Finding]:
+    for breakage in griffe.find_breaking_changes(before, after):
+        path = _short(breakage.obj.path)
+        yield Finding(Change.BREAKING, path, _described(breakage), "python")
     olds = public(before)
     for path, new in public(after).items():
+        parent, _, name = path.rpartition(".")
         if path in olds:
-            changes += [(change, path, what) for change, what in _changes(olds[path], new)]
-        elif path.rpartition(".")[0] in olds:
-            changes.append((Change.ADDITION, path, "is new"))
-    return [
-        Finding(change, path.removeprefix(f"{PACKAGE}."), what, part="python")
-        for change, path, what in dict.fromkeys(changes)  # griffe might report a change twice
-    ]
+            for change, what in _changes(olds[path], new):
+                yield Finding(change, path, what, "python")
+        elif parent in olds:
+            yield Finding(Change.ADDITION, parent, f"{name} is new", "python")
+
+
+def _short(path: str) -> str:
+    return path.removeprefix(f"{PACKAGE}.")
 
 
 def _described(breakage: griffe.Breakage) -> str:
     values = (breakage.old_value, breakage.new_value)
     names = [str(getattr(value, "name", value)) for value in values if value is not None]
-    return f"{breakage.kind.value} ({' → '.join(dict.fromkeys(names))})"
+    shown = " → ".join(dict.fromkeys(names))
+    return f"{breakage.kind.value} ({shown})"
 
 
 def public(package: griffe.Object) -> dict[str, griffe.Object]:
@@ -108,7 +119,7 @@ def public(package: griffe.Object) -> dict[str, griffe.Object]:
     found: dict[str, griffe.Object] = {}
     for name, member in package.members.items():
         if isinstance(member, griffe.Object) and (not name.startswith("_") or name == "__init__"):
-            found[member.path] = member
+            found[_short(member.path)] = member
             if not isinstance(member, griffe.Function | griffe.Attribute):
                 found |= public(member)
     return found
@@ -143,7 +154,8 @@ def _type_change(
     """Yield the change of a type. Also split a union at a `|` inside brackets."""
     before = set(str(old).split(" | "))
     after = set(str(new).split(" | "))
-    if before != after:
-        is_compatible = before <= after if is_input else after <= before
-        change = Change.ADDITION if is_compatible else Change.BREAKING
-        yield change, f"{name}: {old} → {new}"
+    if before == after:
+        return
+    is_compatible = before < after if is_input else before > after
+    change = Change.ADDITION if is_compatible else Change.BREAKING
+    yield change, f"{name}: {old} → {new}"

@@ -100,6 +100,18 @@ def test_edit_gets_its_verdict_in_both_directions(  # noqa: PLR0913, PLR0917 # c
         assert word in text
 
 
+def test_a_change_to_several_methods_is_one_finding(client: Any, tmp_path: Path) -> None:
+    """A new field is one finding, with the client's methods as its first places."""
+    contract_with_field = edited_contract([{"at": f"{FIELDS}/zzField", "set": {"type": "string"}}])
+    head = python_interface.load_client(contract_with_field, tmp_path / "head")
+    assert isinstance(head, griffe.Object)
+    method, field = python_interface.compare_packages(client, head)
+    assert method.what == "has a new optional parameter zz_field"
+    assert method.place == "client.AsyncFlashbackClient.update_ai_llm"
+    assert method.also[0] == "client.FlashbackClient.update_ai_llm"
+    assert field.what == "zz_field is new"
+
+
 def test_report_gives_the_reason_for_a_generator_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the generator crashes, the report says why, without temporary paths or addresses."""
 
@@ -130,7 +142,8 @@ def test_types_and_bases_are_compared(tmp_path: Path) -> None:
 
 def _package(folder: Path, text: str) -> Any:
     folder.mkdir()
-    text = text if "class E" in text else f"{text}\nclass E(ValueError): ..."
+    if "class E" not in text:
+        text += "\nclass E(ValueError): ..."
     (folder / "zz_package.py").write_text(text, "utf-8")
     return griffe.load("zz_package", search_paths=[folder], allow_inspection=False)
 
