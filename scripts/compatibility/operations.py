@@ -104,14 +104,15 @@ def _servers(servers: list[Part]) -> Iterator[str]:
 
 
 def _security(holder: Part, contract: Contract) -> dict[str, list[Credential]]:
-    """Return the alternatives, keyed by names such as `OAuth (read)`."""
+    """Return the alternatives, keyed by descriptions such as `OAuth (oauth2, read)`."""
     result: dict[str, list[Credential]] = {}
     for schemes in holder.get("security") or [{}]:
         labels: list[str] = []
         credentials: set[Credential] = set()
         for name, scopes in sorted(schemes.items()):
             kind, issuer = _scheme(contract, name)
-            labels.append(f"{name} ({', '.join(sorted(scopes))})" if scopes else name)
+            details = ", ".join([kind, *sorted(scopes)])
+            labels.append(f"{name} ({details})")
             credentials |= {Credential(f"{kind} {scope}", issuer) for scope in ("", *scopes)}
         result[" and ".join(labels) or "no credential"] = sorted(credentials)
     return result

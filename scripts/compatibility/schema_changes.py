@@ -99,7 +99,9 @@ def compare_schemas(pair: Pair, old: Schema, new: Schema, label: str) -> None:
         what = WHAT[pair.side, proof.change]
         if path:
             place = pair.at("field " + ".".join(path))
-        if was is None and proof.change == Change.ADDITION:
+        if now is None:
+            what = f"is removed; {what}"
+        elif was is None and proof.change == Change.ADDITION:
             what = "is new"
         changes = list(explain(was, now))
         if changes:

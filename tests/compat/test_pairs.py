@@ -80,6 +80,22 @@ def test_a_schema_that_operations_share_is_compared_once(monkeypatch: pytest.Mon
     assert len(proofs) == 2
 
 
+def test_a_removed_field_is_shown_as_removed() -> None:
+    """A finding says that a field was removed, and not only that its schema changed."""
+    old = {"type": "object", "properties": {"a": {"type": "string"}}}
+    (finding,) = compared_schemas(old, {"type": "object"}, "response")
+    assert finding.place.endswith("field a")
+    assert finding.what.startswith("is removed; can have an undocumented value")
+
+
+def test_credentials_are_shown_with_their_scheme_and_scopes() -> None:
+    """The findings for a scheme that changes under the same name do not contradict each other."""
+    edit = {"at": "/components/securitySchemes/Token/scheme", "set": "basic"}
+    whats = [finding.what for finding in compared(SHOP, edited(SHOP, [edit]))]
+    assert "Token (http bearer) is no longer sufficient" in whats
+    assert "Token (http basic) is now sufficient" in whats
+
+
 def test_added_and_removed_alternatives_are_shown_with_their_position() -> None:
     """A finding gives an alternative's position, because long alternatives can look the same."""
     three = {"anyOf": [{"type": "object", "maxProperties": size} for size in (3, 5, 9)]}
