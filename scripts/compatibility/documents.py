@@ -179,7 +179,8 @@ def parse(text: str, source: str) -> Contract:
     except (YAMLError, TypeError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
-        what = ascii(" ".join(str(getattr(error, "problem", error)).split())[:200])
+        problem = " ".join(str(getattr(error, "problem", error)).split())
+        what = ascii(problem[:200])[1:-1]  # escaped, but not in quotes
         raise CannotCompareError(f"{source} is not valid YAML: {where}{what}; fix it") from None
     contract = Contract(document, source, text)
     version = document.get("openapi") if is_mapping(document) else None
