@@ -121,7 +121,7 @@ def test_method_cannot_be_called_in_the_event_loop(mock: Mock) -> None:
         mock.reset()
 
     assert mock.loop
-    with pytest.raises(RuntimeError, match="would block the mock's event loop; use asyncio"):
+    with pytest.raises(RuntimeError, match="would block the event loop; use asyncio"):
         asyncio.run_coroutine_threadsafe(reset(), mock.loop).result(10)
 
 

@@ -92,14 +92,12 @@ class Backend:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
-        `rule` replaces the rule that the request implies; like `place` and `user`, it can be an id
-        in rules.yaml. `token` names an environment variable; `authorization` replaces it and
-        requires a `user`. `body` is a JSON value, bytes, or a tuple of chunks. Headers set to None
-        are not sent. `path` and `query` are sent unchanged; a `path` requires an `id` or a `place`.
+        `rule` replaces the implied rule; `authorization` replaces the token and requires a `user`.
+        `body` is a JSON value, bytes, or a tuple of chunks. Headers set to None are not sent.
         """
+        id = id or self.id
         if authorization is None:
             authorization = (f"Bearer {self.given[token]}",) if token else ()
-        id = id or self.id
         rule_of_place = named(place or self._place(id))
         content, chunks = _encoded(body)
         request = Request(
