@@ -175,7 +175,7 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
             "format; use such a field, or remove writeOnly"
         )
     if schema.get("format") == "binary":
-        yield ": the format binary is not supported; remove it"
+        yield ": `format: binary` is not supported; remove it"
     if isinstance(schema.get("allOf"), list) and "properties" in schema:
         yield ": properties next to allOf are not supported; move them into a member of allOf"
 

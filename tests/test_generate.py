@@ -230,7 +230,7 @@ UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
     ({"items": {"type": "string", "writeOnly": True}}, f"{FIELD}.items: writeOnly is supported"),
     ({"type": "string", "pattern": r"\p{L}"}, f"{FIELD}.pattern: \\p{{L}} is not valid in Python"),
     ({"allOf": [{}], "properties": {}}, f"{FIELD}: properties next to allOf are not supported"),
-    ({"type": "string", "format": "binary"}, f"{FIELD}: the format binary is not supported"),
+    ({"type": "string", "format": "binary"}, f"{FIELD}: `format: binary` is not supported"),
     (
         {"type": "object", "additionalProperties": {"type": "object"}},
         "additionalProperties can only be strings",

@@ -25,8 +25,8 @@ _TOKEN = Rule(
 _BASE_URL = Rule(
     str,
     pattern=r"(?i)^https?://[^/?#@\\\s]+(/[^/?#@\\\s]+)*/?$",
-    message="must be an absolute URL like https://host/path, without spaces, a user, a query,"
-    " a fragment or empty segments",
+    message="must be an absolute URL like https://host/path, with no spaces, user, query, fragment"
+    " or empty path segments",
 )
 _HEADER_NAME = Rule(
     str,
@@ -154,7 +154,7 @@ def proxy_for(url: httpx.URL) -> Secret | None:
         return None
     parsed = _parse_url(proxy.reveal())  # the repr of httpx.URL hides the password
     if parsed is None or parsed.scheme not in {"http", "https", "socks5", "socks5h"}:
-        problem = "is not a proxy URL; expected http://host:port, with a percent-encoded password"
+        problem = "is not a proxy URL like http://host:port; percent-encode any password in it"
         raise ArgumentError.about(f"{variable}_proxy".upper(), problem)
     return proxy
 

@@ -1,7 +1,7 @@
 """Compare two schemas of the same part of a request or response, and report the changed fields.
 
-jsonschema_rs proves that a change is compatible. Otherwise, a value that only one of the schemas
-admits, which is called a witness, shows that the change is breaking.
+jsonschema_rs proves that a change is compatible. A witness, which is a value that only one of the
+schemas admits, shows that a change is breaking.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
 def contained(small: Schema, large: Schema, location: str) -> Proof:
     """Check whether `large` admits every value that `small` admits and the location can carry.
 
-    jsonschema_rs proves containment, and a witness disproves it.
+    Either jsonschema_rs proves this, or a witness disproves it.
     """
     no_witness: list[Any] = []
     search = islice(_witnesses(small, large, location), 1)

@@ -78,7 +78,7 @@ def test_junit_has_a_case_for_each_promise() -> None:
             assert item.get("value") == promise[name]
 
 
-def test_junit_fails_for_findings_that_fail_the_run() -> None:
+def test_junit_has_failures_only_for_decisive_findings() -> None:
     """Findings that fail the run become failures; other findings become skipped tests."""
     suite = suite_of(broken())
     failures = suite.findall("testcase/failure")

@@ -125,7 +125,7 @@ class Promise:
     skipped: str = ""  # the reason why the promise was not tested
     hiding: set[str] = field(default_factory=set)  # ids of findings that prevented other checks
     broken_since: float | None = None
-    is_cut_short: bool = False  # whether some requests were not sent because of a finding
+    is_cut_short: bool = False  # whether a finding kept some requests from being sent
     prepared: Request | None = None  # the request that `prepare` sent last
     recent: deque[Request] = field(default_factory=lambda: deque(maxlen=3))
 

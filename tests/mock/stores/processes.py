@@ -1,4 +1,4 @@
-"""Helpers for crash tests: a full disk, and processes that are killed while they use a store."""
+"""Helpers for crash tests that fill a disk or kill a process while it uses a store."""
 
 import asyncio
 import multiprocessing
