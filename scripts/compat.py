@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.compatibility import comparison, documents, findings, python_interface, report
 from scripts.compatibility.documents import NAME, CannotCompareError
-from scripts.compatibility.text import canonical_json
+from scripts.compatibility.values import canonical_json
 
 IN_ORDER = 0
 NOT_IN_ORDER = 1

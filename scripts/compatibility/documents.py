@@ -6,13 +6,14 @@ import json
 import re
 import subprocess
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from scripts.compatibility.text import canonical_json, is_list, is_mapping, mapping_at
+from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "openapi.yaml"
@@ -32,15 +33,20 @@ SCHEMA_KEYWORDS = {
 }
 SCHEMA_LIST_KEYWORDS = {"allOf", "anyOf", "oneOf", "prefixItems"}
 SCHEMA_MAP_KEYWORDS = {"dependentSchemas", "patternProperties", "properties"}
-APPLICATORS = SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS
 # Keywords that can depend on other keywords in the same schema.
-DEPENDENT = APPLICATORS | {"minContains", "maxContains"}
+APPLICATORS = {
+    *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
+    *("minContains", "maxContains"),
+}
 # In a schema, only the values of these keywords can contain references.
-NESTED = APPLICATORS | {"contentSchema", "discriminator", "xml", "$ref", "x-left-open"}
-# In these objects, the keys are names, not keywords.
-NAMED = SCHEMA_MAP_KEYWORDS | {
+NESTED = {
+    *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
+    *("contentSchema", "discriminator", "xml", "$ref", "x-left-open"),
+}
+SETS = {"enum", "required"}  # the order of items in these lists has no meaning
+NAMED = {  # objects whose keys are names, not keywords
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
-    "webhooks",
+    *("webhooks", *SCHEMA_MAP_KEYWORDS),
 }
 # For each keyword, the keys that the target of a reference must have.
 REQUIRED = {"parameters": {"in", "name"}, "requestBody": {"content"}}
@@ -68,7 +74,9 @@ class Contract:
     @cached_property
     def api(self) -> dict[str, Any]:
         """Return the document with references inlined, and components and documentation removed."""
-        found: dict[str, Any] = self.inlined({**self.document, "components": None})
+        parts = dict(self.document)
+        parts.pop("components", None)
+        found: dict[str, Any] = self.inlined(parts)
         return found
 
     def error(self, what: str) -> CannotCompareError:
@@ -105,56 +113,85 @@ class Contract:
             return part
         result: dict[str, Any] = {}
         for name, inner in part.items():
-            steps = (*inside, name)
-            if name in WORDS or (name.startswith("x-") and name not in EXTENSIONS):
+            if name not in EXTENSIONS and (name in WORDS or name.startswith("x-")):
                 continue
+            steps = (*inside, name)
             if name == "security" or ("schema" in inside and name not in NESTED):
-                result[name] = inner
+                is_set = name in SETS and is_list(inner)
+                result[name] = sorted(inner, key=canonical_json) if is_set else inner
             elif name in NAMED and is_mapping(inner):
                 result[name] = {key: self.inlined(value, steps) for key, value in inner.items()}
             else:
                 result[name] = self.inlined(inner, steps)
-        if "discriminator" in result:  # it selects schemas by name, so keep the names
-            alternatives = filter(is_mapping, (*part.get("oneOf", ()), *part.get("anyOf", ())))
-            names = [alternative.get("$ref") for alternative in alternatives]
+        return self._resolved(result, part, inside)
+
+    def _resolved(
+        self, result: dict[str, Any], part: dict[str, Any], inside: tuple[str, ...]
+    ) -> Any:
+        """Inline the references at the top level of `result`.
+
+        `result` is a copy of `part` in which all nested references are already inlined.
+        """
+        if "discriminator" in result:  # a discriminator selects schemas by name, so keep the names
+            alternatives = chain(*filter(is_list, (part.get("oneOf"), part.get("anyOf"))))
+            names = [alternative.get("$ref") for alternative in filter(is_mapping, alternatives)]
             result["discriminator"] = [result["discriminator"], names]
-        if "$dynamicRef" in result:  # it might refer to any schema
+        if "$dynamicRef" in result:  # a dynamic reference might refer to any schema
             targets = [result["$dynamicRef"], self.document.get("components")]
             result["$dynamicRef"] = canonical_json(targets)
         if "$ref" in result:
-            return self._with_target(result, inside)
-        return result
+            reference = result.pop("$ref")
+            if reference in inside:
+                steps = inside[inside.index(reference) :]
+                levels = [step for step in steps if step[:1] != "#"]
+                target: Any = {"$ref": f"{len(levels)} up"}
+            else:
+                target = self.inlined(self.resolve(reference), (*inside, reference))
+            if "schema" not in inside:  # keys next to the reference override keys in its target
+                place = inside[-1] if inside else ""
+                required = REQUIRED.get(place, set())
+                if not is_mapping(target) or not required <= target.keys():
+                    raise self.error(
+                        f"$ref {reference!r} points to the wrong kind of object; fix the reference"
+                    )
+                return {**target, **result}
+            result["allOf"] = [*result.get("allOf", []), target]
+        return _simplified(result)
 
-    def _with_target(self, result: dict[str, Any], inside: tuple[str, ...]) -> Any:
-        """Replace the reference in `result`, in which all nested references are inlined."""
-        reference = result.pop("$ref")
-        if reference in inside:
-            cycle = inside[inside.index(reference) :]
-            levels = [step for step in cycle if not step.startswith("#")]
-            target: Any = {"$ref": f"{len(levels)} up"}
-        else:
-            target = self.inlined(self.resolve(reference), (*inside, reference))
-        is_schema = "schema" in inside
-        keyword = inside[-1] if inside else ""
-        required = REQUIRED.get(keyword, set())
-        if not is_schema and not (is_mapping(target) and required <= target.keys()):
-            raise self.error(
-                f"$ref {reference!r} points to the wrong kind of object; fix the reference"
-            )
-        # Keys next to the reference override keys in its target, except in schemas.
-        if is_schema and (not is_mapping(target) or result.keys() & (target.keys() | DEPENDENT)):
-            return {**result, "allOf": [*result.get("allOf", []), target]}
-        return {**target, **result}
+
+def _simplified(schema: dict[str, Any]) -> Any:
+    """Return the schema without `allOf` if `allOf` has one branch whose keywords can move up."""
+    branches = schema.get("allOf")
+    if not is_list(branches) or len(branches) != 1 or not is_mapping(branches[0]):
+        return schema
+    (branch,) = branches
+    others = {keyword: value for keyword, value in schema.items() if keyword != "allOf"}
+    if others.keys() & (branch.keys() | APPLICATORS):
+        return schema
+    return {**branch, **others}
 
 
 def must_be_valid(contract: Contract) -> None:
     """Raise CannotCompareError if the contract is invalid. The message includes the location."""
+    try:
+        canonical_json(contract.document).encode()
+    except UnicodeEncodeError as failure:
+        place = ascii(failure.object[max(failure.start - 20, 0) : failure.end])
+        raise contract.error(f"lone surrogate in {place}; remove it") from None
     # Imported here because the import takes half a second. The module has no type hints.
     validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
     for error in validator.iter_errors(contract.document):
         place = "/".join(map(str, error.absolute_path)) or "the document"
         what = error.message.partition("\n")[0][:200]
         raise contract.error(f"{place} is not valid OpenAPI 3.1 ({what}); fix it")
+
+
+@lru_cache(maxsize=8)  # the comparison of two clients reads both contracts again
+def _as_json(text: str) -> str:
+    from ruamel.yaml import YAML  # noqa: PLC0415 # slow to import
+
+    reader: Any = YAML(typ="safe")
+    return json.dumps(reader.load(text), allow_nan=False, default=str)  # dates become strings
 
 
 def parse_version(contract: Contract) -> tuple[int, ...]:
@@ -169,29 +206,26 @@ def parse_version(contract: Contract) -> tuple[int, ...]:
 
 def parse(text: str, source: str) -> Contract:
     """Parse a contract; raise CannotCompareError if it is not an OpenAPI 3.1 document."""
-    from ruamel.yaml import YAML  # noqa: PLC0415 # slow to import
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415 # slow to import
 
-    reader: Any = YAML(typ="safe")
     try:
-        document: Any = json.loads(json.dumps(reader.load(text), allow_nan=False, default=str))
-        json.dumps(document, ensure_ascii=False).encode()  # fails if there are lone surrogates
+        document: Any = json.loads(_as_json(text))
     except (YAMLError, TypeError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
-        problem = " ".join(str(getattr(error, "problem", error)).split())
-        what = ascii(problem[:200])[1:-1]  # escaped, but not in quotes
+        what = " ".join(str(getattr(error, "problem", error)).split())[:200]
         raise CannotCompareError(f"{source} is not valid YAML: {where}{what}; fix it") from None
-    contract = Contract(document, source, text)
     version = document.get("openapi") if is_mapping(document) else None
     if not str(version).startswith("3.1"):
-        raise contract.error(f"expected OpenAPI 3.1, got {version}; convert it to 3.1 first")
+        raise CannotCompareError(
+            f"{source}: expected OpenAPI 3.1, got {version}; convert it to 3.1 first"
+        )
     dialect = document.get("jsonSchemaDialect", DIALECTS[0])
     if dialect not in DIALECTS:
-        raise contract.error(
-            f"jsonSchemaDialect {dialect} is not supported; use JSON Schema 2020-12"
+        raise CannotCompareError(
+            f"{source}: jsonSchemaDialect {dialect} is not supported; use JSON Schema 2020-12"
         )
-    return contract
+    return Contract(document, source, text)
 
 
 def from_file(path: Path) -> Contract:
@@ -219,9 +253,7 @@ def find(given: str) -> Contract:
     if Path(given).is_file():
         return from_file(Path(given))
     named = given if ":" in given else f"{given}:./{NAME}"
-    text = ""
-    if given and not given.startswith("-"):
-        text = git("show", named)
+    text = "" if not given or given.startswith("-") else git("show", named)
     if not text:
         raise CannotCompareError(
             f"--base {given} is neither a file nor a git reference that contains {NAME}; specify "
@@ -238,18 +270,21 @@ def default_base(head: Contract) -> Contract | str:
     """
     if not git("rev-parse", "--git-dir"):
         return "this is not a git checkout, or git cannot read it; to see why, run: git status"
-    tags = git("tag", "--merged", "HEAD", "--sort=-version:refname").split()
-    releases = list(filter(RELEASE.fullmatch, tags))
+    for tag in git("tag", "--merged", "HEAD", "--sort=-version:refname").split():
+        text = git("show", f"{tag}:./{NAME}")
+        if RELEASE.fullmatch(tag) and text:
+            return parse(text, tag)
     # Only commits that change a line with the word `version` can change info.version.
-    commits = git("log", "--format=%p", "-Gversion", "--", NAME).split()
-    for name in (*releases, "HEAD", *commits):
+    changes = git("log", "--format=%p", "-Gversion", "--", NAME).split()
+    for commit in ("HEAD", *changes):
+        text = git("show", f"{commit}:./{NAME}")
         try:
-            contract = parse(git("show", f"{name}:./{NAME}"), name)
+            contract = parse(text, f"commit {commit}")
             must_be_valid(contract)
             parse_version(contract)
         except CannotCompareError:
             continue  # nobody can fix a contract in an old commit
-        if name in releases or contract.version != head.version:
+        if contract.version != head.version:
             return contract
     if git("rev-parse", "--is-shallow-repository").strip() == "true":
         return "this clone is shallow; fetch its history with: git fetch --unshallow --tags"

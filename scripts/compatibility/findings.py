@@ -11,21 +11,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from scripts.compatibility.documents import CannotCompareError, parse_version
-from scripts.compatibility.text import canonical_json, is_list, is_mapping
+from scripts.compatibility.values import canonical_json, is_list, is_mapping
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from scripts.compatibility.documents import Contract
-
-BODY = "body"  # a location in addition to OpenAPI's query, path, header and cookie
-# Keys that do not affect requests and responses, or have their own comparison rules.
-IGNORED = {
-    *("tags", "operationId", "deprecated"),
-    *("openapi", "info", "servers", "paths", "security", "jsonSchemaDialect"),
-}
-VERDICTS = ("breaking", "addition", "words")
-KEYS = {"finding", "verdict", "reason", "date"}
 
 
 class Change(IntEnum):
@@ -61,61 +52,14 @@ class Finding:
     @property
     def id(self) -> str:
         """Return an ID that is the same in every run."""
-        text = canonical_json([self.part, self.place, *self.also, self.what, *self.sides])
+        old, new = map(canonical_json, self.sides)
+        text = canonical_json([self.part, self.place, *self.also, self.what, old, new])
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     @property
     def weight(self) -> Change:
         """Return the severity that compat.yaml assigns, or else the severity of the change."""
         return Change[self.decision["verdict"].upper()] if self.decision else self.change
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A part of both contracts that is being compared, and the findings so far."""
-
-    base: Contract
-    head: Contract
-    findings: list[Finding]
-    operation: str  # such as `PUT /ai/llm/{id}`
-    place: str  # such as `PUT /ai/llm/{id}, body`
-    status: str = ""  # the status of the response that contains the part; empty for requests
-    location: str = BODY  # where the part is sent: body, query, path, header or cookie
-
-    def at(self, part: str, **changes: Any) -> Pair:
-        """Return a copy of this pair for one of its parts, such as `body`."""
-        return replace(self, place=f"{self.place}, {part}", **changes)
-
-    @property
-    def side(self) -> str:
-        """Return `response` if a response contains the part, and `request` otherwise."""
-        return "response" if self.status else "request"
-
-    def add(
-        self, change: Change, what: str, old: Any, new: Any, shown: str = "", **details: Any
-    ) -> None:
-        """Add a finding. `details` contains values for other fields of Finding.
-
-        `shown` describes an example of a breaking change: a response if the pair has a status, and
-        a request otherwise.
-        """
-        lines = ("Valid before, but rejected now:", self.operation, shown)
-        if self.status:
-            response = f"{self.operation} → {self.status}"
-            lines = ("Possible now, but not documented before:", response, shown)
-        if change == Change.BREAKING:
-            details["shown"] = tuple(filter(None, lines))
-        self.findings.append(Finding(change, self.place, what, sides=(old, new), **details))
-
-    def add_others(self, old: dict[str, Any], new: dict[str, Any]) -> None:
-        """Report keys without comparison rules that differ. Empty values count as missing."""
-        if new.get("deprecated") and not old.get("deprecated"):
-            self.add(Change.ADDITION, "is now deprecated", None, None)
-        for key in sorted((old.keys() | new.keys()) - IGNORED):
-            sides = (old.get(key) or None, new.get(key) or None)
-            if canonical_json(sides[0]) != canonical_json(sides[1]):
-                what = f"{key} changed, but this key is not compared"
-                self.add(Change.UNDECIDED, what, *sides)
 
 
 def merged(findings: list[Finding]) -> list[Finding]:
@@ -127,6 +71,10 @@ def merged(findings: list[Finding]) -> list[Finding]:
         if finding.place not in {first.place, *first.also}:
             result[key] = replace(first, also=(*first.also, finding.place))
     return list(result.values())
+
+
+VERDICTS = ("breaking", "addition", "words")
+KEYS = {"finding", "verdict", "reason", "date"}
 
 
 @dataclass
@@ -149,11 +97,13 @@ class Verdict:
         """Return the numbers in `least_version`."""
         major, minor, patch = parse_version(self.base)
         weight = self.weight()
+        if weight == Change.NONE:
+            return major, minor, patch
         if weight >= Change.UNDECIDED and major:
             return major + 1, 0, 0
         if weight >= Change.UNDECIDED or (weight == Change.ADDITION and major):
             return major, minor + 1, 0
-        return major, minor, patch + int(weight > Change.NONE)
+        return major, minor, patch + 1
 
     @property
     def least_version(self) -> str:
@@ -187,16 +137,23 @@ def _rank(finding: Finding) -> tuple[Any, ...]:
 
 def read_decisions(path: Path) -> dict[str, Any]:
     """Map finding IDs to compat.yaml's entries; raise CannotCompareError if an entry is invalid."""
-    if not path.exists():
-        return {}
     try:
-        entries: Any = yaml.safe_load(path.read_text("utf-8"))
+        text = path.read_text("utf-8") if path.exists() else ""
+        entries: Any = yaml.safe_load(text) or []
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: invalid UTF-8 or date
         what = " ".join(str(error).split())
         raise CannotCompareError(f"{path} cannot be read ({what}); fix it") from None
+    if not is_list(entries):
+        entries = [entries]
     decisions: dict[str, Any] = {}
-    for entry in entries or []:
-        if not is_list(entries) or not _is_valid(entry):
+    for entry in entries:
+        is_complete = is_mapping(entry) and entry.keys() == KEYS
+        if not (
+            is_complete
+            and entry["verdict"] in VERDICTS
+            and str(entry["reason"] or "").strip()
+            and isinstance(entry["date"], dt.date)
+        ):
             raise CannotCompareError(
                 f"{path}: expected an entry with finding, verdict ({', '.join(VERDICTS)}), reason "
                 f"and date (such as 2026-01-31), got {entry}; fix it"
@@ -206,13 +163,3 @@ def read_decisions(path: Path) -> dict[str, Any]:
             raise CannotCompareError(f"{path}: finding {name} has several entries; fix it")
         decisions[name] = entry
     return decisions
-
-
-def _is_valid(entry: object) -> bool:
-    return (
-        is_mapping(entry)
-        and entry.keys() == KEYS
-        and entry["verdict"] in VERDICTS
-        and bool(str(entry["reason"] or "").strip())
-        and isinstance(entry["date"], dt.date)
-    )

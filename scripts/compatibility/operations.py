@@ -1,67 +1,162 @@
-"""Read a contract's operations as slots, including what the path and the contract define for them.
-
-A slot is a part of a request or response that can be missing or required, and have a schema.
-"""
+"""Read a contract's operations, including what they inherit from the path and the contract."""
 
 from __future__ import annotations
 
 import re
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, urlsplit, urlunsplit
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from scripts.compatibility.findings import BODY
-from scripts.compatibility.text import canonical_json, mapping_at
+from scripts.compatibility.findings import Change, Finding
+from scripts.compatibility.values import BODY, canonical_json, mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scripts.compatibility.containment import Prover
     from scripts.compatibility.documents import Contract
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 VARIABLE = re.compile(r"\{([^}]*)\}")
 # Percent-encoded characters that mean the same without encoding (RFC 3986, section 6.2.2.2).
 UNRESERVED = re.compile("%(2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.IGNORECASE)
-IGNORED_HEADERS = {"accept", "content-type", "authorization"}  # OpenAPI ignores them
-LIMIT = "x-max-bytes"
-# For each kind of object, the keys that have their own comparison rules.
-OPERATION = {"parameters", "requestBody", "responses", "servers", "security", *METHODS}
-PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
-DEFAULT_PORTS = {"https": ":443", "http": ":80"}
+# OpenAPI ignores header parameters with these names.
+IGNORED_HEADERS = {"accept", "content-type", "authorization"}
+# These keys do not affect requests or responses.
+WORDS = {"tags", "operationId", "deprecated"}
 Part = dict[str, Any]
-Key = tuple[str, str]  # a slot's location and name, such as ("query", "limit")
 
 
 @dataclass(frozen=True)
-class Slot:
-    """A part of a request or response, with all references inlined."""
-
-    kind: str  # selects the rules for slots that are added or removed
-    label: str  # such as `query parameter limit`
-    part: Part  # the object that defines the slot
-    other: Part  # the keys of this object without comparison rules
-    schema: Any = True  # None: not compared
-    slots: dict[Key, Slot] = field(default_factory=dict[Key, "Slot"])
-
-
-class Credential(NamedTuple):
-    """A credential that a request must contain."""
-
-    kind: str  # the scheme and one scope, such as `oauth2 read`
-    issuer: str  # how a client can get a token
-
-
-@dataclass(frozen=True, eq=False)
 class Operation:
-    """An operation: one HTTP method on one path."""
+    """An operation (one HTTP method on one path), with all references inlined."""
 
-    name: str  # such as `PUT /ai/llm/{id}`
-    key: tuple[str, str]  # the normalized path without parameter names, and the method
-    addresses: dict[str, str]  # the method and full URLs, each with its server URL
-    has_own_servers: bool
-    security: dict[str, list[Credential]]  # the alternatives, keyed by description
-    slot: Slot
+    contract: Contract
+    path: str
+    method: str
+    item: Part  # the path item
+    parts: Part  # the operation object
+
+    @property
+    def name(self) -> str:
+        """Return a name such as `PUT /ai/llm/{id}`."""
+        return f"{self.method.upper()} {self.path}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return the normalized path without its parameter names, together with the method."""
+        path = UNRESERVED.sub(lambda found: unquote(found[0]), self.path)
+        return VARIABLE.sub("{}", path), self.method
+
+    @cached_property
+    def parameters(self) -> dict[tuple[str, str], Part]:
+        """Return the operation's and the path's parameters, keyed by location and name.
+
+        A path parameter's position serves as its name. An undeclared path parameter is treated as a
+        string. Header names are in lower case.
+        """
+        variables = VARIABLE.findall(self.path)
+        result: dict[tuple[str, str], Part] = {}
+        for index, name in enumerate(variables):
+            undeclared = {"in": "path", "name": name, "required": True}
+            result["path", str(index)] = {**undeclared, "schema": {"type": "string"}}
+        inherited = self.item.get("parameters", [])
+        for parameter in inherited + self.parts.get("parameters", []):
+            location = parameter["in"]
+            name = parameter["name"]
+            if location == "path" and name in variables:
+                name = str(variables.index(name))
+            if location == "header":
+                name = name.lower()
+            if location != "header" or name not in IGNORED_HEADERS:
+                result[location, name] = parameter
+        return result
+
+    @property
+    def responses(self) -> dict[str, Part]:
+        """Return the responses, keyed by a status such as `404`, `4XX` or `default`."""
+        responses = mapping_at(self.parts, "responses")
+        return {name: responses[name] for name in responses if not name.startswith("x-")}
+
+    @property
+    def security(self) -> list[dict[str, list[str]]]:
+        """Return the operation's security requirements, or else the contract's."""
+        holder = self.parts if "security" in self.parts else self.contract.api
+        return holder.get("security") or [{}]
+
+    @property
+    def own_servers(self) -> list[Part]:
+        """Return the operation's servers, or else the path's. An empty list counts as missing."""
+        return self.parts.get("servers") or self.item.get("servers") or []
+
+    def scheme(self, name: str) -> Part:
+        """Return the security scheme; raise CannotCompareError if it does not exist."""
+        schemes = mapping_at(self.contract.document.get("components"), "securitySchemes")
+        if name not in schemes:
+            raise self.contract.error(
+                f"security scheme {name!r} of {self.name} is missing from components; add it"
+            )
+        scheme: Part = self.contract.inlined(schemes[name])
+        return scheme
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The old and the new version of an operation, or of one of its parts such as the body."""
+
+    base: Operation
+    head: Operation
+    findings: list[Finding]
+    prover: Prover
+    place: str  # such as `PUT /ai/llm/{id}, body`
+    status: str = ""  # the status of the response that contains the part; empty for requests
+    location: str = BODY  # where the part is sent: body, query, path, header or cookie
+    label: str = "body"  # the part's name in the evidence
+
+    def at(self, part: str, **changes: Any) -> Pair:
+        """Return a copy of this pair for one of its parts, such as `body`."""
+        return replace(self, place=f"{self.place}, {part}", **changes)
+
+    @property
+    def side(self) -> str:
+        """Return `response` if a response contains the part, and `request` otherwise."""
+        return "response" if self.status else "request"
+
+    def add(
+        self,
+        change: Change,
+        what: str,
+        old: Any = None,
+        new: Any = None,
+        evidence: str = "",
+        **details: Any,
+    ) -> None:
+        """Add a finding. `details` contains values for other fields of Finding.
+
+        `evidence` describes an example of a breaking change: a response if the pair has a status,
+        and a request otherwise.
+        """
+        shown = ("Valid before, but rejected now:", self.base.name, evidence)
+        if self.status:
+            message = f"{self.base.name} → {self.status}"
+            shown = ("Possible now, but not documented before:", message, evidence)
+        if change == Change.BREAKING:
+            details["shown"] = tuple(filter(None, shown))
+        self.findings.append(Finding(change, self.place, what, sides=(old, new), **details))
+
+    def add_undecided(self, what: str, old: Any, new: Any) -> None:
+        """Add an undecided finding if `old` and `new` differ. Empty values count as missing."""
+        if canonical_json(old or None) != canonical_json(new or None):
+            self.add(Change.UNDECIDED, what, old or None, new or None)
+
+    def add_other_keys(self, compared: set[str], old: Part, new: Part) -> None:
+        """Add an undecided finding for each changed key that is not in `compared`."""
+        if new.get("deprecated") and not old.get("deprecated"):
+            self.add(Change.ADDITION, "is now deprecated", old, new)
+        for key in sorted((old.keys() | new.keys()) - compared - WORDS):
+            what = f"{key} changed, but this key is not compared"
+            self.add_undecided(what, old.get(key), new.get(key))
 
 
 def operations(contract: Contract) -> Iterator[Operation]:
@@ -69,166 +164,23 @@ def operations(contract: Contract) -> Iterator[Operation]:
     for path, item in mapping_at(contract.api, "paths").items():
         for method in METHODS:
             if method in item:
-                yield _operation(contract, path, item, method)
+                yield Operation(contract, path, method, item, item[method])
 
 
-def _operation(contract: Contract, path: str, item: Part, method: str) -> Operation:
-    operation = item[method]
-    decoded = UNRESERVED.sub(lambda found: unquote(found[0]), path)
-    key = VARIABLE.sub("{}", decoded)
-    # An empty list of servers counts as missing.
-    own_servers = operation.get("servers") or item.get("servers")
-    servers = own_servers or contract.api.get("servers") or [{"url": "/"}]
-    return Operation(
-        name=f"{method.upper()} {path}",
-        key=(key, method),
-        addresses={f"{method} {url}{key}": url for url in _servers(servers)},
-        has_own_servers=bool(own_servers),
-        security=_security({**contract.api, **operation}, contract),
-        slot=_operation_slot(path, item, operation),
-    )
+def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
+    """Map each pair of an old and a new entry to the lowest status that both entries cover.
 
-
-def _servers(servers: list[Part]) -> Iterator[str]:
-    """Yield the normalized base URLs, each with its variables."""
-    for server in servers:
-        url = server["url"].rstrip("/")
-        with suppress(ValueError):  # raised if, for example, the host is `[{variable}]`
-            parts = urlsplit(url)
-            host = parts.netloc.lower().removesuffix(DEFAULT_PORTS.get(parts.scheme, "/"))
-            url = urlunsplit(parts._replace(netloc=host))
-        variables = mapping_at(server, "variables")
-        if variables:
-            url += f" {canonical_json(variables)}"
-        yield url
-
-
-def _security(holder: Part, contract: Contract) -> dict[str, list[Credential]]:
-    """Return the alternatives, keyed by descriptions such as `OAuth (oauth2, read)`."""
-    result: dict[str, list[Credential]] = {}
-    for schemes in holder.get("security") or [{}]:
-        labels: list[str] = []
-        credentials: set[Credential] = set()
-        for name, scopes in sorted(schemes.items()):
-            kind, issuer = _scheme(contract, name)
-            details = ", ".join([kind, *sorted(scopes)])
-            labels.append(f"{name} ({details})")
-            credentials |= {Credential(f"{kind} {scope}", issuer) for scope in ("", *scopes)}
-        result[" and ".join(labels) or "no credential"] = sorted(credentials)
-    return result
-
-
-def _scheme(contract: Contract, name: str) -> Credential:
-    """Return the scheme's credential, without a scope."""
-    schemes = mapping_at(contract.document.get("components"), "securitySchemes")
-    if name not in schemes:
-        raise contract.error(f"security scheme {name!r} is missing from components; add it")
-    scheme = contract.inlined(schemes[name])
-    field = scheme.get("name", "")
-    if scheme.get("in") == "header":
-        field = field.lower()
-    flows = mapping_at(scheme, "flows")
-    urls = {flow: _without(flows[flow], {"scopes"}) for flow in flows}
-    words = (scheme["type"], scheme.get("scheme", "").lower(), scheme.get("in"), field)
-    kind = " ".join(filter(None, words))
-    return Credential(kind, canonical_json([scheme.get("openIdConnectUrl"), urls]))
-
-
-def _operation_slot(path: str, item: Part, operation: Part) -> Slot:
-    """Return the operation with its parameters, its request body and its responses as slots."""
-    slots = _parameters(path, item.get("parameters", []) + operation.get("parameters", []))
-    if "requestBody" in operation:
-        slots["request", BODY] = _request_body(operation["requestBody"])
-    for status, response in mapping_at(operation, "responses").items():
-        slots["response", status] = _response(response)
-    return Slot("sent", "", operation, _without({**item, **operation}, OPERATION), slots=slots)
-
-
-def _parameters(path: str, parameters: list[Part]) -> dict[Key, Slot]:
-    """Return the operation's and the path's parameters.
-
-    A path parameter's position serves as its name. An undeclared path parameter is treated as a
-    string. Header names are in lower case.
+    An entry is a status, a range such as `4XX`, or `default`. A key contains the old entry, the
+    new entry, and whether the status is 2xx.
     """
-    variables = VARIABLE.findall(path)
-    undeclared: Part = {"in": "path", "required": True, "schema": {"type": "string"}}
-    result: dict[Key, Slot] = {}
-    defaults = [{**undeclared, "name": name} for name in variables]
-    for parameter in defaults + parameters:
-        location = parameter["in"]
-        name = parameter["name"]
-        slot = _text_slot("sent", f"{location} parameter {name}", location, parameter)
-        if location == "path" and name in variables:
-            name = str(variables.index(name))
-        if location == "header":
-            name = name.lower()
-        if location != "header" or name not in IGNORED_HEADERS:
-            result[location, name] = slot
-    return result
+    pairs: dict[tuple[Any, Any, bool], str] = {}
+    for status in map(str, range(100, 600)):
+        entries = (_best(old, status), _best(new, status))
+        if any(entries):
+            pairs.setdefault((*entries, status.startswith("2")), status)
+    return pairs
 
 
-def _without(part: Part, keys: set[str]) -> Part:
-    return {key: value for key, value in part.items() if key not in keys}
-
-
-def _text_slot(kind: str, label: str, location: str, part: Part) -> Slot:
-    """Return the slot for a parameter or header. Only schemas in the default style are compared."""
-    style = "form" if location in {"query", "cookie"} else "simple"
-    stated = (part.get("style", style), part.get("explode", style == "form"))
-    if stated != (style, style == "form") or part.get("content"):
-        return Slot(kind, label, part, {"serialization": _without(part, {"required"})}, None)
-    return Slot(kind, label, part, _without(part, PARAMETER), part.get("schema", True))
-
-
-def _request_body(body: Part) -> Slot:
-    size = {"maximum": body[LIMIT]} if LIMIT in body else True
-    slots = _contents("sent content", body)
-    slots[BODY, LIMIT] = Slot("sent", f"size in bytes ({LIMIT})", {}, {}, size)
-    return Slot("sent", BODY, body, _without(body, {"required", "content", LIMIT}), slots=slots)
-
-
-def _response(response: Part) -> Slot:
-    slots = _contents("content", response)
-    for name, header in mapping_at(response, "headers").items():
-        lower = name.lower()
-        if lower not in IGNORED_HEADERS:
-            slots["header", lower] = _text_slot("header", f"header {lower}", "header", header)
-    return Slot("status", "", response, _without(response, {"headers", "content"}), slots=slots)
-
-
-def _contents(kind: str, holder: Part) -> dict[Key, Slot]:
-    """Return a slot for each media type. Only the schemas of JSON bodies are compared."""
-    result: dict[Key, Slot] = {}
-    for name, content in mapping_at(holder, "content").items():
-        media_type = _normalized(name)
-        slot = Slot(kind, BODY, content, content)
-        if _is_json(media_type):
-            other = _without(content, {"schema", "encoding"})
-            slot = replace(slot, other=other, schema=content.get("schema", True))
-        first = result.setdefault(("media type", media_type), slot)
-        if first != slot:  # a second, different schema makes changes undecided
-            result["media type", media_type] = replace(first, other={name: content})
-    return result
-
-
-def _normalized(media_type: str) -> str:
-    """Return the media type in lower case with sorted parameters.
-
-    Omit `charset=utf-8` from JSON media types, because JSON is always UTF-8 (RFC 8259).
-    """
-    kind, *parameters = map(str.strip, media_type.replace('"', "").split(";"))
-    kept: set[str] = set()
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        name = name.lower()
-        if name == "charset":
-            value = value.lower()
-        is_default = name == "charset" and value == "utf-8" and _is_json(kind)
-        if parameter and not is_default:
-            kept.add(f"{name}={value}")
-    return ";".join([kind.lower(), *sorted(kept)])
-
-
-def _is_json(media_type: str) -> bool:
-    kind = media_type.partition(";")[0].lower()
-    return kind in {"application/json", "text/json"} or kind.endswith("+json")
+def _best(responses: Part, status: str) -> str | None:
+    entries = (status, f"{status[0]}XX", "default")
+    return next((entry for entry in entries if entry in responses), None)

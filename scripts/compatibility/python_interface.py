@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import griffe
 
 from scripts.compatibility.documents import ROOT
-from scripts.compatibility.findings import Change, Finding, merged
+from scripts.compatibility.findings import Change, Finding
 from scripts.generate import GenerationError, generate
 
 if TYPE_CHECKING:
@@ -37,16 +37,18 @@ def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
     with tempfile.TemporaryDirectory() as folder:
         before = load_client(base, Path(folder) / "base")
         after = load_client(head, Path(folder) / "head")
-    found: list[Finding] = []
-    if isinstance(after, str):
-        if not isinstance(before, str):
-            what = "cannot be generated from the new contract"
-            sides = (None, after)
-            found.append(Finding(Change.UNDECIDED, "client", what, "python", sides, shown=(after,)))
-        return found, f"no client for the new contract: {after}"
+        if not isinstance(before, str) and not isinstance(after, str):
+            return compare_packages(before, after), ""
+    if not isinstance(after, str):
+        return [], f"no client for the old contract: {before}"
+    reason = f"no client for the new contract: {after}"
     if isinstance(before, str):
-        return found, f"no client for the old contract: {before}"
-    return compare_packages(before, after), ""
+        return [], reason
+    what = "cannot be generated from the new contract"
+    finding = Finding(
+        Change.UNDECIDED, "client", what, part="python", sides=(None, after), shown=(after,)
+    )
+    return [finding], reason
 
 
 def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
@@ -60,10 +62,8 @@ def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
     try:
         generate(source, folder / PACKAGE)
     except Exception as error:  # noqa: BLE001 # the generator may crash on some contracts
-        reason = str(error)
-        if not isinstance(error, GenerationError):
-            reason = f"{type(error).__name__}: {reason}"
-        reason = ADDRESS.sub("", reason.replace(f"{folder}/", ""))
+        name = "" if isinstance(error, GenerationError) else f"{type(error).__name__}: "
+        reason = ADDRESS.sub("", f"{name}{error}".replace(f"{folder}/", ""))
         return textwrap.shorten(reason, LONGEST, placeholder=" …")
     return load_package(folder)
 
@@ -80,38 +80,32 @@ def load_package(folder: Path) -> griffe.Object:
 
 
 def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Finding]:
-    """Return the changes between two versions of the client.
+    """Return the changes between two versions of the client."""
+    findings: list[Finding] = []
 
-    The shortest paths come first, because callers use them most.
-    """
-    findings = list(_findings(before, after))
-    findings.sort(key=lambda finding: (finding.place.count("."), finding.place))
-    return merged(findings)
+    def add(change: Change, path: str, what: str) -> None:
+        place = path.removeprefix(f"{PACKAGE}.")
+        findings.append(Finding(change, place, what, part="python"))
 
-
-def _findings(before: griffe.Object, after: griffe.Object) -> Iterator[Finding]:
     for breakage in griffe.find_breaking_changes(before, after):
-        path = _short(breakage.obj.path)
-        yield Finding(Change.BREAKING, path, _described(breakage), "python")
+        add(Change.BREAKING, breakage.obj.path, _described(breakage))
     olds = public(before)
     for path, new in public(after).items():
-        parent, _, name = path.rpartition(".")
-        if path in olds:
-            for change, what in _changes(olds[path], new):
-                yield Finding(change, path, what, "python")
-        elif parent in olds:
-            yield Finding(Change.ADDITION, parent, f"{name} is new", "python")
-
-
-def _short(path: str) -> str:
-    return path.removeprefix(f"{PACKAGE}.")
+        old = olds.get(path)
+        if old is not None:
+            for change, what in _changes(old, new):
+                add(change, path, what)
+        elif path.rpartition(".")[0] in olds:
+            add(Change.ADDITION, path, "is new")
+    return list(dict.fromkeys(findings))  # griffe might report the same change twice
 
 
 def _described(breakage: griffe.Breakage) -> str:
     values = (breakage.old_value, breakage.new_value)
-    names = [str(getattr(value, "name", value)) for value in values if value is not None]
-    shown = " → ".join(dict.fromkeys(names))
-    return f"{breakage.kind.value} ({shown})"
+    names = dict.fromkeys(
+        str(getattr(value, "name", value)) for value in values if value is not None
+    )
+    return f"{breakage.kind.value} ({' → '.join(names)})"
 
 
 def public(package: griffe.Object) -> dict[str, griffe.Object]:
@@ -119,43 +113,48 @@ def public(package: griffe.Object) -> dict[str, griffe.Object]:
     found: dict[str, griffe.Object] = {}
     for name, member in package.members.items():
         if isinstance(member, griffe.Object) and (not name.startswith("_") or name == "__init__"):
-            found[_short(member.path)] = member
+            found[member.path] = member
             if not isinstance(member, griffe.Function | griffe.Attribute):
                 found |= public(member)
     return found
 
 
 def _changes(old: griffe.Object, new: griffe.Object) -> Iterator[tuple[Change, str]]:
-    """Yield the changes to a class's bases, a function's types, or the type of a model's field.
-
-    A wider parameter type or a narrower return type does not break callers.
-    """
+    """Yield the changes to a class's bases, a function's types, or the type of a model's field."""
     if isinstance(old, griffe.Class) and isinstance(new, griffe.Class):
         for name in sorted(set(map(str, old.bases)) - set(map(str, new.bases))):
             yield Change.BREAKING, f"is no longer a {name}"
     elif isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
-        yield from _type_change("returns", old.returns, new.returns, is_input=False)
-        for parameter in new.parameters:
-            name = parameter.name
-            if name in old.parameters:
-                types = (old.parameters[name].annotation, parameter.annotation)
-                yield from _type_change(name, *types, is_input=True)
-            elif not parameter.required:
-                yield Change.ADDITION, f"has a new optional parameter {name}"
+        yield from _function_changes(old, new)
     elif isinstance(old, griffe.Attribute) and isinstance(new, griffe.Attribute):
-        types = (str(old.annotation), str(new.annotation))
-        if PARSED.findall(types[0]) != PARSED.findall(types[1]):
-            yield Change.BREAKING, f"type: {' → '.join(types)}"
+        before = PARSED.findall(str(old.annotation))
+        after = PARSED.findall(str(new.annotation))
+        if before != after:
+            yield Change.BREAKING, f"type: {old.annotation} → {new.annotation}"
 
 
-def _type_change(
-    name: str, old: object, new: object, *, is_input: bool
-) -> Iterator[tuple[Change, str]]:
-    """Yield the change of a type. Also split a union at a `|` inside brackets."""
-    before = set(str(old).split(" | "))
-    after = set(str(new).split(" | "))
-    if before == after:
-        return
-    is_compatible = before < after if is_input else before > after
-    change = Change.ADDITION if is_compatible else Change.BREAKING
-    yield change, f"{name}: {old} → {new}"
+def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tuple[Change, str]]:
+    """Yield the changes to a function's types, and its new optional parameters.
+
+    A wider parameter type or a narrower return type does not break callers.
+    """
+    before = _members(old.returns)
+    after = _members(new.returns)
+    if before != after:
+        change = Change.ADDITION if after <= before else Change.BREAKING
+        yield change, f"returns: {old.returns} → {new.returns}"
+    for parameter in new.parameters:
+        if parameter.name in old.parameters:
+            old_type = old.parameters[parameter.name].annotation
+            before = _members(old_type)
+            after = _members(parameter.annotation)
+            if before != after:
+                change = Change.ADDITION if before <= after else Change.BREAKING
+                yield change, f"{parameter.name}: {old_type} → {parameter.annotation}"
+        elif not parameter.required:
+            yield Change.ADDITION, f"has a new optional parameter {parameter.name}"
+
+
+def _members(annotation: object) -> set[str]:
+    """Return the members of a union. Also split at a `|` inside brackets."""
+    return {part.strip() for part in str(annotation).split(" | ")}

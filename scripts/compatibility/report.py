@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from scripts.compatibility.findings import Change
-from scripts.compatibility.text import shortened
+from scripts.compatibility.values import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,8 @@ def as_text(verdict: Verdict) -> str:
         for finding in findings:
             lines.append(f"  {_place(finding)}: {_what(finding)}")
             lines += [f"    {line}" for line in _details(finding)]
-    return "\n".join(map(printable, [*lines, "", *_result(verdict)])) + "\n"
+    lines += ["", *_result(verdict)]
+    return "\n".join(map(printable, lines)) + "\n"
 
 
 def as_markdown(verdict: Verdict) -> str:
@@ -67,17 +68,12 @@ def as_github(verdict: Verdict) -> str:
 
 
 def _command(kind: str, verdict: Verdict, title: str, text: list[str]) -> str:
-    file = _property(verdict.head.source)
-    message = "%0A".join(map(_escaped, text))
-    return f"::{kind} file={file},title={_property(title)}::{message}"
+    message = "\n".join(map(printable, text)).replace("%", "%25").replace("\n", "%0A")
+    return f"::{kind} file={_property(verdict.head.source)},title={_property(title)}::{message}"
 
 
 def _property(text: str) -> str:
-    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _escaped(text: str) -> str:
-    return printable(text).replace("%", "%25")
+    return printable(text).replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
 
 
 def as_json(verdict: Verdict) -> str:
@@ -103,9 +99,9 @@ def as_json(verdict: Verdict) -> str:
 
 
 def _compared(verdict: Verdict) -> str:
-    old = verdict.base
-    new = verdict.head
-    return f"{old.version} ({old.source}) → {new.version} ({new.source})"
+    base = verdict.base
+    head = verdict.head
+    return f"{base.version} ({base.source}) → {head.version} ({head.source})"
 
 
 def _title(finding: Finding) -> str:
@@ -117,15 +113,15 @@ def _place(finding: Finding) -> str:
 
 
 def _what(finding: Finding) -> str:
-    if not finding.also:
-        return finding.what
-    return f"{finding.what}; also in {shortened(finding.also, '; ')}"
+    also = f"; also in {shortened([*finding.also], '; ')}" if finding.also else ""
+    return finding.what + also
 
 
 def _details(finding: Finding) -> Iterator[str]:
     """Yield the lines of evidence, and then a line with the decision or the finding's ID."""
-    for index, line in enumerate(finding.shown):
-        yield f"  {line}" if index else line
+    yield from finding.shown[:1]
+    for line in finding.shown[1:]:
+        yield f"  {line}"
     decision = finding.decision
     if decision:
         reason = " ".join(str(decision["reason"]).split())
@@ -140,25 +136,29 @@ def printable(text: str) -> str:
 
 
 def _printable_character(character: str) -> str:
-    return character if character.isprintable() else json.dumps(character)[1:-1]
+    if character.isprintable():
+        return character
+    return json.dumps(character)[1:-1]
 
 
 def _result(verdict: Verdict) -> list[str]:
-    """Return the lines with the verdict, the expected version, and what to do."""
     wire = WEIGHTS[verdict.weight("wire")]
     python = WEIGHTS[verdict.weight("python")]
     if verdict.not_compared:
         python = f"not compared ({verdict.not_compared})"
-    result = f"expected {verdict.least_version} or later, got {verdict.head.version}."
+    versions = f"expected {verdict.least_version} or later, got {verdict.head.version}"
     if verdict.is_high_enough:
-        result = f"Version OK: {result}"
+        result = f"Version OK: {versions}."
     else:
-        result = f"Version too low: {result} Set info.version"
+        result = f"Version too low: {versions}. Set info.version"
         if verdict.weight() >= Change.UNDECIDED:
             result += ", or explain in compat.yaml why a finding does not affect any caller"
         result += "."
-    stale = "compat.yaml: there is no finding {}; correct or delete the entry."
-    return [f"Wire: {wire}. Python: {python}.", result, *map(stale.format, verdict.stale)]
+    stale = [
+        f"compat.yaml: there is no finding {name}; correct or delete the entry."
+        for name in verdict.stale
+    ]
+    return [f"Wire: {wire}. Python: {python}.", result, *stale]
 
 
 def _code(text: str) -> str:

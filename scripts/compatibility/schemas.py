@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from copy import copy
+from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import jsonschema_rs
 from jsonschema_rs.canonical import Containment
 
-from scripts.compatibility.documents import APPLICATORS, DIALECTS, SCHEMA_KEYWORDS
-from scripts.compatibility.text import is_mapping
+from scripts.compatibility.documents import (
+    DIALECTS,
+    SCHEMA_KEYWORDS,
+    SCHEMA_LIST_KEYWORDS,
+    SCHEMA_MAP_KEYWORDS,
+)
+from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,18 +35,52 @@ COMPARED = {
     *("exclusiveMinimum", "maxLength", "minLength", "pattern", "maxItems", "minItems"),
     *("uniqueItems", "maxContains", "minContains", "maxProperties", "minProperties"),
     *("required", "dependentRequired", "format"),
-    *APPLICATORS,
+    *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
 }
+HIDDEN = {"request": "readOnly", "response": "writeOnly"}
 # With more alternatives than this, computing the canonical form would take seconds.
 MAX_ALTERNATIVES = 100
 # The time to compute a difference grows with the fourth power of the number of subschemas.
-MAX_SUBSCHEMAS = 400
+MAX_SUBSCHEMAS = 100
 # jsonschema_rs does not know these formats, which are in OpenAPI's format registry.
 FORMATS: dict[str, Schema] = {
     "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
     "password": True,
 }
+
+
+def own_annotations(schema: Any) -> dict[str, str]:
+    """Return the schema's annotations as JSON texts, except those whose value is false.
+
+    A `default` is included even if its value is false. All annotations in `allOf` count as one.
+    """
+    result: dict[str, str] = {}
+    if not is_mapping(schema):
+        return result
+    inherited = list(filter(None, map(own_annotations, subschemas(*schema.get("allOf", ())))))
+    if inherited:
+        result["allOf"] = canonical_json(inherited)
+    for keyword, value in schema.items():
+        is_present = value is not False or keyword == "default"
+        if is_present and not (keyword in COMPARED or keyword == "xml" or keyword[:1] == "$"):
+            result[keyword] = canonical_json(value)
+    return result
+
+
+def has_reference(*schemas: Schema) -> bool:
+    """Return whether the schemas contain recursive or dynamic references or use another dialect."""
+    keywords = chain.from_iterable(subschemas(*schemas))
+    return any(keyword.startswith("$") for keyword in keywords)
+
+
+def has_mixed(annotation: str, *schemas: Schema) -> bool:
+    """Return whether alternatives or conditions contain the annotation, or are next to it."""
+    for schema in subschemas(*schemas):
+        is_annotated = any(part.get(annotation) is True for part in subschemas(schema))
+        if is_annotated and schema.keys() & CONDITIONS:
+            return True
+    return False
 
 
 def check_schema(contract: Contract, schema: Schema, where: str) -> None:
@@ -65,9 +105,9 @@ def parts(schema: Any) -> dict[tuple[str, Any], Any]:
     for keyword, value in schema.items():
         if keyword in SCHEMA_KEYWORDS:
             result[keyword, ""] = value
-        elif keyword in APPLICATORS:
-            named = value if is_mapping(value) else dict(enumerate(value))
-            for name, part in named.items():
+        elif keyword in SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS:
+            named = value.items() if is_mapping(value) else enumerate(value)
+            for name, part in named:
                 result[keyword, name] = part
     return result
 
@@ -79,51 +119,43 @@ def subschemas(*schemas: Any) -> Iterator[dict[str, Any]]:
         yield from subschemas(*parts(schema).values())
 
 
-def constants(schema: dict[str, Any]) -> list[Any]:
-    """Return the values of the schema's `enum` and `const`, but not those of its subschemas."""
-    values = list(schema.get("enum", ()))
-    if "const" in schema:
-        values.append(schema["const"])
-    return values
+def constants(schema: Any) -> Iterator[Any]:
+    """Yield the values of the schema's `enum` and `const`, but not those of its subschemas."""
+    if is_mapping(schema):
+        listed = schema.get("enum")
+        if is_list(listed):
+            yield from listed
+        if "const" in schema:
+            yield schema["const"]
 
 
-def view(schema: Any, hidden: str, *, sending: bool, is_mixed: bool = False) -> Any:
+def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     """Return the schema as it applies to the sender or to the receiver of a message.
 
     `hidden` is the annotation of fields that are neither sent nor required: readOnly in requests,
     and writeOnly in responses. The sender's schema rejects these fields, and the receiver's schema
-    accepts any value for them. All other annotations are omitted. Inside and next to alternatives
-    and conditions (`is_mixed`), `hidden` is kept, and the schema is therefore not supported.
+    accepts any value for them. All annotations are omitted.
     """
     if not is_mapping(schema):
         return schema
-    is_mixed = is_mixed or bool(schema.keys() & CONDITIONS)
+    fields = mapping_at(schema, "properties")
+    names = {name for name in fields if mapping_at(fields, name).get(hidden)}
     result: dict[str, Any] = {}
     for keyword, value in schema.items():
-        is_hidden = is_mixed and keyword == hidden and value is True
-        is_reference = keyword.startswith("$") and value not in DIALECTS
-        if keyword in COMPARED or is_hidden or is_reference:
+        if keyword in COMPARED or (keyword.startswith("$") and value not in DIALECTS):
             result[keyword] = copy(value)
-    required = set(result.get("required", ()))
     for (keyword, name), part in parts(schema).items():
-        inner = view(part, hidden, sending=sending, is_mixed=is_mixed)
-        if keyword == "properties" and is_mapping(part) and part.get(hidden) and not is_mixed:
-            inner = not sending
-            required.discard(name)
         if keyword in SCHEMA_KEYWORDS:
-            result[keyword] = inner
+            result[keyword] = view(part, hidden, sending=sending)
         else:
-            result[keyword][name] = inner
+            result[keyword][name] = view(part, hidden, sending=sending)
     if "required" in result:
-        result["required"] = sorted(required)
+        result["required"] = sorted(set(result["required"]) - names)
+    for name in names:
+        result["properties"][name] = not sending
     if result.get("format") in FORMATS:
         result["allOf"] = [*result.get("allOf", []), FORMATS[result.pop("format")]]
     return result
-
-
-def is_supported(*views: Schema) -> bool:
-    """Return whether the views contain only keywords that can be compared."""
-    return all(part.keys() <= COMPARED for part in subschemas(*views))
 
 
 def call_or_default(function: Callable[[], T], default: T) -> T:
@@ -154,24 +186,28 @@ def _count_alternatives(schema: Any) -> int:
     count = prod(map(_count_alternatives, schema.get("allOf", ())))
     for keyword in ("anyOf", "oneOf"):
         count *= sum(map(_count_alternatives, schema.get(keyword, ()))) or 1
-    if "if" in schema:
-        count *= 3
-    return count
+    return count * 3 if "if" in schema else count
+
+
+def plain_form(schema: Schema) -> Any:
+    """Return the canonical form as a schema, or the schema itself if it has no canonical form."""
+    return _as_schema(lambda: canonical(schema), schema)
 
 
 def difference(small: Schema, large: Schema) -> Any:
     """Return a schema for the values that `small` admits and `large` rejects.
 
-    If the difference cannot be computed, return `small`, if possible in its canonical form.
+    If the difference cannot be computed, return the canonical form of `small`.
     """
-    default: Any = small
-    form = call_or_default(lambda: canonical(small).to_json_schema(), default)
-    found = form
-    if len(list(subschemas(small, large))) <= MAX_SUBSCHEMAS:
-        found = call_or_default(
-            lambda: canonical(form).subtract(canonical(large)).to_json_schema(), form
-        )
-    if is_mapping(found):
+    form = plain_form(small)
+    if len(list(subschemas(small, large))) > MAX_SUBSCHEMAS:
+        return form
+    return _as_schema(lambda: canonical(form).subtract(canonical(large)), form)
+
+
+def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], default: Any) -> Any:
+    found: Any = call_or_default(lambda: function().to_json_schema(), default)
+    if is_mapping(found):  # `$schema` would make equal subschemas seem different
         found.pop("$schema", None)
     return found
 

@@ -15,34 +15,23 @@ def edited(document: dict[str, Any], edits: list[dict[str, Any]]) -> dict[str, A
     result = copy.deepcopy(document)
     for edit in edits:
         parent, key = _resolve(result, edit["at"])
-        if edit.get("remove"):
-            del parent[key]
-            continue
-        value = edit.get("set")
+        value = parent.pop(key) if "move" in edit or edit.get("remove") else edit["set"]
         if "move" in edit:
-            value = parent.pop(key)
             parent, key = _resolve(result, edit["move"])
         if key == "-":
             parent.append(value)
-        else:
+        elif not edit.get("remove"):
             parent[key] = value
     return result
 
 
 def _resolve(document: dict[str, Any], pointer: str) -> tuple[Any, Any]:
     """Return the parent of the value at a JSON pointer, and the value's key in that parent."""
-    *parents, last = pointer[1:].split("/")
+    *parents, key = (step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/"))
     node: Any = document
     for step in parents:
-        node = node[_key(node, step)]
-    return node, _key(node, last)
-
-
-def _key(node: Any, step: str) -> Any:
-    """Return the index or name that a step of a JSON pointer refers to."""
-    if isinstance(node, list) and step != "-":
-        return int(step)
-    return step.replace("~1", "/").replace("~0", "~")
+        node = node[int(step) if isinstance(node, list) else step]
+    return node, int(key) if isinstance(node, list) and key != "-" else key
 
 
 def worst(findings: list[Finding]) -> Change:

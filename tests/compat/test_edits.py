@@ -30,24 +30,19 @@ POOL: list[Any] = [
     *([], ["a"], [1, 1], ["a", "b", "a"], {}, {"a": "a"}, {"b": 1}, {"a": 1, "zzField": None}),
 ]
 VALUES = st.lists(st.sampled_from(["a", "b", 1, 5, None, True]), min_size=1, unique_by=repr)
-STRINGS: list[Schema] = [
-    *({"type": "string", "minLength": size, "maxLength": size + 3} for size in range(5)),
-    *({"allOf": [{"type": "string"}, {"maxLength": size}]} for size in range(5)),
-    *({"pattern": pattern} for pattern in ("^a*$", "^[ab]*$", "^b?$")),
-]
-TYPES: list[Schema] = [
-    {"type": ["string", "null"]},
-    {"type": ["integer", "boolean"]},
-    {"type": "number"},
-]
-NUMBERS: list[Schema] = [
-    *({"type": "integer", "minimum": 1, "exclusiveMaximum": most} for most in range(5)),
-    *({"type": "number", "multipleOf": step} for step in (1, 2, 0.5)),
-]
 SCALARS = st.one_of(
     VALUES.map(lambda values: {"enum": values}),
     VALUES.map(lambda values: {"anyOf": [{"const": value} for value in values]}),
-    st.sampled_from(STRINGS + TYPES + NUMBERS),
+    st.sampled_from(
+        [
+            *({"type": "string", "minLength": size, "maxLength": size + 3} for size in range(5)),
+            *({"allOf": [{"type": "string"}, {"maxLength": size}]} for size in range(5)),
+            *({"pattern": pattern} for pattern in ("^a*$", "^[ab]*$", "^b?$")),
+            *({"type": kinds} for kinds in (["string", "null"], ["integer", "boolean"], "number")),
+            *({"type": "integer", "minimum": 1, "exclusiveMaximum": most} for most in range(5)),
+            *({"type": "number", "multipleOf": step} for step in (1, 2, 0.5)),
+        ]
+    ),
 )
 PARTS = st.one_of(
     SCALARS,

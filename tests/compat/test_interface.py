@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 CONTRACT: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))
 PATH = "/paths/~1ai~1llm~1{id}"
 OPERATION = f"{PATH}/put"
+BODY = f"{OPERATION}/requestBody/content"
 SCHEMAS = "/components/schemas"
 FIELDS = f"{SCHEMAS}/UpdateAiLlmRequest/properties"
 QUERY = {"name": "zzDryRun", "in": "query", "schema": {"type": "boolean"}}
@@ -43,6 +44,10 @@ CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
         [{"at": f"{FIELDS}/key", "set": {"type": "integer"}}],
         *("breaking", "breaking", ["key: "]),
     ),
+    "a newly required field": (
+        [{"at": f"{SCHEMAS}/UpdateAiLlmRequest/required", "set": ["name"]}],
+        *("breaking", "addition", ["Parameter is now required (name)"]),
+    ),
     "a different name for the path parameter": (
         [
             {"at": f"{OPERATION}/parameters/0/name", "set": "llm"},
@@ -50,13 +55,17 @@ CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
         ],
         *("breaking", "breaking", ["(id"]),
     ),
+    "a required parameter": (
+        [{"at": f"{OPERATION}/parameters/-", "set": {**QUERY, "required": True}}],
+        *("breaking", "breaking", ["zz_dry_run"]),
+    ),
     "a response field with a different Python type": (
         [{"at": f"{SCHEMAS}/UpdateAiLlmResponse/properties/aiLlmId/format", "set": "uuid"}],
         *("breaking", "breaking", ["UUID"]),
     ),
     "a required field": (
         [{"at": f"{SCHEMAS}/UpdateAiLlmRequest/required", "set": ["name"]}],
-        *("breaking", "addition", ["Parameter is now required (name)"]),
+        *("breaking", "addition", ["name"]),
     ),
     "changes that types do not express": (
         [
@@ -86,6 +95,12 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
     )
 
 
+def compared(base: Edits, head: Edits) -> tuple[str, str]:
+    """Return the verdict on the Python interface and, if there was no comparison, the reason."""
+    findings, reason = python_interface.compare(edited_contract(base), edited_contract(head))
+    return worst(findings).word, reason
+
+
 @pytest.mark.parametrize(("edits", "there", "back", "mentioned"), CASES.values(), ids=CASES)
 def test_edit_gets_its_verdict_in_both_directions(  # noqa: PLR0913, PLR0917 # columns of a table
     client: Any, tmp_path: Path, edits: Edits, there: str, back: str, mentioned: list[str]
@@ -100,16 +115,23 @@ def test_edit_gets_its_verdict_in_both_directions(  # noqa: PLR0913, PLR0917 # c
         assert word in text
 
 
-def test_a_change_to_several_methods_is_one_finding(client: Any, tmp_path: Path) -> None:
-    """A new field is one finding, with the client's methods as its first places."""
-    contract_with_field = edited_contract([{"at": f"{FIELDS}/zzField", "set": {"type": "string"}}])
-    head = python_interface.load_client(contract_with_field, tmp_path / "head")
-    assert isinstance(head, griffe.Object)
-    method, field = python_interface.compare_packages(client, head)
-    assert method.what == "has a new optional parameter zz_field"
-    assert method.place == "client.AsyncFlashbackClient.update_ai_llm"
-    assert method.also[0] == "client.FlashbackClient.update_ai_llm"
-    assert field.what == "zz_field is new"
+def test_verdict_without_a_client_is_undecided(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If no client can be generated from the new contract, the verdict is undecided."""
+    unsupported = [{"at": BODY, "set": {"text/plain": {"schema": {"type": "string"}}}}]
+    load = python_interface.load_client
+
+    def load_once(contract: Contract, folder: Path) -> Any:
+        return client if contract.document == CONTRACT else load(contract, folder)
+
+    monkeypatch.setattr(python_interface, "load_client", load_once)
+    verdict, reason = compared([], unsupported)
+    assert verdict == "undecided"
+    assert reason.startswith("no client for the new contract: openapi.yaml contains unsupported")
+    verdict, reason = compared(unsupported, [])
+    assert verdict == "none"
+    assert reason.startswith("no client for the old contract: openapi.yaml contains unsupported")
 
 
 def test_report_gives_the_reason_for_a_generator_crash(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,9 +141,8 @@ def test_report_gives_the_reason_for_a_generator_crash(monkeypatch: pytest.Monke
         raise KeyError(str(source), object())
 
     monkeypatch.setattr(python_interface, "generate", crash)
-    base = edited_contract([])
-    findings, reason = python_interface.compare(base, base)
-    assert not findings
+    verdict, reason = compared([], [])
+    assert verdict == "none"
     assert reason == "no client for the new contract: KeyError: ('openapi.yaml', <object object>)"
 
 
@@ -142,8 +163,7 @@ def test_types_and_bases_are_compared(tmp_path: Path) -> None:
 
 def _package(folder: Path, text: str) -> Any:
     folder.mkdir()
-    if "class E" not in text:
-        text += "\nclass E(ValueError): ..."
+    text = text if "class E" in text else f"{text}\nclass E(ValueError): ..."
     (folder / "zz_package.py").write_text(text, "utf-8")
     return griffe.load("zz_package", search_paths=[folder], allow_inspection=False)
 

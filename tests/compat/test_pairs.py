@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.compatibility import schema_changes
+from scripts.compatibility import containment
 from scripts.compatibility.findings import Change
 from scripts.compatibility.schemas import Schema, covers
 from tests.compat.edits import compared, compared_schemas, edited, with_schema, worst
@@ -58,10 +58,51 @@ def test_the_id_of_a_finding_depends_on_its_field_and_places() -> None:
     assert alone.id != in_two_places.id
 
 
+def test_the_id_of_a_presence_change_does_not_depend_on_the_schema() -> None:
+    """A decision about a body that is now required stays valid if the body's schema changes."""
+    required = with_schema({"maxLength": 9})
+    wider = with_schema({"maxLength": 10})
+    optional = edited(required, [{"at": "/paths/~10/put/requestBody/required", "set": False}])
+    (alone,) = compared(optional, required)
+    with_schema_change = compared(optional, wider)
+    assert len(with_schema_change) == 2
+    assert alone.id in {finding.id for finding in with_schema_change}
+
+
 def test_examples_with_many_fields_are_shortened() -> None:
     """If an example has many fields, a finding shows only the first ones and the total number."""
     (finding,) = compared_schemas({"type": "object"}, {"type": "object", "maxProperties": 20})
-    assert finding.shown[-1].endswith(", … (21 in total)}")
+    assert finding.shown[-1].endswith(", … (21 fields)}")
+
+
+def test_a_comparison_searches_a_limited_number_of_changes() -> None:
+    """Of 40 changed patterns, at least 10 are reported as breaking, and the rest as undecided."""
+    base: dict[str, Any] = {}
+    head: dict[str, Any] = {}
+    for length in range(40):
+        base[f"f{length}"] = {"type": "string", "pattern": f"^[a-z]{{{length},}}$"}
+        head[f"f{length}"] = {"type": "string", "pattern": f"^[a-y]{{{length},}}$"}
+    findings = compared_schemas(
+        {"type": "object", "properties": base}, {"type": "object", "properties": head}
+    )
+    changes = [finding.change for finding in findings]
+    assert changes.count(Change.BREAKING) >= 10
+    assert changes.count(Change.UNDECIDED) == 40 - changes.count(Change.BREAKING)
+
+
+def test_many_conditions_are_searched_within_the_time_limit() -> None:
+    """scripts/compat finds a breaking change among many conditions in less than 5 s."""
+    kind: dict[str, Any] = {"required": ["kind"], "properties": {"kind": {"enum": [*range(8)]}}}
+    base: list[Any] = []
+    head: list[Any] = []
+    for i in range(8):
+        condition = {"properties": {"kind": {"const": i}}, "required": ["kind"]}
+        base.append({"if": condition, "then": {"required": [f"f{i}"]}})
+        head.append({"if": condition, "then": {"required": [f"f{i}", "x"]}})
+    started = time.process_time()
+    (finding,) = compared_schemas({**kind, "allOf": base}, {**kind, "allOf": head})
+    assert finding.change == Change.BREAKING
+    assert time.process_time() - started < 5
 
 
 def test_a_schema_that_operations_share_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,28 +113,21 @@ def test_a_schema_that_operations_share_is_compared_once(monkeypatch: pytest.Mon
         proofs.append(small)
         return covers(large, small)
 
-    monkeypatch.setattr(schema_changes, "covers", count)
-    base = with_schema({"type": "string", "maxLength": 47}, "response", paths=9)
-    head = with_schema({"type": "string", "maxLength": 43}, "response", paths=9)
-    (finding,) = compared(base, head)
+    monkeypatch.setattr(containment, "covers", count)
+    base, head = ({"type": "string", "maxLength": size} for size in (50, 40))
+    (finding,) = compared(
+        with_schema(base, "response", paths=9), with_schema(head, "response", paths=9)
+    )
     assert len(finding.also) == 8
     assert len(proofs) == 2
 
 
-def test_a_removed_field_is_shown_as_removed() -> None:
-    """A finding says that a field was removed, and not only that its schema changed."""
-    old = {"type": "object", "properties": {"a": {"type": "string"}}}
-    (finding,) = compared_schemas(old, {"type": "object"}, "response")
-    assert finding.place.endswith("field a")
-    assert finding.what.startswith("is removed; can have an undocumented value")
-
-
-def test_credentials_are_shown_with_their_scheme_and_scopes() -> None:
-    """The findings for a scheme that changes under the same name do not contradict each other."""
-    edit = {"at": "/components/securitySchemes/Token/scheme", "set": "basic"}
-    whats = [finding.what for finding in compared(SHOP, edited(SHOP, [edit]))]
-    assert "Token (http bearer) is no longer sufficient" in whats
-    assert "Token (http basic) is now sufficient" in whats
+def test_a_new_default_response_is_shown_as_default() -> None:
+    """The evidence for a new `default` response says `default`, not a status that it covers."""
+    default = "/paths/~1orders/post/responses/default"
+    base = edited(SHOP, [{"at": default, "remove": True}])
+    (finding,) = compared(base, SHOP)
+    assert finding.shown[1] == "POST /orders → default"
 
 
 def test_added_and_removed_alternatives_are_shown_with_their_position() -> None:

@@ -1,0 +1,124 @@
+"""Compare the security requirements and the server URLs of operations."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from scripts.compatibility.findings import Change
+from scripts.compatibility.values import canonical_json, mapping_at
+
+if TYPE_CHECKING:
+    from scripts.compatibility.operations import Operation, Pair, Part
+
+ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
+# The required schemes and scopes, each with the URLs at which a client can get a token.
+Credentials = set[tuple[str, str]]
+FIXED = re.compile(r"\w+://[^{]*")  # matches absolute URLs without variables
+DEFAULT_PORTS = {"https": ":443", "http": ":80"}
+
+
+def compare_security(pair: Pair) -> None:
+    """Report credentials that are no longer sufficient, and those that have become sufficient."""
+    before = _alternatives(pair.base)
+    after = _alternatives(pair.head)
+    sides = (pair.base.security, pair.head.security)
+    security = pair.at("security")
+    for name, given in before.items():
+        if any(needed <= given for needed in after.values()):
+            continue
+        if any(_kinds(needed) <= _kinds(given) for needed in after.values()):
+            security.add(Change.UNDECIDED, f"{name} may no longer be sufficient", *sides)
+        else:
+            what = f"{name} is no longer sufficient"
+            security.add(Change.BREAKING, what, *sides, f"with {name}")
+    for name, given in after.items():
+        if not any(needed <= given for needed in before.values()):
+            security.add(Change.ADDITION, f"{name} is now sufficient", *sides)
+
+
+def _kinds(credentials: Credentials) -> set[str]:
+    """Return the credentials without the URLs that issue tokens."""
+    return {kind for kind, _ in credentials}
+
+
+def _alternatives(operation: Operation) -> dict[str, Credentials]:
+    """Return the credentials for each of the operation's security requirements, keyed by name."""
+    result: dict[str, Credentials] = {}
+    for schemes in operation.security:
+        names: list[str] = []
+        credentials: Credentials = set()
+        for name, scopes in sorted(schemes.items()):
+            listed = ", ".join(sorted(scopes))
+            names.append(f"{name} ({listed})" if listed else name)
+            kind, issuers = _meaning(operation.scheme(name))
+            credentials.add((kind, issuers))
+            for scope in scopes:
+                credentials.add((f"{kind} {scope}", issuers))
+        result[" and ".join(names) or "no credential"] = credentials
+    return result
+
+
+def _meaning(scheme: Part) -> tuple[str, str]:
+    """Return how a client sends and obtains the scheme's token (flow, field and URL)."""
+    name = str(scheme.get("name"))
+    if scheme.get("in") == "header":
+        name = name.lower()
+    kind = f"{scheme.get('type')} {scheme.get('in')} {name} {str(scheme.get('scheme')).lower()}"
+    issuers: set[str] = set()
+    for flow, fields in {"": scheme, **mapping_at(scheme, "flows")}.items():
+        for key in ISSUERS & fields.keys():
+            issuers.add(f"{flow} {key} {fields[key]}")
+    return kind, canonical_json(sorted(issuers))
+
+
+def servers(operation: Operation) -> list[str]:
+    """Return the operation's base URLs, each with its variables."""
+    found: list[str] = []
+    shared = operation.contract.api.get("servers") or [{"url": "/"}]
+    for server in operation.own_servers or shared:
+        url = _normal_url(server["url"])
+        variables = mapping_at(server, "variables")
+        found.append(f"{url} {canonical_json(variables)}" if variables else url)
+    return found
+
+
+def _normal_url(url: str) -> str:
+    """Lower-case the URL's scheme and host; remove a default port and a trailing slash."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # raised if, for example, the host is `[{variable}]`
+        return url.rstrip("/")
+    host = parts.netloc.lower().removesuffix(DEFAULT_PORTS.get(parts.scheme, "/"))
+    return urlunsplit(parts._replace(netloc=host)).rstrip("/")
+
+
+def addresses(operation: Operation) -> set[str]:
+    """Return the operation's method and full URL on each server, without parameter names."""
+    return {_address(operation, server) for server in servers(operation)}
+
+
+def _address(operation: Operation, server: str) -> str:
+    return f"{operation.method} {server}{operation.key[0]}"
+
+
+def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
+    """Report the server URLs that the new contract removes, and those that it adds."""
+    old = servers(pair.base)
+    new = servers(pair.head)
+    place = replace(pair, place="servers")
+    if pair.base.own_servers or pair.head.own_servers:
+        place = pair.at("servers")
+    for url in old:
+        if _address(pair.base, url) in after:
+            continue
+        if all(map(FIXED.fullmatch, [url, *new])):  # non-fixed URLs might match any URL
+            place.add(Change.BREAKING, f"{url or '/'} is removed", url, new, f"at {url}")
+        else:
+            what = f"{url or '/'} may no longer be served"
+            place.add(Change.UNDECIDED, what, url, new)
+    for url in new:
+        if _address(pair.head, url) not in before:
+            place.add(Change.ADDITION, f"{url or '/'} is new", old, url)

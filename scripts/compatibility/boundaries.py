@@ -1,0 +1,235 @@
+"""Generate boundary values, on which two similar schemas are likely to disagree."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from contextlib import suppress
+from functools import lru_cache
+from itertools import combinations, cycle, islice, product
+from typing import TYPE_CHECKING, Any
+
+from scripts.compatibility.schemas import (
+    constants,
+    difference,
+    plain_form,
+    subschemas,
+    validator,
+)
+from scripts.compatibility.values import canonical_json, is_mapping, mapping_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scripts.compatibility.schemas import Schema
+
+TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
+FORMATS = {
+    "date": "2024-02-29",
+    "date-time": "2024-02-29T23:59:59Z",
+    "email": "a@b.co",
+    "hostname": "a.example",
+    "ipv4": "127.0.0.1",
+    "ipv6": "::1",
+    "time": "23:59:59Z",
+    "uri": "http://a",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
+# Characters that common patterns distinguish, such as letters, digits, spaces and control codes.
+CHARACTERS = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x180))]
+QUANTIFIER = re.compile(r"[{,](\d{1,3})(?=[,}])")  # a limit in a pattern, such as 8 in `{1,8}`
+ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
+FEW = 4  # the number of values to keep for each subschema
+MANY = 700  # the number of candidates to try for each subschema
+DIGITS = 18  # the maximum number of digits in a number
+LONGEST = 70_000  # the maximum length of a string, an array or an object
+LARGEST = 400_000  # the maximum number of characters in an array
+PATTERN = 1_500  # generating strings from a pattern counts as this many candidates
+
+
+class BoundaryValues:
+    """Boundary values, based on the limits, names and patterns in two schemas."""
+
+    def __init__(self, small: Schema, large: Schema, most: int) -> None:
+        """Collect the boundaries from the sender's schema (`small`) and the receiver's (`large`).
+
+        `most` limits the number of generated values.
+        """
+        self.remaining = most
+        self.form = difference(small, large)
+        self.known: dict[str, list[Any]] = {}
+        self.constants: list[Any] = []
+        self.names = {"extra"}
+        # For each unit, such as `Items` (from minItems and maxItems), the sizes near its limits.
+        self.sizes: dict[str, set[int]] = defaultdict(lambda: {0, 1, 2})
+        self.numbers: set[float] = {0, 1}
+        for part in subschemas(self.form, small, large):
+            self._read(part)
+        self.checks = [validator(part).is_valid for part in subschemas(plain_form(large))]
+
+    def _read(self, schema: dict[str, Any]) -> None:
+        self.constants += constants(schema)
+        self.names.update(mapping_at(schema, "properties"), schema.get("required", ()))
+        for keyword, value in schema.items():
+            if isinstance(value, int | float):
+                self.numbers.add(value)
+            if isinstance(value, int):
+                self._add_sizes(keyword[3:], value)
+        for limit in QUANTIFIER.findall(str(schema.get("pattern"))):
+            self._add_sizes("Length", int(limit))
+
+    def _add_sizes(self, unit: str, limit: int) -> None:
+        if limit < LONGEST:
+            self.sizes[unit] |= {max(limit - 1, 0), limit, limit + 1}
+
+    def values(self, schema: Any) -> Iterator[Any]:
+        """Yield up to `most` values that might be valid. The caller must validate them."""
+        for value in self._candidates(schema):
+            self.remaining -= 1
+            if self.remaining < 0:
+                return
+            yield value
+
+    def _candidates(self, schema: Any) -> Iterator[Any]:
+        yield from constants(schema)
+        yield from self.constants
+        if not is_mapping(schema):
+            yield from ANYTHING
+            return
+        for branch in _branches(schema):
+            yield from islice(self.values(branch), MANY)
+        types = schema.get("type", TYPES)
+        if "string" in types:
+            yield from self._strings(schema)
+        if "integer" in types or "number" in types:
+            yield from self._numbers()
+        yield from (True, False, None)
+        if "array" in types:
+            yield from self._arrays(schema)
+        if "object" in types:
+            yield from self._objects(schema)
+
+    def admitted(self, schema: Any) -> list[Any]:
+        """Return a few valid values that match different subschemas of the receiver's schema."""
+        text = canonical_json(schema)
+        if text in self.known:
+            return self.known[text]
+        found = self.known[text] = []  # stored first, because the schema could contain itself
+        is_valid = validator(schema).is_valid
+        kinds: set[tuple[bool, ...]] = set()
+        for value in filter(is_valid, islice(self.values(plain_form(schema)), MANY)):
+            kind = tuple(check(value) for check in self.checks)
+            if kind not in kinds or (len(found) < FEW and value not in found):
+                kinds.add(kind)
+                found.append(value)
+        return found
+
+    def _numbers(self) -> Iterator[float]:
+        for number in sorted(self.numbers, key=abs):
+            yield from (int(number), int(number) + 1, int(number) - 1)
+            yield from (number, number + 0.5, number - 0.5, number / 2, number + 0.001)
+        for size in self.sizes["Length"]:
+            if size < DIGITS:
+                yield 10**size
+
+    def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
+        matches: list[str] = []
+        if "pattern" in schema:
+            self.remaining -= PATTERN
+            matches = matching(schema["pattern"])
+        seeds = ["a", *matches]
+        if schema.get("format") in FORMATS:
+            seeds.append(FORMATS[schema["format"]])
+        yield from seeds
+        if self.constants:
+            seeds.append("z")  # texts of another letter, because "a" and "aa" might be constants
+        for seed, size in product(seeds, sorted(self.sizes["Length"])):
+            yield seed[:size].ljust(size, seed[-1:] or "a")
+        if '"pattern"' in canonical_json(schema):
+            for seed in (*matches[:2], "a" * schema.get("minLength", 1), "aa"):
+                for letter in CHARACTERS:
+                    yield seed[:-1] + letter
+                    yield letter + seed[1:]
+
+    def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
+        """Yield arrays of each boundary size, with one or two different items."""
+        found = self.admitted(schema.get("items", True))
+        sizes = sorted(self.sizes["Items"])
+        mixes = [*combinations(found, 1), *combinations(found, 2)]
+        for values, size in product(mixes, sizes):
+            if size * len(canonical_json(values)) < LARGEST:
+                yield list(islice(cycle(values), size))
+        if schema.get("uniqueItems"):
+            for size in sizes:
+                yield list(range(size))
+                yield [f"{number:06}" for number in range(size)]
+
+    def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the smallest object, and then objects with other fields and values."""
+        required = schema.get("required", ())
+        found: dict[str, list[Any]] = {}
+        first: dict[str, Any] = {}
+        for name in (*required, *mapping_at(schema, "properties"), *sorted(self.names)):
+            found[name] = self.admitted(_field(schema, name))
+            if found[name]:
+                first[name] = found[name][0]
+        least = {name: first[name] for name in required if name in first}
+        yield least
+        yield {}
+        for name, values in found.items():
+            for value in (*values, *ANYTHING):
+                yield {**least, name: value}
+        sizes = sorted(self.sizes["Properties"])
+        for value in self.admitted(schema.get("additionalProperties", True))[:1]:
+            for index in range(max(sizes)):
+                first.setdefault(f"a{index}", value)
+        for size in sizes:
+            yield dict(islice(first.items(), size))
+
+
+def _branches(schema: dict[str, Any]) -> Iterator[Any]:
+    """Yield each anyOf, oneOf and allOf branch, combined with the schema's other keywords."""
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        others = dict(schema)
+        for branch in others.pop(keyword, ()):
+            if keyword == "allOf" and is_mapping(branch):
+                # plain_form might not remove the allOf, and the recursion would then never end.
+                yield {**others, **branch}
+            elif keyword != "allOf":
+                yield plain_form({"allOf": [others, branch]})
+
+
+def _field(schema: dict[str, Any], name: str) -> Any:
+    """Return the schema of a field's value."""
+    fields = mapping_at(schema, "properties")
+    return fields.get(name, schema.get("additionalProperties", True))
+
+
+@lru_cache(maxsize=256)
+def matching(pattern: str) -> list[str]:
+    """Return a few strings that match the pattern, or none if the pattern is invalid.
+
+    The strings are the same in every run.
+    """
+    from hypothesis import HealthCheck, given, settings  # noqa: PLC0415 # slow to import
+    from hypothesis.errors import FailedHealthCheck, Unsatisfiable  # noqa: PLC0415
+    from hypothesis.strategies import from_regex  # noqa: PLC0415
+
+    try:
+        strategy = from_regex(re.compile(pattern))
+    except (re.error, OverflowError):
+        return []
+    found: set[str] = set()
+    # Stop if most of the generated strings do not match, as with some lookarounds.
+    quiet = set(HealthCheck) - {HealthCheck.filter_too_much}
+
+    @settings(
+        database=None, deadline=None, derandomize=True, max_examples=10, suppress_health_check=quiet
+    )
+    @given(strategy)
+    def collect(text: str) -> None:
+        found.add(text.removesuffix("\n"))  # `$` also matches before a final line break
+
+    with suppress(FailedHealthCheck, Unsatisfiable):
+        collect()
+    return sorted(found, key=lambda text: (len(text), text))

@@ -1,0 +1,274 @@
+"""Compare what requests and responses can contain: JSON bodies, parameters and headers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from email.message import Message
+from typing import TYPE_CHECKING, Any
+
+from scripts.compatibility.containment import Proof, proved
+from scripts.compatibility.findings import Change
+from scripts.compatibility.schemas import (
+    HIDDEN,
+    check_schema,
+    has_mixed,
+    has_reference,
+    own_annotations,
+    parts,
+    view,
+)
+from scripts.compatibility.values import (
+    brief,
+    canonical_json,
+    explain,
+    is_mapping,
+    mapping_at,
+    shortened,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scripts.compatibility.operations import Pair, Part
+    from scripts.compatibility.schemas import Schema
+
+# Maps (side, is_compatible) to a schema change's severity and description.
+WHAT = {
+    ("request", True): (Change.ADDITION, "still accepts every valid value"),
+    ("request", None): (Change.UNDECIDED, "may reject valid values (not proved)"),
+    ("request", False): (Change.BREAKING, "rejects values that were valid"),
+    ("response", True): (Change.ADDITION, "still has only documented values"),
+    ("response", None): (Change.UNDECIDED, "may have an undocumented value (not proved)"),
+    ("response", False): (Change.BREAKING, "can have an undocumented value"),
+}
+# Maps (annotation, whether it is new) to the severity of the change. Other changes are undecided.
+ANNOTATIONS = {
+    ("deprecated", True): Change.ADDITION,
+    ("deprecated", False): Change.WORDS,
+    ("default", True): Change.ADDITION,
+    ("x-left-open", True): Change.ADDITION,
+    ("readOnly", False): Change.ADDITION,
+    ("writeOnly", True): Change.ADDITION,
+}
+IRRELEVANT = {"request": "writeOnly", "response": "readOnly"}
+JSON = re.compile(r"(application|text)/json|.*\+json")
+# Keys of parameters and headers for which this module has comparison rules.
+PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
+# A schema that has only these keywords restricts each field separately.
+SIMPLE = {"type", "properties", "required", "additionalProperties"}
+
+
+def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
+    """Compare two schemas and report the changes.
+
+    Valid requests must stay valid, and new responses must be valid against the old schema.
+    """
+    if canonical_json(old) == canonical_json(new):
+        return
+    check_schema(pair.base.contract, old, pair.place)
+    check_schema(pair.head.contract, new, pair.place)
+    known = pair.prover.known
+    key = canonical_json([old, new, pair.side, pair.location])
+    if key not in known:
+        known[key] = _proofs(pair, old, new)
+    changes = list(explain(old, new))
+    for field, proof in known[key].items():
+        place = pair.at(f"field {field}") if field else pair
+        change, what = WHAT[pair.side, proof.holds]
+        detail = _described(changes, field)
+        if proof.holds and field and detail.startswith(" (none → "):
+            what = "is new"
+        evidence = f"{pair.label}: {brief(proof.witness)}"
+        sides = (_field(old, field), _field(new, field))
+        if sides[0] == sides[1]:  # the field's name contains a dot
+            sides = (old, new)
+        place.add(change, what + detail, *sides, evidence, witness=proof.witness)
+    _compare_annotations(pair, old, new)
+
+
+def _field(schema: Any, path: str) -> Any:
+    """Return the schema of a field such as `a.b`, or the whole schema if the path is empty."""
+    for name in filter(None, path.split(".")):
+        schema = mapping_at(schema, "properties").get(name)
+    return schema
+
+
+def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
+    """Return, for each changed field, whether all values that can be sent are still valid."""
+    hidden = HIDDEN[pair.side]
+    sent = head if pair.status else base
+    received = base if pair.status else head
+    result: dict[str, Proof] = {}
+    # Is every value that can be sent accepted? If not, the change is breaking or undecided.
+    small = view(sent, hidden, sending=True)
+    large = view(received, hidden, sending=False)
+    is_supported = not (has_reference(small, large) or has_mixed(hidden, sent, received))
+    for field, part, limits in steps(small, large):
+        if not is_supported:
+            return {"": Proof(holds=None)}
+        proof = pair.prover.contained(part, limits, pair.location)
+        if not proof.holds:
+            result[field] = proof
+    # In the opposite direction, a difference in any other field is an addition.
+    small = view(received, hidden, sending=True)
+    large = view(sent, hidden, sending=False)
+    for field, part, limits in steps(small, large):
+        if field not in result and not proved(part, limits, pair.location):
+            result[field] = Proof(holds=True)
+    return result
+
+
+def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
+    """Split the comparison of two schemas into one comparison for each field that differs.
+
+    Yield the field and two schemas: the part of `small` that affects the field, and the part of
+    `large` that constrains it. For example, if only the field `a` differs, the first schema is an
+    object with the old `a` and no other optional fields, and the second is the new `a` in an
+    object. If the schemas differ outside `properties`, yield both schemas.
+    """
+    if canonical_json(small) == canonical_json(large):
+        return
+    if not (is_mapping(small) and is_mapping(large) and _rules(small) == _rules(large)):
+        yield where, small, large
+        return
+    before = mapping_at(small, "properties")
+    after = mapping_at(large, "properties")
+    is_simple = small.keys() <= SIMPLE
+    others = dict(before)
+    if is_simple:  # no field affects another, so forbid the other optional fields
+        optional = before.keys() - set(small.get("required", ()))
+        others |= dict.fromkeys(optional, False)
+    for name in dict.fromkeys((*before, *after)):
+        place = f"{where}.{name}".lstrip(".")
+        if name in after:
+            for inner, part, limits in steps(before.get(name, True), after[name], place):
+                fields = dict(others)
+                if is_simple and name in before:
+                    fields[name] = part
+                yield inner, {**small, "properties": fields}, {"properties": {name: limits}}
+        else:
+            # The other fields accept any value, so additionalProperties applies only to `name`.
+            unlimited = dict.fromkeys(others, True)
+            del unlimited[name]
+            fields = {**others, name: before[name]}
+            yield place, {**small, "properties": fields}, {**small, "properties": unlimited}
+
+
+def _rules(schema: Part) -> str:
+    return canonical_json({**schema, "properties": None})
+
+
+def _described(changes: list[str], field: str) -> str:
+    """Return the field's changed keywords in parentheses, as in ` (maxLength: 255 → 100)`."""
+    start = re.compile(rf"{re.escape(field)}[.:] ?" if field else "")
+    found = [start.sub("", change, count=1) for change in changes if start.match(change)]
+    return f" ({shortened(found, '; ')})" if found else ""
+
+
+def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -> None:
+    """Report annotations that differ. Only subschemas that both schemas contain are compared.
+
+    Also report a field that only one response documents, if the field can have any value. For
+    other fields, the proofs show the difference.
+    """
+    before = own_annotations(old)
+    after = own_annotations(new)
+    for keyword in dict.fromkeys((*before, *after)):
+        was = before.get(keyword, "none")
+        now = after.get(keyword, "none")
+        if was != now and keyword != IRRELEVANT[pair.side]:
+            change = ANNOTATIONS.get((keyword, keyword not in before), Change.UNDECIDED)
+            pair.add(change, f"{path}.{keyword}: {was} → {now}".lstrip("."), was, now)
+    olds = parts(old)
+    news = parts(new)
+    for key, part in {**olds, **news}.items():
+        keyword, name = key
+        if keyword == "allOf":
+            continue
+        inner = f"{path}.{keyword}.{name}"
+        if keyword == "properties":
+            inner = f"{path}.{name}"
+        if key in olds and key in news:
+            _compare_annotations(pair, olds[key], news[key], inner.rstrip("."))
+        elif keyword == "properties" and pair.status and part in ({}, True):
+            field = pair.at(f"field {inner.lstrip('.')}")
+            if key in news:
+                field.add(Change.ADDITION, "is new", None, part)
+            else:
+                field.add(Change.UNDECIDED, "is removed; previously, it could have any value", part)
+
+
+def compare_texts(pair: Pair, old: Part, new: Part) -> None:
+    """Compare a parameter or header if both contracts serialize it in the default style."""
+    pair.add_other_keys(PARAMETER, old, new)
+    location = pair.location
+    if _has_default_style(location, old) and _has_default_style(location, new):
+        compare_schemas(pair, old.get("schema", True), new.get("schema", True))
+    else:
+        what = "changed, but its serialization style is not supported"
+        pair.add_undecided(what, old, new)
+
+
+def _has_default_style(location: str, parameter: Part) -> bool:
+    name = "form" if location in {"query", "cookie"} else "simple"
+    stated = (parameter.get("style", name), parameter.get("explode", name == "form"))
+    return stated == (name, name == "form") and not parameter.get("content")
+
+
+def compare_contents(pair: Pair, old: Part, new: Part) -> None:
+    """Compare the media types of a body and, for JSON, the schemas."""
+    before = _contents(old)
+    after = _contents(new)
+    sides = (sorted(before), sorted(after))
+    has_range = "*" in "".join((*before, *after))
+    for name in dict.fromkeys((*before, *after)):
+        if name in before and name in after:
+            _compare_content(pair, name, before[name], after[name])
+        elif has_range:
+            what = "has a different media type range, and ranges are not compared"
+            pair.add_undecided(what, *sides)
+        elif name in before:
+            header = "Accept" if pair.status else "Content-Type"
+            request = replace(pair, status="")
+            what = f"no longer supports {name}"
+            request.add(Change.BREAKING, what, *sides, f"{header}: {name}")
+        elif pair.status:
+            what = f"can be {name}, which was not documented"
+            pair.add(Change.BREAKING, what, *sides, f"Content-Type: {name}")
+        else:
+            pair.add(Change.ADDITION, f"can also be {name}", *sides)
+
+
+def _contents(holder: Part) -> dict[str, Part]:
+    """Return the contents, keyed by media type with sorted parameters.
+
+    Omit `charset=utf-8` from JSON media types, because JSON is always UTF-8 (RFC 8259).
+    """
+    result: dict[str, Part] = {}
+    for name, content in mapping_at(holder, "content").items():
+        message = Message()
+        message["Content-Type"] = name
+        (kind, _), *parameters = message.get_params([])
+        kept: set[str] = set()
+        for attribute, value in parameters:
+            if attribute == "charset":
+                kept.add(f"charset={value.lower()}")
+            elif attribute:  # a final semicolon counts as a parameter without a name
+                kept.add(f"{attribute}={value}")
+        if JSON.fullmatch(kind.lower()):
+            kept.discard("charset=utf-8")
+        key = ";".join([kind.lower(), *sorted(kept)])
+        first = result.setdefault(key, content)
+        if first != content:  # a second, different schema makes changes undecided
+            result[key] = {**first, name: content}
+    return result
+
+
+def _compare_content(pair: Pair, media_type: str, old: Part, new: Part) -> None:
+    if JSON.fullmatch(media_type.partition(";")[0]):
+        pair.add_other_keys({"schema", "encoding"}, old, new)
+        compare_schemas(pair, old.get("schema", True), new.get("schema", True))
+    else:
+        what = f"as {media_type} changed, but only JSON bodies are compared"
+        pair.add_undecided(what, old, new)

@@ -1,0 +1,111 @@
+"""Check, shorten and serialize JSON values."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BODY = "body"  # a location in addition to OpenAPI's query, path, header and cookie
+LONGEST = 60  # the maximum length of a value in a report, in characters
+RUN = re.compile(r"(?s)(.*?)(.)\2{59,}")  # text that ends with 60 or more equal characters
+SHOWN = 4  # the maximum number of items per line
+
+
+def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:
+    """Return whether the value is a JSON object."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Return whether the value is a JSON array."""
+    return isinstance(value, list)
+
+
+def mapping_at(value: object, key: str) -> dict[str, Any]:
+    """Return the object at the key, or an empty object if there is none."""
+    found: object = value.get(key) if is_mapping(value) else None
+    return found if is_mapping(found) else {}
+
+
+def canonical_json(value: Any) -> str:
+    """Return the value as JSON with sorted keys, so that equal objects have the same text."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def brief(value: Any) -> str:
+    """Return the value as JSON, but shorten long lists and repeated characters."""
+    if is_mapping(value):
+        fields = (f"{brief(name)}: {brief(inner)}" for name, inner in value.items())
+        return f"{{{_first(fields, len(value), 'fields')}}}"
+    if is_list(value):
+        return f"[{_first(map(brief, value), len(value), 'items')}]"
+    found = RUN.fullmatch(value) if isinstance(value, str) else None
+    if not found:
+        return canonical_json(value)
+    start, letter = map(canonical_json, found.groups())
+    run = f"{letter} × {len(value) - found.end(1)}"
+    return f"{start} + {run}" if found[1] else run
+
+
+def _first(parts: Iterator[str], size: int, unit: str) -> str:
+    """Join the parts, or the first ones if there are many. `parts` is lazy, which saves time."""
+    shown = list(islice(parts, 2 * SHOWN))
+    if size > len(shown):
+        shown[SHOWN:] = [f"… ({size} {unit})"]
+    return ", ".join(shown)
+
+
+def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
+    """Yield each difference between two schemas, such as `name.maxLength: 255 → 100`."""
+    if is_mapping(old) and is_mapping(new):
+        for key in dict.fromkeys((*old, *new)):
+            if key == "properties":
+                yield from explain(mapping_at(old, key), mapping_at(new, key), where)
+            else:
+                yield from explain(old.get(key), new.get(key), f"{where}.{key}")
+    elif is_list(old) and is_list(new):
+        yield from _explain_lists(old, new, where)
+    elif canonical_json(old) != canonical_json(new):
+        was = "none" if old is None else _cut(old)
+        now = "none" if new is None else _cut(new)
+        yield f"{where.lstrip('.') or 'schema'}: {was} → {now}"
+
+
+def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
+    """Yield the removed and added items. If they are schemas, compare them in pairs."""
+    removed = _without(old, new)
+    added = _without(new, old)
+    if len(removed) == len(added) and any(map(is_mapping, removed.values())):
+        for (index, before), after in zip(removed.items(), added.values(), strict=True):
+            yield from explain(before, after, f"{where}[{index}]")
+    elif removed or added:
+        changes = [f"without {_item(index, item)}" for index, item in removed.items()]
+        changes += [f"with {_item(index, item)}" for index, item in added.items()]
+        yield f"{where.lstrip('.')}: {shortened(changes, ', ')}"
+
+
+def _without(items: list[Any], others: list[Any]) -> dict[int, Any]:
+    texts = set(map(canonical_json, others))
+    return {i: item for i, item in enumerate(items) if canonical_json(item) not in texts}
+
+
+def _item(index: int, value: Any) -> str:
+    text = _cut(value)
+    return f"[{index}] {text}" if is_mapping(value) else text
+
+
+def shortened(parts: list[str], separator: str) -> str:
+    """Join the first parts on one line, and append the number of omitted parts."""
+    text = separator.join(parts[:SHOWN])
+    more = len(parts) - SHOWN
+    return f"{text}{separator}and {more} more" if more > 0 else text
+
+
+def _cut(value: Any) -> str:
+    text = canonical_json(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
