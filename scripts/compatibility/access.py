@@ -95,9 +95,14 @@ def _normal_url(url: str) -> str:
     return urlunsplit(parts._replace(netloc=host)).rstrip("/")
 
 
+def urls(operation: Operation) -> set[str]:
+    """Return the operation's full URL on each server, without parameter names."""
+    return {server + operation.key[0] for server in servers(operation)}
+
+
 def addresses(operation: Operation) -> set[str]:
     """Return the operation's method and full URL on each server, without parameter names."""
-    return {_address(operation, server) for server in servers(operation)}
+    return {f"{operation.method} {url}" for url in urls(operation)}
 
 
 def _address(operation: Operation, server: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.access import addresses, compare_security, compare_servers
+from scripts.compatibility.access import addresses, compare_security, compare_servers, urls
 from scripts.compatibility.containment import Prover
 from scripts.compatibility.findings import Change, Finding, merged
 from scripts.compatibility.operations import METHODS, Operation, Pair, operations, status_pairs
@@ -93,19 +94,21 @@ def _compare_pair(pair: Pair) -> None:
 
 
 def _add_operation(pair: Pair, before: list[Operation]) -> None:
-    path, _ = pair.head.key
-    hidden = [old for old in before if _hides(path, old.key[0])]
-    if hidden and path not in {old.key[0] for old in before}:
-        what = f"is new, and its path matches URLs of {hidden[0].name}"
-        pair.add(Change.UNDECIDED, what, new=pair.head.parts)
-    else:
-        pair.add(Change.ADDITION, "is new", new=pair.head.parts)
+    added = urls(pair.head).difference(*map(urls, before))
+    change = Change.ADDITION
+    what = "is new"
+    for old in reversed(before):
+        for new_url, old_url in product(added, urls(old)):
+            if _hides(new_url, old_url):
+                change = Change.UNDECIDED
+                what = f"is new, and its path matches URLs of {old.name}"
+    pair.add(change, what, new=pair.head.parts)
 
 
-def _hides(new_path: str, old_path: str) -> bool:
-    """Return whether a URL can match both paths because of a parameter in the old path."""
-    new_parts = new_path.split("/")
-    old_parts = old_path.split("/")
+def _hides(new_url: str, old_url: str) -> bool:
+    """Return whether a request can match both URLs because of a parameter in the old one."""
+    new_parts = new_url.split("/")
+    old_parts = old_url.split("/")
     pairs = [(new, old) for new, old in zip(new_parts, old_parts, strict=False) if new != old]
     if len(new_parts) != len(old_parts) or any("{}" not in new + old for new, old in pairs):
         return False

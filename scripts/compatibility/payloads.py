@@ -224,7 +224,9 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
     has_range = "*" in "".join((*before, *after))
     for name in dict.fromkeys((*before, *after)):
         if name in before and name in after:
-            _compare_content(pair, name, before[name], after[name])
+            is_only_json = JSON.fullmatch(name) and before.keys() | after.keys() == {name}
+            content = pair if is_only_json else pair.at(name)
+            _compare_content(content, name, before[name], after[name])
         elif has_range:
             what = "has a different media type range, and ranges are not compared"
             pair.add_undecided(what, *sides)
@@ -270,5 +272,5 @@ def _compare_content(pair: Pair, media_type: str, old: Part, new: Part) -> None:
         pair.add_other_keys({"schema", "encoding"}, old, new)
         compare_schemas(pair, old.get("schema", True), new.get("schema", True))
     else:
-        what = f"as {media_type} changed, but only JSON bodies are compared"
+        what = "changed, but only JSON bodies are compared"
         pair.add_undecided(what, old, new)

@@ -58,6 +58,20 @@ def test_the_id_of_a_finding_depends_on_its_field_and_places() -> None:
     assert alone.id != in_two_places.id
 
 
+def test_the_id_of_a_finding_depends_on_its_media_type() -> None:
+    """If a body has several media types, a decision applies only to the one that changed."""
+
+    def body(json: int, patch: int) -> dict[str, Any]:
+        document = with_schema({"maxLength": json})
+        content = document["paths"]["/0"]["put"]["requestBody"]["content"]
+        content["application/merge-patch+json"] = {"schema": {"maxLength": patch}}
+        return document
+
+    (one,) = compared(body(9, 9), body(9, 5))
+    (both,) = compared(body(9, 9), body(5, 5))
+    assert one.id != both.id
+
+
 def test_the_id_of_a_presence_change_does_not_depend_on_the_schema() -> None:
     """A decision about a body that is now required stays valid if the body's schema changes."""
     required = with_schema({"maxLength": 9})
