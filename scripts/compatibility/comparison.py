@@ -95,14 +95,16 @@ def _compare_pair(pair: Pair) -> None:
 
 def _add_operation(pair: Pair, before: list[Operation]) -> None:
     added = urls(pair.head).difference(*map(urls, before))
-    change = Change.ADDITION
-    what = "is new"
-    for old in reversed(before):
-        for new_url, old_url in product(added, urls(old)):
-            if _hides(new_url, old_url):
-                change = Change.UNDECIDED
-                what = f"is new, and its path matches URLs of {old.name}"
-    pair.add(change, what, new=pair.head.parts)
+    hidden = [old for old in before if _hides_any(added, urls(old))]
+    if hidden:
+        what = f"is new, and its path matches URLs of {hidden[0].name}"
+        pair.add(Change.UNDECIDED, what, new=pair.head.parts)
+    else:
+        pair.add(Change.ADDITION, "is new", new=pair.head.parts)
+
+
+def _hides_any(new_urls: set[str], old_urls: set[str]) -> bool:
+    return any(_hides(new, old) for new, old in product(new_urls, old_urls))
 
 
 def _hides(new_url: str, old_url: str) -> bool:

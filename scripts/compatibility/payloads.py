@@ -224,8 +224,8 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
     has_range = "*" in "".join((*before, *after))
     for name in dict.fromkeys((*before, *after)):
         if name in before and name in after:
-            is_only_json = JSON.fullmatch(name) and before.keys() | after.keys() == {name}
-            content = pair if is_only_json else pair.at(name)
+            is_obvious = JSON.fullmatch(name) and before.keys() | after.keys() == {name}
+            content = pair if is_obvious else pair.at(name)  # name the media type in the findings
             _compare_content(content, name, before[name], after[name])
         elif has_range:
             what = "has a different media type range, and ranges are not compared"

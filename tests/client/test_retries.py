@@ -225,6 +225,7 @@ def test_connection_error_has_a_reason_and_a_cause(update: Any) -> None:
         update("http://127.0.0.1:1", name="new", max_retries=0)
     assert isinstance(caught.value.__cause__, httpx.ConnectError)
     assert "http://127.0.0.1:1" in str(caught.value)
+    assert "None" not in str(caught.value)
 
 
 def test_custom_transport_can_time_out() -> None:

@@ -92,7 +92,7 @@ def test_finding_does_not_contain_a_token_from_the_media_type() -> None:
 def test_name_conflict_with_a_wrong_status_does_not_hide_missing_authentication() -> None:
     """A run reports that an update was applied without a token even if name conflicts get a 500."""
     faults = ("unauthenticated_update_changes_the_name", "taken_name_returns_500")
-    result = run_with_faults(*faults, promises="test_rejected_update")
+    result = run_with_faults(*faults, promises=("test_name_is_unique", "test_rejected_update"))
     assert "authentication/applied/500" in result.ids, result.output
 
 

@@ -148,9 +148,12 @@ def internals(exchange: Exchange) -> str | None:
     If a 500 response contains a value from the request, return that value.
     """
     text = _unescaped(exchange.text)
-    found = INTERNALS.search(text)
-    if exchange.status >= 400:  # other pages can contain links without a host
-        found = found or DIRECTORY.search(text)
+    if exchange.status >= 400:
+        found = INTERNALS.search(text) or DIRECTORY.search(text)
+    elif "json" in exchange.media_type:
+        found = INTERNALS.search(text)
+    else:  # a web page, which can contain paths
+        return None
     for name, value in exchange.headers:
         if name.lower().startswith("x-"):  # such a header can contain a URL's path
             found = found or INTERNALS.search(unquote(value))

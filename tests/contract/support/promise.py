@@ -184,7 +184,7 @@ class Promise:
         body = values.fresh()
         first = self.backend.exchange(self.backend.control(body))
         time.sleep(pause)
-        taken = self.backend.control(body, rule="unique-names/effect", id=sibling)
+        taken = self.backend.control(body, rule="unique-names/taken", id=sibling)
         second = self.backend.exchange(replace(taken, earlier=(first.request,)))
         return second if first.succeeded and second.succeeded else None
 

@@ -71,10 +71,13 @@ class Rule:
     @property
     def expected(self) -> str:
         """The allowed statuses as a phrase such as "400, 413 or 415"."""
-        names: dict[str, None] = {}
+        names = []
         for status in sorted(self.statuses):
-            is_whole = self.statuses >= {*_range_of(f"{status // 100}xx")}
-            names[f"{status // 100}xx" if is_whole else str(status)] = None
+            name = f"{status // 100}xx"
+            if not self.statuses >= {*_range_of(name)}:
+                name = str(status)
+            if name not in names:
+                names.append(name)
         *others, last = names
         if not others:
             return last
