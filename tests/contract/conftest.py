@@ -29,7 +29,7 @@ from support import values
 from support.backend import ADMIN, TOKENS, WRITER, Backend, check_sibling, send_controls
 from support.exchange import NoVerdictError
 from support.findings import DEFAULT, load_deviations
-from support.options import LAST_RUN, MEANINGS, add_options
+from support.options import LAST_RUN, MEANINGS, NO_VERDICT, add_options
 from support.plugin import PROMISE, Hooks, RunPlugin
 from support.promise import Promise, Run
 
@@ -170,6 +170,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         family = promise.family
         source = contract.CLAUSES[promise.clause].source
         console.print(f"  {promise.name}  {promise.clause} ({source})\n      {promise.sentence}")
+    if console.quiet:
+        pytest.exit("the output was closed", returncode=NO_VERDICT)
 
 
 @pytest.fixture(scope="session")

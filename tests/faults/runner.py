@@ -96,7 +96,7 @@ def selected_promises(expression: str) -> dict[str, str]:
 def _run(tests: list[str], variables: Mapping[str, str], *options: str) -> RunResult:
     # pytest's plugin for unraisable exceptions collects garbage, which takes too long.
     arguments = ["-c", str(CONTRACT_TESTS / "pytest.toml"), "-p", "no:unraisableexception"]
-    arguments += ["--capture=no", "--tb=no"]
+    arguments += ["--tb=no"]
     result = RunResult()
     output = io.StringIO()
     with (

@@ -1,6 +1,8 @@
 """Prints the verdict to a terminal or a log, with the findings first and the result last."""
 
+import sys
 from contextlib import suppress
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,7 +17,15 @@ rendering.template("verdict.txt")  # cache the template; forked processes in tes
 
 
 class Output(Console):
-    """A console for standard output. It becomes quiet if the program reading the output exits."""
+    """A console for standard output. It becomes quiet if the output cannot be written."""
+
+    def print(self, *objects: object, **options: Any) -> None:
+        """Print the objects; become quiet after an error, for example if the disk is full."""
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            sys.stderr.write(f"scripts/contract: cannot write the output: {error.strerror}\n")
+            self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
         """Redirect standard output to the null device, but do not exit."""

@@ -91,7 +91,7 @@ class RunPlugin(Run):
         self._progress.update(family, self._done, len(self.promises), requests)
         self._done += 1
         if self._console.quiet:
-            self._end("the output was closed", "read the output to the end")
+            self._end("the output was closed", "read the output to the end, or free disk space")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
