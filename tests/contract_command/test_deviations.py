@@ -80,7 +80,7 @@ def test_fixed_deviation_fails_the_run(known: Path) -> None:
         result = run_accepting(known, "access-levels/READ/200", mock, "-k", READER)
         unrelated = run_accepting(known, "access-levels/READ/200", mock, "-k", "idempotent")
     assert result.status == 1
-    assert "no longer occurs" in result.output
+    assert "got no such finding; remove its entry from the file" in result.output
     assert unrelated.status == 0, unrelated.output
 
 

@@ -127,7 +127,11 @@ def rule_of_field(name: str, value: Any) -> Rule:
     if len(value) > 100:
         clause = "lengths"
     traits = [trait for trait in patterns if re.search(patterns[trait], value, re.DOTALL)]
-    words = f"`{name}`: a valid value, {traits[0]}"
+    words = f"`{name}`: the valid value {describe(value)}"
+    if traits[0] == "long":
+        words = f"`{name}`: a valid value of {len(value):,} characters"
+    elif name == "endpoint":
+        words += ", which RFC 3986 and the WHATWG URL Standard allow"
     return Rule(f"{clause}/{name}-{traits[0]}", words, VALID)
 
 
@@ -254,6 +258,8 @@ def _check_value(value: Any) -> Iterator[Rule]:
 
 
 def _unknown_field(field: str) -> Rule:
+    if not field:
+        return Rule("unknown-fields/unnamed", "an unknown field with an empty name")
     words = f"the unknown field {describe(field)}"
     letters = re.sub(r"[\W\d_]", "", field.lower())
     for name in contract.PROPERTIES:

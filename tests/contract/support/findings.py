@@ -17,6 +17,7 @@ from support.rule import ACCEPTED, NO_AUTHENTICATION, slug
 
 MOST_EXAMPLES = 3
 DEFAULT = Path(__file__).parents[1] / "deviations.yaml"
+HINT = "; check that "  # the start of a hint at the end of `got`
 REASONS = ("reason", "link", "date")
 ID = re.compile(r"([\w.-]+)/[\w.-]+/[\w.-]+")
 TEXT = {"type": "string", "pattern": r"\S"}
@@ -77,11 +78,11 @@ class Finding:
     def title(self) -> str:
         """A one-line summary of the finding."""
         subject = self.subject or next(iter(self.examples))
-        got = self.got.removesuffix(ACCEPTED)
+        got = self.got.partition(HINT)[0].removesuffix(ACCEPTED)
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
     def add_example(self, exchange: Exchange, finding: "Finding") -> None:
-        """Add the exchange as an example; keep only the shortest examples, sorted by length.
+        """Add the exchange as an example; keep only the best examples, sorted by `_rank`.
 
         `finding` describes this exchange; this object's texts must describe the first.
         """
@@ -92,12 +93,18 @@ class Finding:
         known = self.examples.setdefault(sent, exchange)
         if exchange.request.size < known.request.size:
             self.examples[sent] = exchange
-        shortest = sorted(self.examples, key=lambda sent: self.examples[sent].request.size)
-        self.examples = {sent: self.examples[sent] for sent in shortest[:MOST_EXAMPLES]}
+        best = sorted(self.examples, key=self._rank)
+        self.examples = {sent: self.examples[sent] for sent in best[:MOST_EXAMPLES]}
         if next(iter(self.examples.values())) is exchange:
             self.subject = finding.subject
             self.expected = finding.expected
             self.got = finding.got
+
+    def _rank(self, sent: str) -> tuple[bool, int]:
+        """Return a sort key: the shortest example is the best, but it must match the clause."""
+        request = self.examples[sent].request
+        is_unrelated = self.clause == "update" and not request.rule.must_succeed
+        return is_unrelated, request.size
 
 
 def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:

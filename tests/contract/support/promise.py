@@ -103,9 +103,9 @@ class Run:
             self.findings[id] = Finding(
                 rule,
                 outcome,
-                expected="the response from the accepted finding",
-                got="other responses; remove the entry from the deviations file",
-                subject=f"the accepted deviation {id} no longer occurs",
+                expected="this finding, because the deviations file accepts it",
+                got="no such finding; remove its entry from the file, or correct the id",
+                subject=f"the accepted finding {id}",
                 promise=next(iter(self.promises), ""),
             )
 

@@ -10,10 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from support import contract
+from support.backend import ADMIN, EXPIRED, FOREIGN_ID, READER, STRANGER, USERS
 from support.exchange import UUID, Exchange, Request
 from support.expectation import read_json, rule_of_field, rule_of_valid
-from support.findings import Finding
+from support.findings import HINT, Finding
 from support.leaks import find_leak, internals
+from support.options import MEANINGS
 from support.rule import ACCEPTED, DATA, Rule, describe, slug
 
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
@@ -22,6 +24,9 @@ BEFORE_ROUTING = (411, 414, 431)
 APPLIED = "authentication/applied"
 # Statuses that a backend may return if a name is taken, even though the contract requires 400.
 CONFLICTS = (400, 409, 422, 500)
+# The variables other than FLASHBACK_TOKEN by the rule for their user or configuration
+VARIABLES = {USERS[name]: name for name in (ADMIN, READER, STRANGER, EXPIRED)}
+VARIABLES["workspace-access/foreign"] = FOREIGN_ID
 CHANGING_HEADERS = {*DATA["changing_headers"]}
 PROXY_PAGE = re.compile("|".join(DATA["proxy_pages"]), re.IGNORECASE)
 
@@ -68,7 +73,8 @@ def check_safety(exchange: Exchange, tokens: Iterable[str]) -> Iterator[Finding]
         yield Finding("internals/error", "returned", expected, describe(internal), f"a {got}")
     if request.access and exchange.succeeded:
         expected = f"{request.rule.expected}, and no update"
-        finding = _finding(exchange, request.access, got, expected, got + ACCEPTED)
+        answer = got + ACCEPTED + _hint(exchange)
+        finding = _finding(exchange, request.access, got, expected, answer)
         finding.explained_by += (f"{request.user.id}/{got}",)
         yield finding
 
@@ -190,8 +196,7 @@ def _wrong_status(exchange: Exchange) -> Finding:
             got += ACCEPTED
         elif exchange.succeeded and rule.depends_on_earlier:
             got += ": the name was not taken"
-        if status == 401 and user.kind != "WRITE":
-            got += "; check that this token is valid"
+    got += _hint(exchange)
     finding = _finding(exchange, rule, exchange.got, rule.expected, got)
     if rule.kind == user.kind:
         finding.subject = user.words
@@ -199,6 +204,22 @@ def _wrong_status(exchange: Exchange) -> Finding:
         # The cause may be that the backend treats all chunked bodies as empty.
         finding.explained_by = ("body/empty-in-chunks/200",)
     return finding
+
+
+def _hint(exchange: Exchange) -> str:
+    """Return a hint to check the variables whose values, if wrong, can lead to this response."""
+    request = exchange.request
+    status = exchange.status
+    suspects = []
+    is_about_access = exchange.succeeded or status in (401, 403)
+    if is_about_access and status not in request.user.statuses:
+        suspects.append(request.user.id)
+    if exchange.succeeded or status == 404:
+        suspects.append(request.place.id)
+    names = [VARIABLES[id] for id in suspects if id in VARIABLES]
+    if not names:
+        return ""
+    return HINT + " and that ".join(f"{name} is {MEANINGS[name]}" for name in names)
 
 
 def _check_form(exchange: Exchange) -> Iterator[Finding]:
