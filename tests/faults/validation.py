@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.faults.backend import contract, max_length
 from tests.faults.changes import accept, faults, ignore_body, on, reject, reject_with, when
-from tests.faults.messages import Request
+from tests.faults.messages import Request, page
 
 FIELDS = contract().fields.keys()
 TYPES = contract().fields["aiType"]["enum"]
@@ -141,6 +141,9 @@ faults(
         len(body) > LARGEST_BODY and answer.set_header("Content-Type", "text/html")
     ),
     oversized_chunked_bodies=accept(lambda is_chunked: is_chunked),
+    oversized_body_returns_502=when(
+        lambda body: len(body) > LARGEST_BODY, lambda: page(502, "", **{"Retry-After": "0"})
+    ),
     bodies_one_byte_over_the_limit=accept(lambda body: len(body) == LARGEST_BODY + 1),
 )
 faults(

@@ -122,7 +122,7 @@ class Backend:
         """Send the request, with retries; raise `NoVerdictError` if the backend stays too busy."""
         for attempt in range(ATTEMPTS):
             exchange = self.send(request)
-            if not exchange.is_too_busy:
+            if not exchange.is_too_busy or (attempt > 1 and self._fails_alone(exchange)):
                 self.latest.append(exchange)
                 return exchange
             time.sleep(exchange.pause(0.5 * 2**attempt))
@@ -130,6 +130,10 @@ class Backend:
             f"the backend or a proxy returned {exchange.got} {ATTEMPTS} times in a row",
             "try again later, reduce the load with --rate-limit, or raise the backend's rate limit",
         )
+
+    def _fails_alone(self, exchange: Exchange) -> bool:
+        """Return whether a proxy rejects only this request, and still lets others through."""
+        return exchange.status != 429 and self.send(self.control({})).succeeded
 
     def send(self, request: Request) -> Exchange:
         """Send the request without retries."""

@@ -38,8 +38,9 @@ def _is_from_elsewhere(exchange: Exchange, from_endpoint: list[Exchange]) -> boo
     """
     if exchange.status in BEFORE_ROUTING:
         return True
-    # A 401, 404 or 500 must be JSON, even from a proxy.
-    is_api = "json" in exchange.media_type or exchange.status in (401, 404, 500)
+    # A 401 or 404 must be JSON, even from a proxy. A proxy may return 501, but no other 5xx.
+    is_api = "json" in exchange.media_type or exchange.status in (401, 404)
+    is_api |= exchange.status >= 500 and exchange.status != 501
     if is_api or exchange.succeeded:
         return False
     if PROXY_PAGE.search(exchange.text):
