@@ -137,6 +137,12 @@ faults(
     update_with_an_empty_secret_changes_the_name=on(
         400, lambda request, answer: request.fields.get("secret") == "" and _rename(request, answer)
     ),
+    update_with_a_numeric_key_changes_the_name=on(
+        400, lambda request, answer: request.fields.get("key") == 5 and _rename(request, answer)
+    ),
+    update_with_a_too_long_key_changes_the_name=on(
+        400, lambda request, answer: request.key[8192:] and _rename(request, answer)
+    ),
     unauthenticated_update_changes_the_name=on(401, _rename),
     update_with_a_wrong_token_changes_the_name=on(
         401, lambda request, answer: request.token == "wrong" and _rename(request, answer)
@@ -185,6 +191,9 @@ async def concurrent_update_restores_the_name(request: Request) -> None:
 faults(
     "test_other_fields_do_not_change_the_name",
     concurrent_update_restores_the_name,
+    new_secret_resets_the_name=on(
+        200, lambda names, rename: names == ["secret"] and rename("unnamed")
+    ),
     empty_update_changes_name=on(200, lambda body, rename: body == b"{}" and rename("unnamed")),
     change_of_provider_resets_the_name=on(
         200, lambda ai_type, name, rename: ai_type and not name and rename(ai_type)
