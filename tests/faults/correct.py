@@ -242,6 +242,10 @@ CORRECT = {
         unusual_targets_are_rejected_by_nginx,
         malformed_ids_are_rejected_by_a_router,
         when(
+            lambda body: len(body) > LARGEST_BODY,
+            lambda: Answer(413, b"").drop_header("Content-Type"),
+        ),
+        when(
             lambda method, header: method == "PUT" and header("Content-Encoding"),
             lambda: Answer(415, b'{"error": "Unsupported Media Type"}'),
         ),

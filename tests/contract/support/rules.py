@@ -36,7 +36,8 @@ def _is_from_elsewhere(exchange: Exchange, from_endpoint: list[Exchange]) -> boo
 
     `from_endpoint` contains earlier responses from the endpoint itself.
     """
-    if exchange.status in BEFORE_ROUTING:
+    has_no_body = exchange.status == 413 and not exchange.body
+    if exchange.status in BEFORE_ROUTING or has_no_body:
         return True
     # A 401 or 404 must be JSON, even from a proxy. A proxy may return 501, but no other 5xx.
     is_api = "json" in exchange.media_type or exchange.status in (401, 404)
