@@ -29,6 +29,8 @@ EXPECTATIONS: dict[tuple[int, ...], list[tuple[object, str]]] = {
         ({}, "update/no-fields"),
         ({"name": "new"}, "update/name-plain"),
         ({"key": "k" * max_length("key")}, "lengths/key-long"),
+        ({"key": "\u00e9"}, "update/key-non-ascii"),
+        ('{"key": "\u00e9"}'.encode(), "update/key-unescaped"),
         ({"endpoint": "https://a.example/"}, "endpoint-url/endpoint-path"),
     ],
     (400,): [

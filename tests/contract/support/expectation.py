@@ -103,7 +103,10 @@ def rule_of_valid(request: Request) -> Rule:
         return Rule(f"body-size/{kind}", _size_of(request), VALID)
     if len(fields) == 1:
         [(name, value)] = fields.items()
-        return rule_of_field(name, value)
+        rule = rule_of_field(name, value)
+        if request.body.isascii():
+            return rule
+        return Rule(f"update/{name}-unescaped", rf"{rule.words}, without \u escapes", VALID)
     kind = "fields-together" if fields else "no-fields"
     return Rule(f"update/{kind}", f"`{'`, `'.join(fields) or '{}'}`", VALID)
 

@@ -151,6 +151,8 @@ def _simpler_rules(request: Request) -> Iterator[str]:
     for name, value in request.text_fields.items():
         if name == "name":
             yield "unique-names/free"
+        if not value.isascii():
+            yield f"update/{name}-non-ascii"
         yield from (f"update/{name}-plain", rule_of_field(name, value).id)
 
 
