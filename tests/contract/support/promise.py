@@ -332,11 +332,14 @@ class Promise:
         is_sequence = finding.clause in ("alone", "idempotent") and not known
         if is_sequence or again.status not in rule.statuses:
             return finding
+        subject = "a request that fails only sometimes or only after another on the same connection"
+        if "at-once" in rule.kind:
+            subject = "a request that fails among concurrent requests, but not on its own"
         return Finding(
             "update/intermittent",
             finding.outcome,
             rule.expected,
             f"{exchange.got}, and {again.got} when the request was repeated on a new connection",
-            "a request that fails only sometimes or only after another on the same connection",
+            subject,
             explained_by=tuple(known),
         )
