@@ -17,6 +17,11 @@ def two_of_seventy_connections_are_reset(request: Request, answer: Answer) -> No
         answer.fault = "reset"
 
 
+def every_fortieth_response_is_truncated(request: Request, answer: Answer) -> None:
+    if request.count("truncated") % 40 == 0:
+        answer.fault = "truncated"
+
+
 def _follows(first: str, second: str) -> Condition:
     """Match a request from user `second` that directly follows one from user `first`."""
     return lambda role, previous: (previous("role", role), role) == (first, second)
@@ -25,6 +30,7 @@ def _follows(first: str, second: str) -> Condition:
 faults(
     "test_repeated_update_answers_200",
     two_of_seventy_connections_are_reset,
+    every_fortieth_response_is_truncated,
     same_body_returns_409=reject_with(409, lambda fields, body, count: fields and count(body) == 2),
     repeated_key_returns_409=reject_with(409, lambda key, count: key and count(key) > 1),
     every_fiftieth_request_returns_500=reply(500, lambda count: count("any") % 50 == 0),

@@ -335,11 +335,12 @@ class Promise:
         subject = "a request that fails only sometimes or only after another on the same connection"
         if "at-once" in rule.kind:
             subject = "a request that fails among concurrent requests, but not on its own"
+        first = exchange.failure or exchange.got
         return Finding(
             "update/intermittent",
             finding.outcome,
             rule.expected,
-            f"{exchange.got}, and {again.got} when the request was repeated on a new connection",
+            f"{first}, and {again.got} when the request was repeated on a new connection",
             subject,
             explained_by=tuple(known),
         )

@@ -43,7 +43,7 @@ class Wire:
         connection = self._connections.get(threading.get_ident())
         if connection and not request.on_new_connection:
             exchange = self._exchange(connection, request)
-            if exchange.status or exchange.timed_out:
+            if exchange.status or exchange.timed_out or exchange.is_incomplete:
                 return exchange
             again = self._exchange(self._new_connection(), request)
             return exchange if again.never_sent else again
@@ -88,7 +88,13 @@ class Wire:
             failure = _words(error)
             if timed_out:
                 failure = TIMED_OUT
-            return Exchange(request, failure=failure, never_sent=not server, timed_out=timed_out)
+            return Exchange(
+                request,
+                failure=failure,
+                never_sent=not server,
+                timed_out=timed_out,
+                is_incomplete=isinstance(error, (http.client.IncompleteRead, ValueError)),
+            )
         finally:
             self._deadlines.pop(server, None)
 
