@@ -8,6 +8,7 @@ from support import contract, values
 from support.backend import ADMIN, WRITER
 from support.exchange import UUID
 from support.promise import Promise, clause
+from support.rule import describe
 
 UNUSUAL = "id-exact/strange-id"
 
@@ -35,7 +36,7 @@ def test_near_id_is_rejected(promise: Promise) -> None:
         # A decimal number might be another configuration's id, or another notation for this one.
         may_exist = wrong.lstrip("+").isdecimal() and backend.id.isdecimal()
         if not may_exist and wrong not in ("", *backend.own_ids, *backend.given.values()):
-            promise.ask(id=wrong, place="id-exact/near-id", body={})
+            promise.ask(id=wrong, place="id-exact/near-id", body={}, words=describe(wrong))
 
 
 @clause("id-exact")
@@ -45,7 +46,7 @@ def test_unusual_id_is_rejected(promise: Promise) -> None:
     longest = contract.LONGEST_ID
     long = ("x" * longest, "x" * (longest + 1), "x" * (4 * longest), "é" * longest)
     for wrong in (*values.expand("UNUSUAL_IDS", id), *long):
-        promise.ask(id=wrong, place=UNUSUAL, body={})
+        promise.ask(id=wrong, place=UNUSUAL, body={}, words=describe(wrong))
     twice = quote(contract.escape(id), safe="")
     for segment in (twice, "%FF", "%C3%28", f"{quote(id, safe='')}%FF", "%ED%A0%80", "%zz"):
         promise.ask(path=contract.path_with(segment), place=UNUSUAL, body={})
@@ -56,7 +57,8 @@ def test_rewritten_id_updates_nothing(promise: Promise) -> None:
     """A request for an id with dot segments, slashes or NUL characters updates no configuration."""
     for token in promise.available(WRITER, ADMIN):
         for wrong in values.expand("REWRITTEN_IDS", promise.backend.id):
-            promise.ask(id=wrong, place="id-exact/open-id", token=token, body={})
+            words = describe(wrong)
+            promise.ask(id=wrong, place="id-exact/open-id", token=token, body={}, words=words)
 
 
 @clause("id")

@@ -24,6 +24,9 @@ faults(
     "test_other_method_does_not_rename",
     get_performs_the_update=treat_as_put("GET"),
     options_performs_the_update=treat_as_put("OPTIONS"),
+    get_resets_the_name=on(
+        405, lambda method, is_for, rename: method == "GET" and is_for("main") and rename("unnamed")
+    ),
 )
 faults(
     "test_other_method_updates_nothing",

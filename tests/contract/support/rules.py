@@ -72,7 +72,8 @@ def check_safety(exchange: Exchange, tokens: Iterable[str]) -> Iterator[Finding]
     internal = internals(exchange)
     if internal:
         expected = "no internal details in a response"
-        yield Finding("internals/error", "returned", expected, describe(internal), f"a {got}")
+        subject = f"an internal detail in a {got} response"
+        yield Finding("internals/error", "returned", expected, describe(internal), subject)
     if request.access and exchange.succeeded:
         expected = f"{request.rule.expected}, and no update"
         answer = got + ACCEPTED + _hint(exchange)
