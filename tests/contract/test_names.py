@@ -13,6 +13,7 @@ from support.backend import ADMIN, EXPIRED, READER, SIBLING_ID, STRANGER
 from support.promise import Promise, clause
 from support.rule import RULES
 from support.values import (
+    DATA,
     EVERYTHING,
     GOOD,
     LOCK,
@@ -26,10 +27,6 @@ from support.values import (
 
 # A faulty backend might pass once by chance, so the race is repeated.
 ROUNDS = 20
-WRONG: list[dict[str, object]] = [
-    {"aiType": "NONE"}, {"aiType": None}, {"endpoint": "x"}, {"unknown": "x"}, {"key": ""}, {"key": 5},
-    {"secret": ""}, {"secret": []},
-]  # fmt: skip
 ALONE = RULES["alone/at-once"]
 AT_ONCE = RULES["unique-names/taken-at-once"]
 
@@ -134,8 +131,8 @@ def test_rejected_update_changes_nothing(promise: Promise) -> None:
     promise.prepare(body=kept)
     unknown = {"user": "authentication/unknown-token", "authorization": ("Bearer wrong",)}
     rejected: list[dict[str, Any]] = [{"headers": {"Content-Type": "text/plain"}}, unknown]
-    for part in (*WRONG, {"key": "k" * (max_length("key") + 1)}):
-        rejected.append({"body": {**other, **part}})
+    for invalid in (*DATA["INVALID_FIELDS"], {"key": "k" * (max_length("key") + 1)}):
+        rejected.append({"body": {**other, **invalid}})
     for token in (None, *promise.available(READER, STRANGER, EXPIRED)):
         rejected.append({"token": token})
     is_kept = True

@@ -116,12 +116,10 @@ def test_intermittent_error_does_not_hide_missing_access_control() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "id"),
     [
-        ("FLASHBACK_ADMIN_TOKEN", "reader-token", "access-levels/ADMIN/403"),
+        ("FLASHBACK_ADMIN_TOKEN", "unknown-token", "access-levels/ADMIN/401"),
         ("FLASHBACK_READER_TOKEN", "other-writer", "access-levels/READ/200"),
-        ("FLASHBACK_READER_TOKEN", "stranger-token", "workspace-access/foreign/200"),
-        ("FLASHBACK_STRANGER_TOKEN", "expired-token", "workspace-access/stranger/401"),
+        ("FLASHBACK_STRANGER_TOKEN", "unknown-token", "workspace-access/stranger/401"),
         ("FLASHBACK_EXPIRED_TOKEN", "other-writer", "authentication/expired/200"),
-        ("FLASHBACK_EXPIRED_TOKEN", "reader-token", "unauthorized/expired/403"),
         ("FLASHBACK_FOREIGN_AI_LLM_ID", "no-such-id", "workspace-access/foreign/404"),
     ],
 )
@@ -129,10 +127,7 @@ def test_finding_names_the_variable_that_may_be_wrong(variable: str, value: str,
     """If a variable has a wrong value, the finding says which variable to check."""
     with serving() as mock:
         mock.add_member("other", access="WRITE", workspace="acme", token="other-writer")
-        variables = environment(mock.tokens, mock.ids)
-        for name in [name for name in variables if variables[name] == value]:
-            del variables[name]  # two variables must not have the same value
-        variables[variable] = value
+        variables = environment(mock.tokens, mock.ids) | {variable: value}
         promises = ("test_member", "test_reader", "test_stranger", "test_bad", "test_foreign")
         result = run_with_url(mock.base_url, variables, promises=promises)
     got = {finding["id"]: finding["got"] for finding in result.findings}

@@ -104,9 +104,10 @@ def rule_of_valid(request: Request) -> Rule:
     if len(fields) == 1:
         [(name, value)] = fields.items()
         rule = rule_of_field(name, value)
-        if request.body.isascii():
-            return rule
-        return Rule(f"update/{name}-unescaped", rf"{rule.words}, without \u escapes", VALID)
+        if not request.body.isascii():
+            words = rf"{rule.words}, without \u escapes"
+            rule = replace(rule, id=f"update/{name}-unescaped", words=words)
+        return rule
     kind = "fields-together" if fields else "no-fields"
     return Rule(f"update/{kind}", f"`{'`, `'.join(fields) or '{}'}`", VALID)
 
