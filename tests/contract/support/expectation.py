@@ -17,7 +17,7 @@ import jsonschema_rs
 
 from support import contract
 from support.exchange import Request
-from support.rule import DATA, RULES, Rule, describe
+from support.rule import DATA, LONGEST, RULES, Rule, describe
 
 LARGE_BODY = 65536  # in bytes; some servers do not accept larger bodies
 LONGEST_NUMBER = 100  # in digits; Python refuses to parse more than 4,300
@@ -131,10 +131,11 @@ def rule_of_field(name: str, value: Any) -> Rule:
     if len(value) > 100:
         clause = "lengths"
     traits = [trait for trait in patterns if re.search(patterns[trait], value, re.DOTALL)]
-    words = f"`{name}`: the valid value {describe(value)}"
-    if traits[0] == "long":
+    text = json.dumps(value)
+    words = f"`{name}`: the valid value {text}"
+    if len(text) > LONGEST:
         words = f"`{name}`: a valid value of {len(value):,} characters"
-    elif name == "endpoint":
+    if name == "endpoint":
         words += ", which RFC 3986 and the WHATWG URL Standard allow"
     return Rule(f"{clause}/{name}-{traits[0]}", words, VALID)
 
