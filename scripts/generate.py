@@ -160,6 +160,10 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
     members: list[Any] = schema["enum"] if isinstance(schema.get("enum"), list) else []
     if not all(isinstance(member, str) and member.isprintable() for member in members):
         yield ".enum: a member is not a printable string; only printable strings are supported"
+    else:
+        names = [re.sub(r"\W", "_", member).upper() for member in members if member[:1].isalpha()]
+        if _duplicates(names):
+            yield ".enum: two members have the same name in Python; rename or remove one of them"
     pattern = schema.get("pattern")
     if isinstance(pattern, str):
         try:
@@ -243,20 +247,25 @@ def parse_warnings(data: Any) -> list[Any]:
 
 def adapt(data: Any) -> None:
     """Remove default values, because the service applies them; reject unsupported parts."""
+    from openapi_python_client.strings import PythonIdentifier  # noqa: PLC0415
+
     models = list(data.models)
+    operations: list[str] = []
     for collection in data.endpoint_collections_by_tag.values():
         for endpoint in collection.endpoints:
             place = f"{endpoint.method} {endpoint.name}"
             if problem := _unsupported(endpoint):
                 raise GenerationError(f"{place}{problem}")
             endpoint.summary = endpoint.summary or f"Call {place}"
+            operations.append(PythonIdentifier(endpoint.name, "field_"))
             models += [body.prop for body in endpoint.bodies]
             for _, parameter in endpoint.iter_all_parameters():
                 parameter.default = None
-    modules = [kind.class_info.module_name for kind in (*data.models, *data.enums)]
-    if doubled := {name for name in modules if modules.count(name) > 1}:
-        names = ", ".join(sorted(doubled))
-        raise GenerationError(f"two schemas would share the module {names}; rename one of them")
+    schemas = [kind.class_info.module_name for kind in (*data.models, *data.enums)]
+    for kind, names in (("operations", operations), ("schemas", schemas)):
+        if doubled := _duplicates(names):
+            problem = f"have the same name in Python, {', '.join(doubled)}; rename one of them"
+            raise GenerationError(f"two {kind} {problem}")
     for model in models:
         extra = type(getattr(model, "additional_properties", None)).__name__
         if extra in {"ListProperty", "ModelProperty", "UnionProperty"}:
@@ -264,6 +273,10 @@ def adapt(data: Any) -> None:
             raise GenerationError(f"{model.class_info.name}: {problem}")
         for field in getattr(model, "optional_properties", None) or []:
             field.default = None
+
+
+def _duplicates(names: list[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
 
 
 def _unsupported(endpoint: Any) -> str | None:

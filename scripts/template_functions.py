@@ -79,13 +79,16 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
     }
 
 
-def prose(escape: Callable[[Any], str], text: Any, width: int, indent: int = 0) -> str:
-    """Return the text for a docstring, with wrapped and indented paragraphs."""
+def prose(
+    escape: Callable[[Any], str], text: Any, width: int, indent: int = 0, label: object = ""
+) -> str:
+    """Return the label and the text for a docstring, with wrapped and indented paragraphs."""
     margin = " " * indent
     wrapper = textwrap.TextWrapper(
         width + indent, margin, margin, break_long_words=False, break_on_hyphens=False
     )
-    paragraphs = [" ".join(paragraph.split()) for paragraph in escape(text).split("\n\n")]
+    labeled = f"{label}: {escape(text)}" if label else escape(text)
+    paragraphs = [" ".join(paragraph.split()) for paragraph in labeled.split("\n\n")]
     joined = "\n\n".join(map(wrapper.fill, paragraphs)).removeprefix(margin)
     # Add a space so that a final quote does not touch the docstring's closing quotes.
     return f"{joined} " if joined.endswith('"') else joined

@@ -28,7 +28,7 @@ E = TypeVar("E", bound=FlashbackError)
 _MAX_ERROR_BODY = 1 << 16  # bytes
 # Only Python knows these charsets. Decoding a large body as Punycode takes minutes.
 _PYTHON_CODECS = {"idna", "punycode", "raw-unicode-escape", "unicode-escape"}
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 class Call(NamedTuple, Generic[S, P]):
@@ -49,8 +49,12 @@ class Call(NamedTuple, Generic[S, P]):
     headers: Mapping[str, Any] = {}
 
     @property
+    def is_safe(self) -> bool:
+        return self.method in _SAFE
+
+    @property
     def is_idempotent(self) -> bool:
-        return self.method in _IDEMPOTENT
+        return self.is_safe or self.method in {"PUT", "DELETE"}
 
     def result(self, response: Response[P]) -> S:
         """Return the parsed body if the status is successful; otherwise, raise an error."""
@@ -182,7 +186,8 @@ class Response(Generic[P]):
         try:
             self.parsed = self._running.call.parse(self)
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            self.problem = f"{type(error).__name__}: {error}".removesuffix(NULL_HINT)
+            problem = f"{type(error).__name__}: {error}"
+            self.problem = problem.removesuffix(NULL_HINT).removesuffix(": ")
 
     def raise_for_status(self) -> Self:
         """Return this response if its status is successful; otherwise, raise an error."""

@@ -114,6 +114,8 @@ def _may_have_been_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
     A documented status shows whether the update was applied. An undocumented 3xx or 4xx status
     means that it was not applied.
     """
+    if call.is_safe:
+        return False
     if isinstance(outcome, Failure):
         return outcome.sent
     status = outcome.status_code
@@ -151,7 +153,7 @@ def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
         outcome.parse()
     if is_success and outcome.problem is not None:
         outcome.redact()
-        running.maybe_applied = True
+        running.maybe_applied = not running.call.is_safe
         problem = printable(running.redacted(outcome.problem))
         raise outcome.error(ResponseDecodeError, f"body does not match the contract: {problem}")
     return outcome
