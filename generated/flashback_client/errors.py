@@ -15,6 +15,22 @@ from flashback_runtime.errors import ServerError as ServerError
 from flashback_runtime.errors import UnexpectedServerError as UnexpectedServerError
 from flashback_runtime.errors import UnexpectedStatusError as UnexpectedStatusError
 
+# Tracebacks then show `flashback_client.errors`, which callers import.
+for _base in (
+    ApiConnectionError,
+    ApiStatusError,
+    ApiTimeoutError,
+    ArgumentError,
+    ArgumentTypeError,
+    FlashbackError,
+    ResponseDecodeError,
+    ResponseError,
+    ServerError,
+    UnexpectedServerError,
+    UnexpectedStatusError,
+):
+    _base.__module__ = __name__
+
 
 class BadRequestError(ApiStatusError):
     """400: Validation error. The request violates a rule, the name is taken, or the user has not

@@ -1,7 +1,5 @@
 """Base classes for errors. The generated package adds one class for each documented status."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Self
 

@@ -121,7 +121,9 @@ def test_function_modules_check_the_body_type() -> None:
 
 
 def test_type_hints_can_be_resolved() -> None:
-    """`typing.get_type_hints` resolves the annotations of methods and generated modules."""
+    """`typing.get_type_hints` resolves the annotations of methods, modules and errors."""
     for function in (update_ai_llm.sync_detailed, update_ai_llm.asyncio):
         assert "client" in typing.get_type_hints(function)
     assert "secret" in typing.get_type_hints(type(blocking(Service())).update_ai_llm)
+    assert "headers" in typing.get_type_hints(errors.BadRequestError)
+    assert "headers" in typing.get_type_hints(errors.BadRequestError)

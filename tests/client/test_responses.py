@@ -185,8 +185,12 @@ def rebuilt(error: FlashbackError) -> FlashbackError:
 @pytest.mark.parametrize("copy_error", [pickled, copy.copy, copy.deepcopy, rebuilt])
 @pytest.mark.parametrize("error", sample_errors(), ids=lambda error: type(error).__name__)
 def test_copied_error_keeps_its_attributes(error: FlashbackError, copy_error: Any) -> None:
-    """Errors keep their attributes when they are pickled, copied or rebuilt from their args."""
+    """Errors keep their attributes when they are pickled, copied or rebuilt from their args.
+
+    Tracebacks and pickles refer to them by the module that callers import.
+    """
     copied = copy_error(error)
+    assert type(error).__module__ == "flashback_client.errors"
     assert (type(copied), str(copied), vars(copied)) == (type(error), str(error), vars(error))
 
 
