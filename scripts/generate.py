@@ -178,6 +178,8 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
             ": writeOnly is supported only for string fields with no enum and no date or uuid "
             "format; use such a field, or remove writeOnly"
         )
+    if "nullable" in schema:
+        yield ": `nullable` has no effect in OpenAPI 3.1; add 'null' to `type` instead"
     if schema.get("format") == "binary":
         yield ": `format: binary` is not supported; remove it"
     if isinstance(schema.get("allOf"), list) and "properties" in schema:

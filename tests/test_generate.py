@@ -241,6 +241,7 @@ UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
     ({"type": "string", "pattern": r"\p{L}"}, f"{FIELD}.pattern: \\p{{L}} is not valid in Python"),
     ({"allOf": [{}], "properties": {}}, f"{FIELD}: properties next to allOf are not supported"),
     ({"type": "string", "format": "binary"}, f"{FIELD}: `format: binary` is not supported"),
+    ({"type": "string", "nullable": True}, f"{FIELD}: `nullable` has no effect in OpenAPI 3.1"),
     (
         {"type": "object", "additionalProperties": {"type": "object"}},
         "additionalProperties can only be strings",

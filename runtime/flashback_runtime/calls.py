@@ -201,8 +201,8 @@ class Response(Generic[P]):
         text = str(self.status_code)
         if message:
             text += f" {message}"
-        if 300 <= self.status_code < 400:
-            location = printable(self.headers.get("location", ""))
+        location = printable(self.headers.get("location", ""))
+        if location and 300 <= self.status_code < 400:
             text = f"{text}; redirects are not followed (Location: {location})"
         return self._running.error(
             kind,

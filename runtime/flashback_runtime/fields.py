@@ -46,11 +46,11 @@ def as_secret(value: str | Secret) -> Secret: ...
 @overload
 def as_secret(value: str | Secret | Unset) -> Secret | Unset: ...
 def as_secret(value: str | Secret | Unset) -> Secret | Unset:
-    """Wrap the value in a Secret. Return UNSET and Secret objects unchanged.
+    """Wrap the value in a Secret. Return UNSET unchanged.
 
     Values of the wrong type are also wrapped, because they might contain a credential.
     """
-    return value if isinstance(value, (Secret, Unset)) else Secret(value)
+    return value if isinstance(value, Unset) else Secret(value)
 
 
 def as_secrets(mapping: U, plain: Collection[str] = ()) -> U | dict[str, Any]:

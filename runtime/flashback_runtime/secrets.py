@@ -37,8 +37,8 @@ class Secret:
 
     __slots__ = ("_text",)
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, text: str | Secret) -> None:
+        self._text: str = text.reveal() if isinstance(text, Secret) else text
 
     def reveal(self) -> str:
         """Return the text. Do not store it in a local variable of a function that can raise."""

@@ -15,7 +15,7 @@ import attrs
 import httpx
 import pytest
 
-from flashback_client import FlashbackClient, errors
+from flashback_client import FlashbackClient, Secret, errors
 from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import UpdateAiLlmRequest
 from tests.client.support import (
@@ -39,7 +39,8 @@ def test_secrets_are_opaque() -> None:
     assert SECRET not in shown
     assert TOKEN not in shown
     assert str not in type(body.secret).__mro__
-    assert UpdateAiLlmRequest(secret=body.secret).to_dict() == {"secret": SECRET}
+    wrapped_twice = Secret(Secret(SECRET))
+    assert UpdateAiLlmRequest(secret=wrapped_twice).to_dict() == {"secret": SECRET}
 
 
 @pytest.mark.parametrize("copy_body", [copy.deepcopy, copy.copy, pickled])
