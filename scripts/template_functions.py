@@ -126,7 +126,10 @@ def rule(contract: dict[str, Any], prop: Any, schema: dict[str, Any]) -> str:
         arguments.append(f"items={items}")
     for key, name in _RULES.items():
         if key in schema:
-            arguments.append(f"{name}={schema[key]!r}")
+            limit = schema[key]
+            if isinstance(limit, float) and limit.is_integer():
+                limit = int(limit)  # the generator turns `minimum: 1` into 1.0
+            arguments.append(f"{name}={limit!r}")
     return f"Rule({', '.join(arguments)})"
 
 

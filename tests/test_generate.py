@@ -81,6 +81,8 @@ for invalid in ({"days": 0}, {"days": 1.5}, {"dry_run": "yes"}, {"label": "too l
               {"on": datetime.datetime(2020, 1, 2)}, {"x_key": "1"}):
     with pytest.raises(errors.ArgumentError):
         client.create_api_key("w", **{**arguments, **invalid})
+with pytest.raises(errors.ArgumentError, match="^rank must be at least 1$"):
+    Owner(rank=0)
 with pytest.raises(errors.ArgumentError, match="workspace_id must be lower case"):
     client.create_api_key("W", **arguments)
 with pytest.raises(errors.ArgumentError, match="^limit must .* int or ScopedLimitType1 or Scope"):
