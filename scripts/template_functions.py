@@ -127,7 +127,7 @@ def rule(contract: dict[str, Any], prop: Any, schema: dict[str, Any]) -> str:
     for key, name in _RULES.items():
         if key in schema:
             limit = schema[key]
-            if isinstance(limit, float) and limit.is_integer():
+            if key in {"minimum", "maximum"} and limit == int(limit):
                 limit = int(limit)  # the generator turns `minimum: 1` into 1.0
             arguments.append(f"{name}={limit!r}")
     return f"Rule({', '.join(arguments)})"
