@@ -142,10 +142,7 @@ def _parse(path: Path) -> Any:
     """Parse a YAML or JSON file. Raise `ValueError` if it cannot be read or is not valid."""
     try:
         text = path.read_text("utf-8-sig")
-        if path.suffix == ".json":
-            document = json.loads(text, object_pairs_hook=_mapping)
-        else:
-            document = yaml.load(text, _Loader)  # noqa: S506 - creates only text and containers
+        document = _load_json(text) if path.suffix == ".json" else _load_yaml(text)
         json.dumps(document, ensure_ascii=False).encode()  # rejects lone surrogates
     except OSError as error:
         problem = f": cannot be read: {error.strerror}"
@@ -156,7 +153,7 @@ def _parse(path: Path) -> Any:
     except json.JSONDecodeError as error:
         problem = f":{error.lineno}: is not valid JSON"
     except KeyError as error:
-        problem = f": {error.args[0]}: is used twice; remove one"
+        problem = f":{error.args[0]}: is used twice; remove one"
     except (TypeError, ValueError, RecursionError, yaml.YAMLError):
         problem = ": is not valid UTF-8-encoded YAML or JSON"
     else:
@@ -164,26 +161,35 @@ def _parse(path: Path) -> Any:
     raise ValueError(f"{path}{problem}")
 
 
+def _load_json(text: str) -> Any:
+    """Parse JSON. Raise `KeyError` with the line and the key if a key appears twice."""
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            _load_yaml(text.replace("\t", " "))  # JSON is also YAML, except for tabs
+            raise ValueError("a key is used twice, but written in different ways")
+        return dict(pairs)
+
+    return json.loads(text, object_pairs_hook=mapping)
+
+
+def _load_yaml(text: str) -> Any:
+    """Parse YAML. Raise `KeyError` with the line and the key if a key appears twice."""
+    return yaml.load(text, _Loader)  # noqa: S506 - creates only text and containers
+
+
 class _Loader(yaml.BaseLoader):
     """A YAML loader that reads all values as text, so `no` and `007` need no quotes."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
-        pairs = self.construct_pairs(node, deep)
-        try:
-            return _mapping(pairs)
-        except KeyError as error:
-            line = node.start_mark.line + 1
-            raise KeyError(f"{error.args[0]} (in the mapping at line {line})") from None
-
-
-def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the pairs as a mapping. Raise `KeyError` if a key appears twice."""
-    mapping: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in mapping:
-            raise KeyError(name.partition(":")[0])  # the part after the colon could be a credential
-        mapping[name] = value
-    return mapping
+        used = set[str]()
+        for key, _ in node.value:
+            if key.value in used:
+                line = key.start_mark.line + 1
+                name = key.value.partition(":")[0]  # the part after the colon could be a credential
+                raise KeyError(f"{line}: {name}")
+            used.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def _check_schema(document: Any, contract: Contract) -> None:

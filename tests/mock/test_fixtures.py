@@ -40,7 +40,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         "      sibling:",
         "      main:",
-        ": main (in the mapping at line 12): is used twice; remove one",
+        "fixtures.yaml:19: main: is used twice; remove one",
     ),
     ("Anthropic in staging", "OpenAI in production", "sibling.name: is used twice"),
     (
@@ -125,8 +125,8 @@ def test_json_file_is_accepted(tmp_path: Path) -> None:
     assert fixtures.configurations[0].fields == {name: main[name] for name in main if name != "id"}
     with pytest.raises(ValueError, match=":2: is not valid JSON"):
         read(tmp_path, '{"users": {},\n}', "f.json")
-    with pytest.raises(ValueError, match=": a: is used twice"):
-        read(tmp_path, '{"users": {"a": {}, "a": {}}}', "f.json")
+    with pytest.raises(ValueError, match=r"f\.json:4: a: is used twice; remove one"):
+        read(tmp_path, '{"users": {"x": 5,\n\t"a": {"a": 1},\n\t"b": 2,\n\t"a": {}}}', "f.json")
 
 
 def test_access_is_described(tmp_path: Path) -> None:
