@@ -182,6 +182,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"example": "nameTaken", "status": 404}, "no such example; the contract defines 200"),
     ({"example": "", "delay": 1}, "example, id: must not be empty"),
     ({"status": 500, "id": ""}, "example, id: must not be empty"),
+    ({"status": 500, "id": "main"}, f"no configuration has this id; the ids .*'main': '{MAIN}'"),
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),
     ({"fault": "reset", "status": 500}, "fault: reset sends no response; do not combine it"),
     ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused requires duration, and"),
