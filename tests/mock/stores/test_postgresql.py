@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from flashback_mock.fixtures import Fixtures, Member
 from flashback_mock.stores import postgresql, store_at
 from flashback_mock.stores.errors import NameTakenError, StoreError
 from flashback_mock.stores.store import Store
@@ -59,6 +60,13 @@ def test_processes_share_a_store(location: StoreLocation) -> None:
     assert (stored["name"], stored["endpoint"]) == ("Both", "https://both.example")
     one.close()
     other.close()
+
+
+def test_null_character_is_a_clear_error(location: StoreLocation) -> None:
+    """PostgreSQL cannot store U+0000 in the name of a workspace or user."""
+    member = Member("acme\0", "owner", "READ")
+    with location.opened(is_new=True) as store, pytest.raises(StoreError, match="cannot store"):
+        store.add(Fixtures(members=(member,)))
 
 
 def test_rotation_and_updates_wait_for_each_other(location: StoreLocation) -> None:
