@@ -127,6 +127,15 @@ def test_refused_closes_the_port() -> None:
     gc.collect()  # pytest fails if a socket is not closed
 
 
+def test_refused_closes_the_port_of_forked_child_processes(mock: Mock) -> None:
+    """`refused` also closes the port if a forked process has a copy of the listening socket."""
+    listener: socket.socket = cast("Any", mock.close_port).__self__._listener  # noqa: SLF001
+    with listener.dup():
+        mock.answer_next(fault="refused", duration=60)
+        with pytest.raises(ConnectionRefusedError), connected(mock):
+            pass
+
+
 def test_refused_closes_connections_with_incomplete_requests(mock: Mock) -> None:
     """`refused` closes connections with incomplete requests, but complete requests are answered."""
     mock.answer_next(delay=0.5)

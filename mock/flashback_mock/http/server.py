@@ -20,7 +20,7 @@ SECONDS = 10.0  # time limit for receiving a body and for sending a response
 IDLE_SECONDS = 20.0  # time limit for receiving headers and for idle connections
 MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
 MAX_HEADERS = 200
-STOP_SECONDS = 0.4  # time limit for pending requests at shutdown; aiohttp can apply it twice
+STOP_SECONDS = 0.3  # time limit for pending requests at shutdown; aiohttp can apply it twice
 BACKLOG = 2048
 MAX_PORT = 65535
 # If a client sends one-byte chunks, parsing a full receive buffer of the default size takes 100 ms.
@@ -118,10 +118,16 @@ class Server:
         self._stopping.set()
         if self._opening:
             self._opening.cancel()
-        self._asyncio_server.close()
-        self._listener.close()
+        self._stop_listening()
         self._manager.pre_shutdown()
         await self._manager.shutdown(STOP_SECONDS)
+
+    def _stop_listening(self) -> None:
+        with suppress(OSError):  # the socket does not listen, or the system is not Linux
+            # Without this call, the port would stay open in a child process that was forked.
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._asyncio_server.close()
+        self._listener.close()
 
     async def close_port(self, seconds: float) -> None:
         """Close all connections, and refuse new ones for this many seconds."""
@@ -130,8 +136,7 @@ class Server:
                 self._opening.cancel()
             if self._asyncio_server.is_serving():
                 address = self._listener.getsockname()
-                self._asyncio_server.close()
-                self._listener.close()
+                self._stop_listening()
                 for connection in cast("list[Connection]", self._manager.connections):
                     connection.close_after_response()
                 self._listener = await _reserve(self._listener.family, address)
