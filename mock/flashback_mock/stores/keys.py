@@ -66,10 +66,10 @@ def write_keys(file: Path, *vaults: Vault, is_new: bool = False) -> None:
         folder = os.open(file.parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
-    except FileExistsError:
+    except FileExistsError as error:  # the parent folder can also be an existing file
         raise StoreError(
-            f"{file}: already exists; use --keys to specify a new file, or delete this one if it "
-            "is the key file of a store that no longer exists"
+            f"{error.filename}: already exists; use --keys to specify a new file, or delete this "
+            "one if it is the key file of a store that no longer exists"
         ) from None
     except OSError as error:
         raise StoreError(f"{file}: cannot write the master keys: {error.strerror}") from None

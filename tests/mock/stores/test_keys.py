@@ -62,6 +62,7 @@ def test_new_store_needs_a_new_key_file(
         (used, "keys: already exists; use --keys to specify a new file"),
         (key_folder / ("k" * 300), "kkk: cannot write the master keys: File name too long"),
         (used.parent, "flashback-mock: already exists; use --keys to specify a new file"),
+        (used / "file", "keys: already exists; use --keys to specify a new file"),
         (tmp_path / "file", "the key file is in the store's folder"),
     ):
         with pytest.raises(StoreError, match=reason):
