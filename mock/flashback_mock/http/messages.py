@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from http import HTTPMethod, HTTPStatus
 from typing import cast
 
@@ -85,7 +84,10 @@ Handler = Callable[[Request], Awaitable[Answer]]
 
 def json_answer(status: int, content: object) -> Answer:
     """Return a response with a JSON body."""
-    return _answer(status, ENCODER.encode(content).encode())
+    headers = CIMultiDict({"Content-Type": "application/json"})
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 6750
+    return Answer(status, ENCODER.encode(content).encode(), headers)
 
 
 def error_answer(status: int, message: str) -> Answer:
@@ -95,16 +97,4 @@ def error_answer(status: int, message: str) -> Answer:
 
 def success_answer(id: str, message: str) -> Answer:
     """Return the response to a successful update."""
-    return _answer(200, _encode_success(id, message))
-
-
-@lru_cache(maxsize=1000)
-def _encode_success(id: str, message: str) -> bytes:
-    return ENCODER.encode({"success": True, "aiLlmId": id, "message": message}).encode()
-
-
-def _answer(status: int, body: bytes) -> Answer:
-    headers = CIMultiDict({"Content-Type": "application/json"})
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"  # RFC 6750
-    return Answer(status, body, headers)
+    return json_answer(200, {"success": True, "aiLlmId": id, "message": message})
