@@ -85,6 +85,7 @@ class Contract:
         for required in STATUSES:
             if not self.answers.get(required):
                 raise ValueError(f"no example for status {required}")
+            self.message(required)  # raises an error if the example has no message
         self.name_taken: str = self.answers[400]["nameTaken"]["message"]
         self.version = str(self.document["info"]["version"])
 

@@ -129,6 +129,7 @@ CONTRACTS: list[tuple[str | None, str | None, str]] = [
     (None, "paths: {}", "expected a PUT operation"),
     ("        x-max-bytes:", "        x-least-bytes:", "got KeyError: 'x-max-bytes'"),
     ("        '500':", "        '501':", "got ValueError: no example for status 500"),
+    ("message: Failed", "text: Failed", "got KeyError: 'message'"),
     ("  /ai/llm/{id}:", "  /{workspace}/{id}:", "expected a PUT operation with one path parameter"),
 ]
 
