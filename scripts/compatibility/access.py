@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -26,10 +27,11 @@ def compare_security(pair: Pair) -> None:
     after = _alternatives(pair.head)
     sides = (pair.base.security, pair.head.security)
     security = pair.at("security")
+    has_moved = bool(moved_keys(pair))
     for name, given in before.items():
         if any(needed <= given for needed in after.values()):
             continue
-        if any(_kinds(needed) <= _kinds(given) for needed in after.values()):
+        if has_moved or any(_kinds(needed) <= _kinds(given) for needed in after.values()):
             security.add(Change.UNDECIDED, f"{name} may no longer be sufficient", *sides)
         else:
             what = f"{name} is no longer sufficient"
@@ -37,6 +39,31 @@ def compare_security(pair: Pair) -> None:
     for name, given in after.items():
         if not any(needed <= given for needed in before.values()):
             security.add(Change.ADDITION, f"{name} is now sufficient", *sides)
+
+
+def moved_keys(pair: Pair) -> set[tuple[str, str]]:
+    """Return the required parameters of one contract that are only API keys in the other one."""
+    old = pair.base.parameters
+    new = pair.head.parameters
+    removed = {key for key in old.keys() - new.keys() if old[key].get("required")}
+    added = {key for key in new.keys() - old.keys() if new[key].get("required")}
+    return (removed & _api_keys(pair.head)) | (added & _api_keys(pair.base))
+
+
+def _api_keys(operation: Operation) -> set[tuple[str, str]]:
+    """Return the location and name of each API key that the operation can require."""
+    keys: set[tuple[str, str]] = set()
+    for name in chain.from_iterable(operation.security):
+        scheme = operation.scheme(name)
+        location = str(scheme.get("in"))
+        keys.add((location, _field_name(scheme)))
+    return keys
+
+
+def _field_name(scheme: Part) -> str:
+    """Return the name of the header, cookie or query parameter with the scheme's token."""
+    name = str(scheme.get("name"))
+    return name.lower() if scheme.get("in") == "header" else name
 
 
 def _kinds(credentials: Credentials) -> set[str]:
@@ -63,9 +90,7 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
 
 def _meaning(scheme: Part) -> tuple[str, str]:
     """Return how a client sends and obtains the scheme's token (flow, field and URL)."""
-    name = str(scheme.get("name"))
-    if scheme.get("in") == "header":
-        name = name.lower()
+    name = _field_name(scheme)
     kind = f"{scheme.get('type')} {scheme.get('in')} {name} {str(scheme.get('scheme')).lower()}"
     issuers: set[str] = set()
     for flow, fields in {"": scheme, **mapping_at(scheme, "flows")}.items():

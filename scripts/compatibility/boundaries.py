@@ -58,6 +58,7 @@ class BoundaryValues:
         self.remaining = most
         self.form = difference(small, large)
         self.known: dict[str, list[Any]] = {}
+        self.matches: dict[str, list[str]] = {}
         self.constants: list[Any] = []
         self.names = {"extra"}
         # For each unit, such as `Items` (from minItems and maxItems), the sizes near its limits.
@@ -133,10 +134,7 @@ class BoundaryValues:
                 yield 10**size
 
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
-        matches: list[str] = []
-        if "pattern" in schema:
-            self.remaining -= PATTERN
-            matches = matching(schema["pattern"])
+        matches = self._matching(schema["pattern"]) if "pattern" in schema else []
         seeds = ["a", *matches]
         if schema.get("format") in FORMATS:
             seeds.append(FORMATS[schema["format"]])
@@ -150,6 +148,12 @@ class BoundaryValues:
                 for letter in CHARACTERS:
                     yield seed[:-1] + letter
                     yield letter + seed[1:]
+
+    def _matching(self, pattern: str) -> list[str]:
+        if pattern not in self.matches:
+            self.remaining -= PATTERN
+            self.matches[pattern] = matching(pattern)
+        return self.matches[pattern]
 
     def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
         """Yield arrays of each boundary size, with one or two different items."""
@@ -169,8 +173,11 @@ class BoundaryValues:
         required = schema.get("required", ())
         found: dict[str, list[Any]] = {}
         first: dict[str, Any] = {}
-        for name in (*required, *mapping_at(schema, "properties"), *sorted(self.names)):
-            found[name] = self.admitted(_field(schema, name))
+        others = schema.get("additionalProperties", True)
+        fields = self._fields(schema, others)
+        properties = mapping_at(schema, "properties")
+        for name in (*required, *properties, *sorted(self.names), *fields):
+            found[name] = self.admitted(fields.get(name, others))
             if found[name]:
                 first[name] = found[name][0]
         least = {name: first[name] for name in required if name in first}
@@ -180,11 +187,20 @@ class BoundaryValues:
             for value in (*values, *ANYTHING):
                 yield {**least, name: value}
         sizes = sorted(self.sizes["Properties"])
-        for value in self.admitted(schema.get("additionalProperties", True))[:1]:
+        for value in self.admitted(others)[:1]:
             for index in range(max(sizes)):
                 first.setdefault(f"a{index}", value)
         for size in sizes:
             yield dict(islice(first.items(), size))
+
+    def _fields(self, schema: dict[str, Any], others: Any) -> dict[str, Any]:
+        """Return the schemas of the fields, including a few whose names match a pattern."""
+        fields: dict[str, Any] = {}
+        for name in self.admitted(schema.get("propertyNames", False)):
+            fields[str(name)] = others
+        for pattern, part in mapping_at(schema, "patternProperties").items():
+            fields |= dict.fromkeys(self._matching(pattern)[:FEW], part)
+        return fields | mapping_at(schema, "properties")
 
 
 def _branches(schema: dict[str, Any]) -> Iterator[Any]:
@@ -197,12 +213,6 @@ def _branches(schema: dict[str, Any]) -> Iterator[Any]:
                 yield {**others, **branch}
             elif keyword != "allOf":
                 yield plain_form({"allOf": [others, branch]})
-
-
-def _field(schema: dict[str, Any], name: str) -> Any:
-    """Return the schema of a field's value."""
-    fields = mapping_at(schema, "properties")
-    return fields.get(name, schema.get("additionalProperties", True))
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,13 @@ from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.access import addresses, compare_security, compare_servers, urls
+from scripts.compatibility.access import (
+    addresses,
+    compare_security,
+    compare_servers,
+    moved_keys,
+    urls,
+)
 from scripts.compatibility.containment import Prover
 from scripts.compatibility.findings import Change, Finding, merged
 from scripts.compatibility.operations import METHODS, Operation, Pair, operations, status_pairs
@@ -129,11 +135,16 @@ def _wording_changes(base: Contract, head: Contract) -> list[Finding]:
 def _compare_parameters(pair: Pair) -> None:
     before = pair.base.parameters
     after = pair.head.parameters
+    moved = moved_keys(pair)
     for key in sorted(before.keys() | after.keys()):
         parameter = {**after, **before}[key]
         label = f"{parameter['in']} parameter {parameter['name']}"
         part = pair.at(label, location=parameter["in"], label=label)
-        _compare_parameter(part, before.get(key), after.get(key))
+        if key in moved:
+            what = "is an API key in one of the contracts; this is not compared"
+            part.add(Change.UNDECIDED, what, before.get(key), after.get(key))
+        else:
+            _compare_parameter(part, before.get(key), after.get(key))
 
 
 def _compare_parameter(pair: Pair, old: Part | None, new: Part | None) -> None:

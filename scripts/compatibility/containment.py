@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ALL = 80_000  # the number of values to try per comparison; trying them all takes about 2 seconds
 ONE = 20_000  # the number of values to try per search
+SEARCH = 100  # starting a search counts as this many values
 FEW = 500  # the number of values to try after a proof, in case jsonschema_rs is wrong
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 # For each JSON type, a schema for the strings that represent its values in parameters.
@@ -67,7 +68,7 @@ class Prover:
         Either jsonschema_rs proves this, or a witness disproves it.
         """
         is_proved = proved(small, large, location)
-        most = FEW if is_proved else ONE
+        most = min(FEW if is_proved else ONE, self.remaining)
         no_witness: list[Any] = []
         found = call_or_default(lambda: self._search(small, large, location, most), no_witness)
         if found:
@@ -76,6 +77,8 @@ class Prover:
 
     def _search(self, small: Schema, large: Schema, location: str, most: int) -> list[Any]:
         """Return a list with one witness, or an empty list if none is found."""
+        if most <= 0:
+            return []
         admits = validator(small).is_valid
         accepts = validator(large).is_valid
 
@@ -85,10 +88,9 @@ class Prover:
             received = _received(location, value, large)
             return bool(received) and not any(map(accepts, received))
 
-        most = min(most, self.remaining)
         candidates = BoundaryValues(small, large, most)
         found = list(islice(filter(is_witness, candidates.values(candidates.form)), 1))
-        self.remaining -= most - candidates.remaining
+        self.remaining -= most - candidates.remaining + SEARCH
         return found
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field
+from functools import cache, cached_property, lru_cache
 from importlib import import_module
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import jsonschema_rs
+
 from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "openapi.yaml"
@@ -48,8 +54,15 @@ NAMED = {  # objects whose keys are names, not keywords
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
     *("webhooks", *SCHEMA_MAP_KEYWORDS),
 }
-# For each keyword, the keys that the target of a reference must have.
-REQUIRED = {"parameters": {"in", "name"}, "requestBody": {"content"}}
+# For each keyword, the kind of object that references in its value must lead to. All other
+# references lead to path items.
+KINDS = {
+    **{"callbacks": "callbacks", "headers": "header", "links": "link", "parameters": "parameter"},
+    **{"requestBody": "request-body", "responses": "response"},
+    **{"securitySchemes": "security-scheme"},
+}
+# Schemas that refer to each other can have billions of nested references.
+MAX_REFERENCES = 10_000
 RELEASE = re.compile(r"v\d+\.\d+\.\d+")
 VERSION = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 
@@ -65,6 +78,7 @@ class Contract:
     document: dict[str, Any]
     source: str
     text: str
+    references: Iterator[int] = field(default_factory=count, compare=False)
 
     @property
     def version(self) -> str:
@@ -78,6 +92,11 @@ class Contract:
         parts.pop("components", None)
         found: dict[str, Any] = self.inlined(parts)
         return found
+
+    @cached_property
+    def _digest(self) -> str:
+        text = canonical_json(self.document.get("components"))
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     def error(self, what: str) -> CannotCompareError:
         """Return an error whose message starts with this contract's source."""
@@ -141,22 +160,31 @@ class Contract:
             result["$dynamicRef"] = canonical_json(targets)
         if "$ref" in result:
             reference = result.pop("$ref")
+            is_budget_used_up = next(self.references) >= MAX_REFERENCES
             if reference in inside:
                 steps = inside[inside.index(reference) :]
                 levels = [step for step in steps if step[:1] != "#"]
                 target: Any = {"$ref": f"{len(levels)} up"}
+            elif "schema" in inside and is_budget_used_up:
+                target = {"$ref": f"{reference} in {self._digest}"}  # changes become undecided
             else:
                 target = self.inlined(self.resolve(reference), (*inside, reference))
             if "schema" not in inside:  # keys next to the reference override keys in its target
-                place = inside[-1] if inside else ""
-                required = REQUIRED.get(place, set())
-                if not is_mapping(target) or not required <= target.keys():
-                    raise self.error(
-                        f"$ref {reference!r} points to the wrong kind of object; fix the reference"
-                    )
+                self._check_kind(reference, target, inside)
                 return {**target, **result}
             result["allOf"] = [*result.get("allOf", []), target]
         return _simplified(result)
+
+    def _check_kind(self, reference: str, target: Any, inside: tuple[str, ...]) -> None:
+        """Raise CannotCompareError if the reference leads to the wrong kind of object."""
+        steps = [step for step in inside if step[:1] != "#"]
+        kind = KINDS.get(steps[-1], "path-item")
+        is_loop = target == {"$ref": "0 up"}
+        if is_loop or not _is_kind(kind)(self.resolve(reference)):
+            what = kind.replace("-", " ").removesuffix("s")
+            raise self.error(
+                f"{'/'.join(steps)}: $ref {reference!r} does not lead to a {what}; fix the reference"
+            )
 
 
 def _simplified(schema: dict[str, Any]) -> Any:
@@ -178,12 +206,24 @@ def must_be_valid(contract: Contract) -> None:
     except UnicodeEncodeError as failure:
         place = ascii(failure.object[max(failure.start - 20, 0) : failure.end])
         raise contract.error(f"lone surrogate in {place}; remove it") from None
-    # Imported here because the import takes half a second. The module has no type hints.
-    validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
-    for error in validator.iter_errors(contract.document):
+    # Of several errors about the same object, the last one names the keys that are not allowed.
+    for error in [*_openapi_validator().iter_errors(contract.document)][-1:]:
         place = "/".join(map(str, error.absolute_path)) or "the document"
         what = error.message.partition("\n")[0][:200]
         raise contract.error(f"{place} is not valid OpenAPI 3.1 ({what}); fix it")
+
+
+@cache
+def _is_kind(kind: str) -> Callable[[Any], bool]:
+    """Return a function that checks whether a value is an OpenAPI object of this kind."""
+    definitions = _openapi_validator().schema["$defs"]
+    schema = {"$ref": f"#/$defs/{kind}-or-reference", "$defs": definitions}
+    return jsonschema_rs.Draft202012Validator(schema).is_valid
+
+
+def _openapi_validator() -> Any:
+    # Imported here because the import takes half a second. The module has no type hints.
+    return import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
 
 
 @lru_cache(maxsize=8)  # the comparison of two clients reads both contracts again

@@ -139,12 +139,16 @@ def read_decisions(path: Path) -> dict[str, Any]:
     """Map finding IDs to compat.yaml's entries; raise CannotCompareError if an entry is invalid."""
     try:
         text = path.read_text("utf-8") if path.exists() else ""
-        entries: Any = yaml.safe_load(text) or []
+        entries: Any = yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: invalid UTF-8 or date
         what = " ".join(str(error).split())
         raise CannotCompareError(f"{path} cannot be read ({what}); fix it") from None
+    if entries is None:  # the file is missing, or has only comments
+        entries = []
     if not is_list(entries):
-        entries = [entries]
+        raise CannotCompareError(
+            f"{path}: expected a list, in which each entry starts with '- ', got {entries}; fix it"
+        )
     decisions: dict[str, Any] = {}
     for entry in entries:
         is_complete = is_mapping(entry) and entry.keys() == KEYS

@@ -97,7 +97,7 @@ class Operation:
             raise self.contract.error(
                 f"security scheme {name!r} of {self.name} is missing from components; add it"
             )
-        scheme: Part = self.contract.inlined(schemes[name])
+        scheme: Part = self.contract.inlined(schemes[name], ("securitySchemes",))
         return scheme
 
 

@@ -41,6 +41,7 @@ FIELD = (
 )
 WORDS = (f"title: {DOCUMENT['info']['title']}", "title: Another title")
 SCHEMA = "'#/components/schemas/AiType'"
+UPDATED = "'#/components/responses/Updated'"
 INVALID = "body: not valid JSON Schema 2020-12"
 
 
@@ -351,6 +352,9 @@ def test_a_decision_can_be_appended_to_the_repository_s_file(tmp_path: Path) -> 
         "- {finding: a, verdict: words, reason: r, date: soon}",
         "- {finding: a, verdict: words, reason: r, date: 2026-02-30}",
         "- {finding: a}",
+        "{finding: a, verdict: words, reason: r, date: 2026-01-31}",
+        "{}",
+        "0",
         "[&e {finding: a, verdict: words, reason: r, date: 2026-01-31}, *e]",
         "- [",
     ],
@@ -376,7 +380,18 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         ((SCHEMA, "'#/components/schemas/AiTypo'"), "points to nothing"),
         ((SCHEMA, "other.yaml#/AiType"), "bundle"),
         ((SCHEMA, "'#AiType'"), "does not start with '#/'"),
-        (("- name: id\n", f"- $ref: {SCHEMA}\n        - name: id\n"), "wrong kind of object"),
+        (("- name: id\n", f"- $ref: {SCHEMA}\n        - name: id\n"), "parameters: $ref '#"),
+        (("paths:\n", f"paths:\n  /x:\n    $ref: {SCHEMA}\n"), "does not lead to a path item"),
+        (("responses/Updated", "headers/RetryAfter"), "put/responses: $ref '#"),
+        (
+            ("    Updated:\n", f"    Updated:\n      $ref: {UPDATED}\n    Unused:\n"),
+            "to a response",
+        ),
+        (
+            ("      type: http\n", f"      $ref: {SCHEMA}\n    Unused:\n      type: http\n"),
+            "security",
+        ),
+        (("'500':\n", "ok:\n"), "'ok' was unexpected"),
         ((f"version: {VERSION}", "version: 1.2.3-rc.1"), "MAJOR.MINOR.PATCH"),
         (("title: AiType\n", "maxLength: 1e400\n"), "Out of range float values"),
         (("title: AiType\n", "minLength: short\n"), INVALID),
