@@ -51,18 +51,14 @@ def moved_keys(pair: Pair) -> set[tuple[str, str]]:
 
 
 def _api_keys(operation: Operation) -> set[tuple[str, str]]:
-    """Return the location and name of each API key that the operation can require."""
-    keys: set[tuple[str, str]] = set()
-    for name in chain.from_iterable(operation.security):
-        scheme = operation.scheme(name)
-        location = str(scheme.get("in"))
-        keys.add((location, _field_name(scheme)))
-    return keys
+    """Return the locations and names of the operation's API keys."""
+    schemes = map(operation.scheme, chain.from_iterable(operation.security))
+    return {(str(scheme.get("in")), _field_name(scheme)) for scheme in schemes}
 
 
 def _field_name(scheme: Part) -> str:
     """Return the name of the header, cookie or query parameter with the scheme's token."""
-    name = str(scheme.get("name"))
+    name = str(scheme.get("name", ""))
     return name.lower() if scheme.get("in") == "header" else name
 
 
@@ -78,20 +74,19 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
         names: list[str] = []
         credentials: Credentials = set()
         for name, scopes in sorted(schemes.items()):
-            listed = ", ".join(sorted(scopes))
-            names.append(f"{name} ({listed})" if listed else name)
             kind, issuers = _meaning(operation.scheme(name))
+            names.append(f"{name} ({', '.join([kind, *sorted(scopes)])})")
             credentials.add((kind, issuers))
             for scope in scopes:
                 credentials.add((f"{kind} {scope}", issuers))
-        result[" and ".join(names) or "no credential"] = credentials
+        result[" and ".join(names) or "anonymous access"] = credentials
     return result
 
 
 def _meaning(scheme: Part) -> tuple[str, str]:
-    """Return how a client sends and obtains the scheme's token (flow, field and URL)."""
-    name = _field_name(scheme)
-    kind = f"{scheme.get('type')} {scheme.get('in')} {name} {str(scheme.get('scheme')).lower()}"
+    """Return how a client sends the scheme's token, and the URLs that issue it."""
+    name = scheme.get("scheme", "").lower() or _field_name(scheme)
+    kind = " ".join(filter(None, (scheme["type"], scheme.get("in"), name)))
     issuers: set[str] = set()
     for flow, fields in {"": scheme, **mapping_at(scheme, "flows")}.items():
         for key in ISSUERS & fields.keys():

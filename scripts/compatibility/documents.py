@@ -57,9 +57,13 @@ NAMED = {  # objects whose keys are names, not keywords
 # For each keyword, the kind of object that references in its value must lead to. All other
 # references lead to path items.
 KINDS = {
-    **{"callbacks": "callbacks", "headers": "header", "links": "link", "parameters": "parameter"},
-    **{"requestBody": "request-body", "responses": "response"},
-    **{"securitySchemes": "security-scheme"},
+    "callbacks": "callbacks",
+    "headers": "header",
+    "links": "link",
+    "parameters": "parameter",
+    "requestBody": "request-body",
+    "responses": "response",
+    "securitySchemes": "security-scheme",
 }
 # Schemas that refer to each other can have billions of nested references.
 MAX_REFERENCES = 10_000
@@ -156,8 +160,7 @@ class Contract:
             names = [alternative.get("$ref") for alternative in filter(is_mapping, alternatives)]
             result["discriminator"] = [result["discriminator"], names]
         if "$dynamicRef" in result:  # a dynamic reference might refer to any schema
-            targets = [result["$dynamicRef"], self.document.get("components")]
-            result["$dynamicRef"] = canonical_json(targets)
+            result["$dynamicRef"] = f"{result['$dynamicRef']} in {self._digest}"
         if "$ref" in result:
             reference = result.pop("$ref")
             is_budget_used_up = next(self.references) >= MAX_REFERENCES
@@ -182,9 +185,8 @@ class Contract:
         is_loop = target == {"$ref": "0 up"}
         if is_loop or not _is_kind(kind)(self.resolve(reference)):
             what = kind.replace("-", " ").removesuffix("s")
-            raise self.error(
-                f"{'/'.join(steps)}: $ref {reference!r} does not lead to a {what}; fix the reference"
-            )
+            place = "/".join(steps)
+            raise self.error(f"{place}: $ref {reference!r} does not lead to a {what}; fix it")
 
 
 def _simplified(schema: dict[str, Any]) -> Any:

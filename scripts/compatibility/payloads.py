@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from email.message import Message
@@ -179,7 +180,12 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
         now = after.get(keyword, "none")
         if was != now and keyword != IRRELEVANT[pair.side]:
             change = ANNOTATIONS.get((keyword, keyword not in before), Change.UNDECIDED)
-            pair.add(change, f"{path}.{keyword}: {was} → {now}".lstrip("."), was, now)
+            where = f"{path}.{keyword}".lstrip(".")
+            old_value = json.loads(before.get(keyword, "null"))
+            new_value = json.loads(after.get(keyword, "null"))
+            changes = [*explain(old_value, new_value, where)]
+            what = shortened(changes, "; ") or f"{where}: {was} → {now}"
+            pair.add(change, what, was, now)
     olds = parts(old)
     news = parts(new)
     for key, part in {**olds, **news}.items():

@@ -149,6 +149,22 @@ def test_a_schema_that_operations_share_is_compared_once(monkeypatch: pytest.Mon
     assert len(proofs) == 2
 
 
+def test_security_findings_describe_the_credentials() -> None:
+    """The findings for a scheme that keeps its name show how a client sends the credentials."""
+    base = edited(SHOP, [{"at": "/paths/~1orders/post/security", "set": [{"Key": []}]}])
+    scheme = {"at": "/components/securitySchemes/Key/in", "set": "query"}
+    removed, added = compared(base, edited(base, [scheme]))
+    assert removed.what == "Key (apiKey header x-key) is no longer sufficient"
+    assert added.what == "Key (apiKey query X-Key) is now sufficient"
+
+
+def test_a_changed_extension_is_shown_by_its_keys() -> None:
+    """A finding about x-left-open names the keys that changed, not the whole value."""
+    old = {"x-left-open": {"properties": {"a": {"type": "null"}, "b": {}}}}
+    (finding,) = compared_schemas(old, {"x-left-open": {"properties": {"b": {}}}})
+    assert finding.what == 'x-left-open.a: {"type": "null"} → none'
+
+
 def test_a_new_default_response_is_shown_as_default() -> None:
     """The evidence for a new `default` response says `default`, not a status that it covers."""
     default = "/paths/~1orders/post/responses/default"
