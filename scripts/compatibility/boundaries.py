@@ -58,7 +58,6 @@ class BoundaryValues:
         self.remaining = most
         self.form = difference(small, large)
         self.known: dict[str, list[Any]] = {}
-        self.matches: dict[str, list[str]] = {}
         self.constants: list[Any] = []
         self.names = {"extra"}
         # For each unit, such as `Items` (from minItems and maxItems), the sizes near its limits.
@@ -134,7 +133,10 @@ class BoundaryValues:
                 yield 10**size
 
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
-        matches = self._matching(schema["pattern"]) if "pattern" in schema else []
+        matches: list[str] = []
+        if "pattern" in schema:
+            self.remaining -= PATTERN
+            matches = matching(schema["pattern"])
         seeds = ["a", *matches]
         if schema.get("format") in FORMATS:
             seeds.append(FORMATS[schema["format"]])
@@ -148,12 +150,6 @@ class BoundaryValues:
                 for letter in CHARACTERS:
                     yield seed[:-1] + letter
                     yield letter + seed[1:]
-
-    def _matching(self, pattern: str) -> list[str]:
-        if pattern not in self.matches:
-            self.remaining -= PATTERN
-            self.matches[pattern] = matching(pattern)
-        return self.matches[pattern]
 
     def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
         """Yield arrays of each boundary size, with one or two different items."""
@@ -199,7 +195,7 @@ class BoundaryValues:
         for name in self.admitted(schema.get("propertyNames", False)):
             fields[str(name)] = others
         for pattern, part in mapping_at(schema, "patternProperties").items():
-            fields |= dict.fromkeys(self._matching(pattern)[:FEW], part)
+            fields |= dict.fromkeys(matching(pattern)[:FEW], part)
         return fields | mapping_at(schema, "properties")
 
 

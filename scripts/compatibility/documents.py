@@ -163,12 +163,13 @@ class Contract:
             result["$dynamicRef"] = f"{result['$dynamicRef']} in {self._digest}"
         if "$ref" in result:
             reference = result.pop("$ref")
-            is_budget_used_up = next(self.references) >= MAX_REFERENCES
+            is_component = "schema" in inside and str(reference).startswith("#/components/")
+            is_too_late = is_component and next(self.references) >= MAX_REFERENCES
             if reference in inside:
                 steps = inside[inside.index(reference) :]
                 levels = [step for step in steps if step[:1] != "#"]
                 target: Any = {"$ref": f"{len(levels)} up"}
-            elif "schema" in inside and is_budget_used_up:
+            elif is_too_late:
                 target = {"$ref": f"{reference} in {self._digest}"}  # changes become undecided
             else:
                 target = self.inlined(self.resolve(reference), (*inside, reference))
