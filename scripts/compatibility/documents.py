@@ -176,7 +176,10 @@ class Contract:
             if "schema" not in inside:  # keys next to the reference override keys in its target
                 self._check_kind(reference, target, inside)
                 return {**target, **result}
-            result["allOf"] = [*result.get("allOf", []), target]
+            branches = result.get("allOf", [])
+            if not is_list(branches):
+                branches = [[branches]]  # a list in allOf will be reported as an invalid schema
+            result["allOf"] = [*branches, target]
         return _simplified(result)
 
     def _check_kind(self, reference: str, target: Any, inside: tuple[str, ...]) -> None:

@@ -398,6 +398,7 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         (("x-max-bytes: ", "x-max-bytes: about "), "x-max-bytes: not valid JSON Schema"),
         (("title: AiType\n", "allOf: [{required: a}, {maxLength: 9}]\n"), INVALID),
         (("title: AiType\n", "allOf: [{properties: [a]}, {maxLength: 9}]\n"), INVALID),
+        ((SCHEMA, f"{SCHEMA}\n          allOf: 0"), INVALID),
         (("operationId:", "operation:"), "not valid OpenAPI 3.1"),
         (("  /ai/llm/{id}:", r'  "/ai\uD800/llm/{id}":'), r"lone surrogate in '"),
         (("        - BearerAuth: []", "        - Bearer: []"), "'Bearer'"),
