@@ -46,7 +46,7 @@ SERVER = re.compile(r"(?i)https?://[^\s{}?#@\\]+")
 SIMPLE = {"EnumProperty", "IntProperty", "StringProperty", "UuidProperty"}
 # Pass all formatter settings here so that no configuration file can change the output.
 RUFF = ("--isolated", "--no-cache", "--line-length=100", "--target-version=py311")
-# The errors of openapi_python_client contain this instead of text from the contract.
+# Errors from openapi_python_client contain this instead of text from the contract.
 OPAQUE = re.compile(r"<\S*UntrustedString object at 0x[0-9a-f]+>")
 
 

@@ -51,7 +51,7 @@ def test_example_tests_pass(root: Path, tmp_path: Path) -> None:
     assert "2 passed" in output
 
 
-def test_example_promise_and_fault_are_copies(root: Path) -> None:
+def test_example_promise_and_fault_match_the_tests(root: Path) -> None:
     """The promise and the fault in docs/changing-the-contract.md are the same as in the tests."""
     promise, fault, field_faults = code_blocks(root / "docs" / "changing-the-contract.md")
     assert promise in (root / "tests" / "contract" / "test_access.py").read_text("utf-8")

@@ -146,7 +146,7 @@ def test_every_module_is_marked_and_described() -> None:
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_every_template_overrides_a_template_of_the_generator(name: str) -> None:
+def test_every_template_overrides_a_generator_template(name: str) -> None:
     """Each template has the name of a generator template; otherwise, it would be ignored."""
     upstream = files("openapi_python_client") / "templates" / name
     ours = (generate.TEMPLATES / name).read_text(encoding="utf-8")
@@ -308,7 +308,7 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
 
 
 @pytest.mark.parametrize(("place", "value", "problem"), UNSUPPORTED_PARTS)
-def test_error_for_an_unsupported_part_has_its_location(
+def test_error_for_an_unsupported_part_gives_its_location(
     tmp_path: Path, place: tuple[str, ...], value: object, problem: str
 ) -> None:
     """The error for an unsupported part gives the part's location and the reason."""

@@ -96,7 +96,7 @@ def test_every_clause_has_a_known_source(contract: Any) -> None:
         assert clause.source in contract.SOURCES, problem
 
 
-def test_every_rule_of_a_field_belongs_to_one_clause(contract: Any) -> None:
+def test_every_field_rule_belongs_to_one_clause(contract: Any) -> None:
     """Each keyword that restricts a field's value belongs to exactly one clause."""
     restrictions = {"type", "enum", "format", "pattern", "minLength", "maxLength"}
     for field, schema in contract.PROPERTIES.items():

@@ -24,7 +24,7 @@ PROGRAMS = {
         ("git tag v1.0.1", "HEAD is tagged v1.0.1"),
     ],
 )
-def test_release_requires_a_clean_tree_and_no_other_tag(
+def test_release_requires_a_clean_tree_and_no_conflicting_tag(
     root: Path, tmp_path: Path, commands: str, problem: str
 ) -> None:
     """scripts/release rejects uncommitted files and a tag that contradicts the version."""

@@ -97,8 +97,8 @@ def test_lock_files_match_pyproject(root: Path) -> None:
             )
 
 
-def test_files_list_the_supported_versions_of_python(root: Path) -> None:
-    """The README, CI, the installer and a test list the Python versions in pyproject.toml."""
+def test_several_files_list_the_supported_versions_of_python(root: Path) -> None:
+    """The README, CI, the installer and one test all list the Python versions in pyproject.toml."""
     versions = re.findall(r"Python :: (3\.\d+)", (root / "pyproject.toml").read_text("utf-8"))
     assert f"Python {versions[0]} to {versions[-1]} " in (root / "README.md").read_text("utf-8")
     files = (".github/workflows/ci.yml", "scripts/maintenance/packages")

@@ -85,7 +85,7 @@ def test_lost_response_leaves_the_result_unknown(flashback_mock: Mock, fault: Fa
     assert flashback_mock.reveals(flashback_mock.ids["main"], secret="new-openai-secret")
 
 
-def test_missing_credential_does_not_stop_the_others(
+def test_missing_credential_does_not_stop_other_updates(
     flashback_mock: Mock, output: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If an environment variable is not set, the script still updates the other configurations."""

@@ -161,7 +161,7 @@ class Contract:
 def _read(path: Path) -> Json:
     try:
         document = yaml.load(path.read_text("utf-8"), LOADER)  # noqa: S506 - both loaders are safe
-        # In JSON, status codes and dates that are not quoted in the YAML file are strings, too.
+        # In JSON, status codes and dates are strings, even if they are not quoted in the YAML file.
         document = json.loads(json.dumps(document, default=str))
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"

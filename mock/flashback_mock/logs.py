@@ -26,7 +26,7 @@ class StderrHandler(logging.Handler):
             self._poll.register(2, select.POLLOUT)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line. If earlier lines were dropped, first write how many."""
+        """Write one line. If earlier lines were dropped, first write how many were dropped."""
         line = self._format_record(record)
         if self._dropped:
             line = f"{self._dropped} log lines dropped because standard error was not read\n{line}"

@@ -26,7 +26,7 @@ P = TypeVar("P")
 E = TypeVar("E", bound=FlashbackError)
 
 _MAX_ERROR_BODY = 1 << 16  # bytes
-# Only Python knows these charsets. Decoding a large body as Punycode takes minutes.
+# Only Python supports these charsets. Decoding a large body as Punycode takes minutes.
 _PYTHON_CODECS = {"idna", "punycode", "raw-unicode-escape", "unicode-escape"}
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 

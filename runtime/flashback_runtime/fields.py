@@ -56,7 +56,7 @@ def as_secret(value: str | Secret | Unset) -> Secret | Unset:
 def as_secrets(mapping: U, plain: Collection[str] = ()) -> U | dict[str, Any]:
     """Return a copy of the mapping with its values wrapped in Secret objects.
 
-    Do not wrap the values for the keys in `plain`. If the argument is UNSET, return it unchanged.
+    Do not wrap values whose key is in `plain`. If the argument is UNSET, return it unchanged.
     If it is neither UNSET nor a mapping, wrap the whole argument.
     """
     if not isinstance(mapping, Mapping):

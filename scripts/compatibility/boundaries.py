@@ -142,7 +142,7 @@ class BoundaryValues:
             seeds.append(FORMATS[schema["format"]])
         yield from seeds
         if self.constants:
-            seeds.append("z")  # texts of another letter, because "a" and "aa" might be constants
+            seeds.append("z")  # try another letter, because "a" and "aa" might be constants
         for seed, size in product(seeds, sorted(self.sizes["Length"])):
             yield seed[:size].ljust(size, seed[-1:] or "a")
         if '"pattern"' in canonical_json(schema):

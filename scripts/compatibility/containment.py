@@ -119,8 +119,8 @@ def _received(location: str, value: Any, schema: Schema) -> list[Any]:
         return [value]
     items = value if is_list(value) and location == "query" else [value]
     readings = [_readings(location, item) for item in items]
-    # Ambiguous items, such as 5 and true, have many combinations of readings. Skip them, unless all
-    # items are equal: then, a receiver reads them all in the same way.
+    # Lists of ambiguous items, such as 5 and true, have many readings. Skip such lists unless all
+    # items are equal, because a receiver then reads them all in the same way.
     is_mixed = len(set(map(canonical_json, items))) > 1  # in Python, 1 equals true
     is_ambiguous = any(len(texts) > 1 for texts in readings)
     if not all(readings) or (is_mixed and is_ambiguous):
@@ -162,7 +162,7 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
-    """Return `schema`, extended to admit values whose text form `schema` accepts.
+    """Return an extension of `schema` that admits values whose text form `schema` accepts.
 
     Check each item of `values` and each JSON type. Admit a type if `schema` accepts the text form
     of every value of this type.

@@ -194,7 +194,7 @@ class Contract:
 
 
 def _simplified(schema: dict[str, Any]) -> Any:
-    """Return the schema without `allOf` if `allOf` has one branch whose keywords can move up."""
+    """Return the schema without `allOf` if `allOf` has one branch that can replace it."""
     branches = schema.get("allOf")
     if not is_list(branches) or len(branches) != 1 or not is_mapping(branches[0]):
         return schema

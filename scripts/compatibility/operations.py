@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 VARIABLE = re.compile(r"\{([^}]*)\}")
-# Percent-encoded characters that mean the same without encoding (RFC 3986, section 6.2.2.2).
+# Percent-encoded characters that have the same meaning when decoded (RFC 3986, section 6.2.2.2).
 UNRESERVED = re.compile("%(2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.IGNORECASE)
 # OpenAPI ignores header parameters with these names.
 IGNORED_HEADERS = {"accept", "content-type", "authorization"}

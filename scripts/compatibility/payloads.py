@@ -43,7 +43,7 @@ WHAT = {
     ("response", None): (Change.UNDECIDED, "may have an undocumented value (not proved)"),
     ("response", False): (Change.BREAKING, "can have an undocumented value"),
 }
-# Maps (annotation, whether it is new) to the severity of the change. Other changes are undecided.
+# Severities by (annotation, whether it is new). Other changes are undecided.
 ANNOTATIONS = {
     ("deprecated", True): Change.ADDITION,
     ("deprecated", False): Change.WORDS,
@@ -101,7 +101,7 @@ def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
     sent = head if pair.status else base
     received = base if pair.status else head
     result: dict[str, Proof] = {}
-    # Is every value that can be sent accepted? If not, the change is breaking or undecided.
+    # Are all values that can be sent also accepted? If not, the change is breaking or undecided.
     small = view(sent, hidden, sending=True)
     large = view(received, hidden, sending=False)
     is_supported = not (has_reference(small, large) or has_mixed(hidden, sent, received))
@@ -125,8 +125,8 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
 
     Yield the field and two schemas: the part of `small` that affects the field, and the part of
     `large` that constrains it. For example, if only the field `a` differs, the first schema is an
-    object with the old `a` and no other optional fields, and the second is the new `a` in an
-    object. If the schemas differ outside `properties`, yield both schemas.
+    object with the old `a` and no other optional fields, and the second is an object with the new
+    `a`. If the schemas differ outside `properties`, yield both schemas.
     """
     if canonical_json(small) == canonical_json(large):
         return
@@ -268,7 +268,7 @@ def _contents(holder: Part) -> dict[str, Part]:
             kept.discard("charset=utf-8")
         key = ";".join([kind.lower(), *sorted(kept)])
         first = result.setdefault(key, content)
-        if first != content:  # a second, different schema makes changes undecided
+        if first != content:  # two different schemas make changes undecided
             result[key] = {**first, name: content}
     return result
 

@@ -75,7 +75,7 @@ def has_reference(*schemas: Schema) -> bool:
 
 
 def has_mixed(annotation: str, *schemas: Schema) -> bool:
-    """Return whether alternatives or conditions contain the annotation, or are next to it."""
+    """Return whether the annotation is inside alternatives or conditions, or next to them."""
     for schema in subschemas(*schemas):
         is_annotated = any(part.get(annotation) is True for part in subschemas(schema))
         if is_annotated and schema.keys() & CONDITIONS:

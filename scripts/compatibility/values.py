@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 BODY = "body"  # a location in addition to OpenAPI's query, path, header and cookie
 LONGEST = 60  # the maximum length of a value in a report, in characters
-RUN = re.compile(r"(?s)(.*?)(.)\2{59,}")  # text that ends with 60 or more equal characters
+RUN = re.compile(r"(?s)(.*?)(.)\2{59,}")  # text that ends with 60 or more identical characters
 SHOWN = 4  # the maximum number of items per line
 
 
@@ -53,7 +53,7 @@ def brief(value: Any) -> str:
 
 
 def _first(parts: Iterator[str], size: int, unit: str) -> str:
-    """Join the parts, or the first ones if there are many. `parts` is lazy, which saves time."""
+    """Join the parts, or the first few if there are many. `parts` is lazy, which saves time."""
     shown = list(islice(parts, 2 * SHOWN))
     if size > len(shown):
         shown[SHOWN:] = [f"… ({size} {unit})"]

@@ -34,7 +34,7 @@ def measure(rounds: int) -> list[Target]:
 
 
 def compare(what: str, medians: dict[str, float], limit: float) -> Target:
-    """Print the medians for the client and for httpx. Return the target for the medians' ratio."""
+    """Print the medians for the client and for httpx. Return the target for their ratio."""
     print(f"\n{what}")
     for name, value in medians.items():
         print(f"  {name:20} {value:8.1f}")

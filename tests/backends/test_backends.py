@@ -64,7 +64,7 @@ def test_curl_commands_reproduce_the_status(naive: RunResult) -> None:
 
 
 @pytest.mark.parametrize("name", ["fastapi_fixed", "flask_fixed"])
-def test_correct_backend_keeps_every_promise_and_its_data(name: str) -> None:
+def test_correct_backend_has_no_findings_and_keeps_its_data(name: str) -> None:
     """A correct backend has no findings, and a run changes only the configurations it is given."""
     store = Store()
     with serving(name, store) as url:

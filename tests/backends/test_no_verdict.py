@@ -49,7 +49,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (rejected(429, **RETRY_NOW), "--rate-limit"),
     ],
 )
-def test_constant_response_has_no_verdict(answer: Answer, hint: str) -> None:
+def test_constant_response_prevents_a_verdict(answer: Answer, hint: str) -> None:
     """If a backend returns the same response to every request, the run has no verdict."""
     assert_no_verdict(run_with_changes([lambda: answer]), hint)
 
@@ -57,7 +57,7 @@ def test_constant_response_has_no_verdict(answer: Answer, hint: str) -> None:
 @pytest.mark.parametrize(
     ("status", "hint"), [(401, "token"), (404, "404"), (429, "--rate-limit"), (500, "500")]
 )
-def test_outage_during_the_run_has_no_verdict(
+def test_outage_during_the_run_prevents_a_verdict(
     monkeypatch: pytest.MonkeyPatch, status: int, hint: str
 ) -> None:
     """A run has no verdict if a token expires, a configuration disappears or the backend fails."""
@@ -100,7 +100,7 @@ class _ClosingHandler(socketserver.BaseRequestHandler):
         self.request.recv(65536)
 
 
-def test_https_url_of_a_server_that_closes_connections_has_no_verdict() -> None:
+def test_run_with_https_url_has_no_verdict_if_server_closes_connections() -> None:
     """If a TLS handshake fails for a reason other than the certificate, --ca is not suggested."""
     with serving_tcp(_ClosingHandler) as url:
         result = run_with_url(url.replace("http:", "https:"), VARIABLES)
@@ -108,7 +108,7 @@ def test_https_url_of_a_server_that_closes_connections_has_no_verdict() -> None:
     assert "--ca" not in result.output
 
 
-def test_missing_sibling_has_no_verdict() -> None:
+def test_missing_sibling_prevents_a_verdict() -> None:
     """If the sibling's id is unknown, the run has no verdict."""
     name = "FLASHBACK_SIBLING_AI_LLM_ID"
     with serving("flask_fixed", Store()) as url:
@@ -116,7 +116,7 @@ def test_missing_sibling_has_no_verdict() -> None:
     assert_no_verdict(result, name)
 
 
-def test_https_url_of_an_http_server_has_no_verdict() -> None:
+def test_run_with_https_url_of_an_http_server_has_no_verdict() -> None:
     """A run with an https URL for a server without TLS has no verdict."""
     with serving("flask_fixed", Store()) as url:
         result = run_with_url(url.replace("http:", "https:"), VARIABLES)

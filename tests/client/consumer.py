@@ -47,7 +47,7 @@ def for_tenant(flashback: FlashbackClient, token: Secret, url: str) -> Flashback
 
 
 def call_function_module(config: str) -> str:
-    """Call a function from a generated module; it also returns unsuccessful responses."""
+    """Call a generated module's function, which also returns unsuccessful responses."""
     with FlashbackClient(lambda: "token", http_client=httpx.Client(), max_retries=0) as client:
         body = UpdateAiLlmRequest(ai_type="AWS", key="k", secret=Secret("s"))
         response: Response[ErrorResponse | UpdateAiLlmResponse] = update_ai_llm.sync_detailed(

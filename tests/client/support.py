@@ -29,7 +29,7 @@ OK = http_response(200, UPDATED)
 
 
 class Service(httpx.MockTransport):
-    """An in-memory service that returns the given responses in order, followed only by 200s."""
+    """An in-memory service that returns the given responses in order, and only 200s after that."""
 
     def __init__(self, *outcomes: httpx.Response | Exception) -> None:
         """Use these outcomes for the first requests. Responses are returned; errors are raised."""

@@ -121,7 +121,7 @@ def test_cancellation_inside_a_hook_is_not_a_timeout() -> None:
         update_async(None, http_client=httpx.AsyncClient(event_hooks={"request": [hook]}))
 
 
-def test_error_under_trio_suggests_a_thread() -> None:
+def test_error_under_trio_suggests_using_a_thread() -> None:
     """Under trio, the async client's error suggests calling the blocking client in a thread."""
 
     async def call() -> None:

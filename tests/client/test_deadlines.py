@@ -125,7 +125,7 @@ def test_no_request_is_sent_after_the_deadline(token: Any, timeout: float) -> No
         blocking(Service(), token=token, timeout=timeout).update_ai_llm(ID)
 
 
-def test_connect_timeout_is_never_maybe_applied(update: Any) -> None:
+def test_maybe_applied_is_false_after_connect_timeout(update: Any) -> None:
     """After a connection timeout, `maybe_applied` is false because no request was sent."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as sockets:
         for _ in range(4):

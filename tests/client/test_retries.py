@@ -38,7 +38,7 @@ def rate_limited(*values: str) -> Service:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 520, 599])
 def test_transient_failures_are_retried(update: Any, waits: list[float], status: int) -> None:
-    """After a lost connection or a 408, 429 or 5xx, the client waits a random time and retries."""
+    """After a lost connection or a 408, 429 or 5xx, the client retries with a random delay."""
     service = Service(httpx.Response(status), httpx.ConnectError("down"))
     assert update(service, name="new").success is True
     assert len(service.requests) == 3
@@ -53,7 +53,7 @@ def test_permanent_failures_are_not_retried(status: int) -> None:
         blocking(Service(httpx.Response(status)), max_retries=2).update_ai_llm(ID)
 
 
-def test_retry_after_is_the_minimum_wait(waits: list[float]) -> None:
+def test_retry_after_header_gives_the_minimum_wait(waits: list[float]) -> None:
     """The minimum wait in Retry-After can be an integer, a decimal fraction or a date in UTC."""
     now = time.time()
     dates = email.utils.formatdate(now + 20, usegmt=True), time.asctime(time.gmtime(now + 20))
@@ -77,7 +77,7 @@ def test_backoff_doubles_up_to_eight_seconds(
 
 
 @pytest.mark.parametrize("after", ["31", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
-def test_retry_after_beyond_the_deadline_raises(waits: list[float], after: str) -> None:
+def test_retry_after_header_beyond_the_deadline_raises(waits: list[float], after: str) -> None:
     """If waiting for Retry-After would exceed the deadline, the call raises an error at once."""
     with pytest.raises(errors.RateLimitError) as caught:
         blocking(rate_limited(after), max_retries=2).update_ai_llm(ID)
@@ -119,7 +119,7 @@ def test_token_is_renewed_once_after_a_401() -> None:
 
 
 @pytest.mark.usefixtures("waits")
-def test_invalid_renewed_token_keeps_maybe_applied() -> None:
+def test_invalid_renewed_token_does_not_reset_maybe_applied() -> None:
     """The error for an invalid renewed token says that the update may have been applied."""
     tokens = iter([TOKEN, "padded-token "])
     service = Service(httpx.ReadError("lost"), httpx.Response(401))
@@ -164,7 +164,7 @@ def test_error_from_the_token_function_propagates(
         update(Service(), token=token, timeout=timeout)
 
 
-def test_error_from_a_late_token_function_propagates() -> None:
+def test_error_from_a_token_function_propagates_after_the_time_limit() -> None:
     """The token function's error propagates even if the time limit has already expired."""
 
     def token() -> str:
@@ -265,8 +265,8 @@ def test_error_does_not_mention_a_handled_exception(update: Any) -> None:
     assert "pathlib" in traceback.extract_tb(handled.__traceback__)[-1].filename
 
 
-def test_transport_can_raise_the_handled_exception(update: Any) -> None:
-    """A transport can raise the exception that the caller is handling."""
+def test_transport_can_raise_the_exception_being_handled(update: Any) -> None:
+    """A transport can raise the same exception that the caller is already handling."""
     lost = httpx.ReadError("lost")
     try:
         raise lost

@@ -145,7 +145,7 @@ def test_headers_are_case_insensitive() -> None:
     assert service.requests[0].headers.get_list("user-agent") == ["mine"]
 
 
-def test_with_options_does_not_change_the_original() -> None:
+def test_with_options_method_does_not_change_the_original() -> None:
     """`with_options` returns a client with the new settings and does not change the original."""
     service = Service()
     client = blocking(service)

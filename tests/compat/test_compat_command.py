@@ -150,7 +150,7 @@ def test_version_must_follow_semver(change: Change, old: str, least: str, too_lo
         assert findings.make_verdict(base, head, changes, {}).in_order is in_order
 
 
-def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: Compat) -> None:
+def test_text_report_shows_a_rejected_request_and_the_fix(tmp_path: Path, compat: Compat) -> None:
     """The text report shows the field, a rejected request and the required version."""
     head = write(tmp_path, NARROW, set_version("0.0.1"))
     completed = compat("--base", "openapi.yaml", "--head", head)
@@ -216,8 +216,8 @@ def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat)
     assert first.returncode == 1
 
 
-def test_each_reason_for_no_client_is_a_finding_of_its_own() -> None:
-    """A decision about a contract without a client does not apply if the reason is another one.
+def test_each_reason_for_a_missing_client_is_a_separate_finding() -> None:
+    """A decision about a contract without a client does not apply if the reason is different.
 
     The reason says what to do.
     """
@@ -233,8 +233,8 @@ def test_each_reason_for_no_client_is_a_finding_of_its_own() -> None:
 
 
 @pytest.mark.usefixtures("wire_only")
-def test_other_places_of_a_change_are_separated(tmp_path: Path, compat: Compat) -> None:
-    """Places, which contain commas, are separated by semicolons."""
+def test_places_of_a_change_are_separated_by_semicolons(tmp_path: Path, compat: Compat) -> None:
+    """Places are separated by semicolons, because they can contain commas."""
     field = ("        error_code:\n", "        zzField: {type: string}\n        error_code:\n")
     completed = compat("--base", "openapi.yaml", "--head", write(tmp_path, field))
     assert "field zzField; PUT /ai/llm/{id}, response 403, body" in completed.stdout
@@ -282,7 +282,7 @@ def test_base_is_the_previous_version_if_there_is_no_release(
 
 
 def test_an_invalid_contract_in_an_old_commit_is_skipped(clone: Path, get_report: Report) -> None:
-    """If there is no release, the base is the last valid contract with another version."""
+    """If there is no release, the base is the last valid contract with a different version."""
     commit(clone, ("openapi: 3.1.0", "openapi: ["), set_version("1.3.0"))
     commit(clone, ("operationId:", "operation:"), set_version("1.3.0"))
     commit(clone, set_version("draft"))
@@ -297,7 +297,7 @@ def test_a_date_without_quotes_is_a_string() -> None:
 
 
 @pytest.mark.usefixtures("wire_only")
-def test_an_addition_requires_a_version_and_no_decision(tmp_path: Path, compat: Compat) -> None:
+def test_an_addition_requires_a_new_version_but_no_decision(tmp_path: Path, compat: Compat) -> None:
     """If no finding is breaking or undecided, the report does not suggest a decision."""
     completed = compat("--base", "openapi.yaml", "--head", write(tmp_path, FIELD))
     assert completed.stdout.endswith(f"got {VERSION}. Set info.version.\n")
@@ -315,7 +315,7 @@ def test_report_explains_why_there_is_no_base(clone: Path, compat: Compat, tmp_p
 
 
 def test_a_decision_replaces_the_verdict(clone: Path, get_report: Report, compat: Compat) -> None:
-    """An entry in compat.yaml replaces a finding's verdict until the version after the release."""
+    """A compat.yaml entry replaces a finding's verdict until the next version after a release."""
     write(clone, NARROW, set_version("1.2.1"))
     finding = get_report()["findings"][0]["id"]
     entry = (
@@ -336,8 +336,8 @@ def test_a_decision_replaces_the_verdict(clone: Path, get_report: Report, compat
     assert get_report()["in_order"]
 
 
-def test_a_decision_can_be_appended_to_the_repository_s_file(tmp_path: Path) -> None:
-    """The first decision needs no other edit of compat.yaml."""
+def test_decision_can_be_appended_to_compat_yaml(tmp_path: Path) -> None:
+    """Adding the first decision requires no other edit to compat.yaml."""
     path = tmp_path / "compat.yaml"
     entry = "- {finding: a, verdict: words, reason: r, date: 2026-01-31}"
     path.write_text((ROOT / "compat.yaml").read_text("utf-8") + entry, "utf-8")
@@ -432,7 +432,7 @@ def test_a_missing_contract_is_an_error(compat: Compat, arguments: list[str], me
     assert completed.returncode == 2
 
 
-def test_six_breaks_take_less_than_four_seconds(tmp_path: Path, compat: Compat) -> None:
+def test_six_breaking_changes_take_less_than_four_seconds(tmp_path: Path, compat: Compat) -> None:
     """scripts/compat finds six breaking changes in less than 4 s of CPU time."""
     edits = [
         NARROW,
@@ -453,7 +453,7 @@ def test_six_breaks_take_less_than_four_seconds(tmp_path: Path, compat: Compat) 
     assert changes.count(("wire", "breaking")) == len(edits)
 
 
-def test_closed_output_is_not_an_error_message(tmp_path: Path) -> None:
+def test_closed_output_causes_no_error_message(tmp_path: Path) -> None:
     """The command prints no error if the reader of its output exits early, as `head` does."""
     old = write(tmp_path, set_version("1.2.0"))
     script = [sys.executable, "-m", "scripts.compat", "--base", old]

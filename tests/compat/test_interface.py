@@ -25,7 +25,7 @@ SCHEMAS = "/components/schemas"
 FIELDS = f"{SCHEMAS}/UpdateAiLlmRequest/properties"
 QUERY = {"name": "zzDryRun", "in": "query", "schema": {"type": "boolean"}}
 CONFLICT = {"$ref": "#/components/responses/Forbidden"}
-# Each case consists of edits, the verdicts on them and on their reverse, and the expected words.
+# Each case consists of edits, the verdicts on them and on their reversal, and the expected words.
 CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
     "additions": (
         [
@@ -102,7 +102,7 @@ def compared(base: Edits, head: Edits) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(("edits", "there", "back", "mentioned"), CASES.values(), ids=CASES)
-def test_edit_gets_its_verdict_in_both_directions(  # noqa: PLR0913, PLR0917 # columns of a table
+def test_verdict_is_correct_in_both_directions(  # noqa: PLR0913, PLR0917 # columns of a table
     client: Any, tmp_path: Path, edits: Edits, there: str, back: str, mentioned: list[str]
 ) -> None:
     """Changes that callers must adapt to are breaking, and new optional parts are additions."""

@@ -21,7 +21,7 @@ PAIRS: list[dict[str, Any]] = yaml.safe_load((HERE / "pairs.yaml").read_text("ut
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=[pair["name"] for pair in PAIRS])
-def test_pair_gets_its_verdict_in_both_directions(pair: dict[str, Any]) -> None:
+def test_pair_gets_the_expected_verdict_in_both_directions(pair: dict[str, Any]) -> None:
     """Each edit and its reverse get their expected verdicts.
 
     If the expected verdict is `breaking*`, every breaking finding includes evidence.
@@ -46,8 +46,8 @@ def test_example_dates_have_no_year_zero() -> None:
     assert dt.date.fromisoformat(finding.witness).year
 
 
-def test_the_id_of_a_finding_depends_on_its_field_and_places() -> None:
-    """A decision stays valid if other fields change, but not if the field changes elsewhere too."""
+def test_the_id_of_a_finding_depends_on_the_field_and_where_it_changes() -> None:
+    """A decision stays valid if other fields change, but not if its field changes elsewhere too."""
     old = {"properties": {"a": {"maxLength": 9}}}
     new = {"properties": {"a": {"maxLength": 5}}}
     more = {"properties": {"a": {"maxLength": 5}, "b": {}}}
@@ -84,12 +84,12 @@ def test_the_id_of_a_presence_change_does_not_depend_on_the_schema() -> None:
 
 
 def test_examples_with_many_fields_are_shortened() -> None:
-    """If an example has many fields, a finding shows only the first ones and the total number."""
+    """If an example has many fields, a finding shows only the first few and the total number."""
     (finding,) = compared_schemas({"type": "object"}, {"type": "object", "maxProperties": 20})
     assert finding.shown[-1].endswith(", … (21 fields)}")
 
 
-def test_a_comparison_searches_a_limited_number_of_changes() -> None:
+def test_number_of_searched_changes_is_limited() -> None:
     """Of 40 changed patterns, at least 10 are reported as breaking, and the rest as undecided."""
     base: dict[str, Any] = {}
     head: dict[str, Any] = {}
@@ -132,7 +132,7 @@ def test_schemas_that_all_refer_to_each_other_are_undecided() -> None:
     assert time.process_time() - started < 5
 
 
-def test_a_schema_that_operations_share_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schema_shared_by_operations_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time to compare a changed schema does not depend on how many operations use it."""
     proofs: list[Schema] = []
 
@@ -173,7 +173,7 @@ def test_a_new_default_response_is_shown_as_default() -> None:
     assert finding.shown[1] == "POST /orders → default"
 
 
-def test_added_and_removed_alternatives_are_shown_with_their_position() -> None:
+def test_added_and_removed_alternatives_are_shown_with_their_positions() -> None:
     """A finding gives an alternative's position, because long alternatives can look the same."""
     three = {"anyOf": [{"type": "object", "maxProperties": size} for size in (3, 5, 9)]}
     two = {"anyOf": three["anyOf"][:2]}

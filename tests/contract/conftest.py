@@ -110,7 +110,7 @@ def _given_variables(id: str) -> dict[str, str]:
 
 
 def _read_earlier(option: argparse.Namespace) -> dict[str, str]:
-    """Use an earlier run's seed; return the outcomes of that run's promises that had findings.
+    """Use an earlier run's seed; return the outcomes of the promises that had findings in that run.
 
     Raise `NoVerdictError` if the file is not a verdict or contains no findings.
     """

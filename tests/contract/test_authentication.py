@@ -90,7 +90,7 @@ def test_bad_token_answers_401(promise: Promise, token: str) -> None:
     promise.ask(body=b" " * (LARGEST_BODY + 1), **bad)
 
 
-def test_near_token_answers_401(promise: Promise) -> None:
+def test_similar_token_answers_401(promise: Promise) -> None:
     """A request with a guessed token, or with one that resembles a valid token, returns 401."""
     backend = promise.backend
     for scheme in OTHER_CASES:
@@ -144,7 +144,7 @@ def test_scheme_is_case_insensitive(promise: Promise) -> None:
 
 
 @clause("two-tokens")
-def test_two_tokens_give_no_more_than_one(promise: Promise) -> None:
+def test_two_tokens_grant_no_more_access_than_one(promise: Promise) -> None:
     """Two `Authorization` headers grant no more access than either of them alone."""
     tokens = promise.backend.tokens
     good = f"Bearer {tokens[WRITER]}"

@@ -53,7 +53,7 @@ def test_media_type_is_case_insensitive(promise: Promise) -> None:
 
 
 @clause("json-open")
-def test_other_charset_or_coding_does_not_fail(promise: Promise) -> None:
+def test_other_charset_or_coding_causes_no_server_error(promise: Promise) -> None:
     """A content encoding, or a charset other than UTF-8, does not cause a server error."""
     for charset in DATA["OTHER_CHARSETS"]:
         promise.ask(headers={"Content-Type": f"application/json; charset={charset}"})

@@ -29,11 +29,11 @@ def similar_ids(id: str) -> Iterator[str]:
 
 
 @clause("id-exact")
-def test_near_id_is_rejected(promise: Promise) -> None:
+def test_similar_id_is_rejected(promise: Promise) -> None:
     """A request for an id that only resembles the configuration's id is rejected."""
     backend = promise.backend
     for wrong in similar_ids(backend.id):
-        # A decimal number might be another configuration's id, or another notation for this one.
+        # A decimal number might be another configuration's id, or this id in another notation.
         may_exist = wrong.lstrip("+").isdecimal() and backend.id.isdecimal()
         if not may_exist and wrong not in ("", *backend.own_ids, *backend.given.values()):
             promise.ask(id=wrong, place="id-exact/near-id", body={}, words=describe(wrong))
@@ -62,7 +62,7 @@ def test_rewritten_id_updates_nothing(promise: Promise) -> None:
 
 
 @clause("id")
-def test_id_elsewhere_is_ignored(promise: Promise) -> None:
+def test_id_outside_the_path_is_ignored(promise: Promise) -> None:
     """The id comes only from the path; ids in the query or in headers are ignored."""
     id = promise.backend.id
     wrong = promise.backend.unknown_id()
@@ -77,7 +77,7 @@ def test_id_elsewhere_is_ignored(promise: Promise) -> None:
 
 
 @clause("id-encoding")
-def test_percent_encoded_id_is_the_same(promise: Promise) -> None:
+def test_percent_encoded_id_works_like_the_plain_id(promise: Promise) -> None:
     """A percent-encoded id works like the plain id, and the response contains the plain id."""
     id = promise.backend.id
     whole = contract.escape(id)

@@ -197,7 +197,7 @@ def test_update_takes_effect_however_it_is_sent(promise: Promise) -> None:
 
 
 @clause("other-methods")
-def test_other_method_does_not_rename(promise: Promise) -> None:
+def test_other_method_renames_nothing(promise: Promise) -> None:
     """A request with a method other than PUT does not change the name."""
     sibling = promise.need_unique_names()
     kept = fresh()

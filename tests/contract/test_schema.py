@@ -31,7 +31,7 @@ def test_unusual_value_answers_200(promise: Promise, field: str) -> None:
 
 
 @clause("update")
-def test_any_fields_together_answer_200(promise: Promise) -> None:
+def test_any_combination_of_fields_answers_200(promise: Promise) -> None:
     """A request with any fields, in any order and in any valid JSON notation, returns 200."""
     for body in values.bodies():
         promise.ask(body=body)

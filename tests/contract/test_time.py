@@ -48,7 +48,7 @@ def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
         request = request_of(promise, step).again()
         exchange = promise.exchange(request)
         promise.check(exchange)
-        if exchange.status not in request.rule.statuses:  # may have been a chance failure
+        if exchange.status not in request.rule.statuses:  # may have failed by chance
             exchange = promise.exchange(request)
         statuses[repr(step)] = exchange.status
     return statuses
@@ -104,7 +104,7 @@ def test_answer_does_not_depend_on_earlier_requests(promise: Promise) -> None:
 
 
 @clause("alone")
-def test_concurrent_requests_are_answered_as_if_alone(promise: Promise) -> None:
+def test_concurrent_requests_are_answered_as_if_sent_alone(promise: Promise) -> None:
     """Each of twenty concurrent requests returns the same status as when it is sent alone."""
     steps = [step for step in steps_of(promise) if step.get("body") != RENAME]
     alone = isolated_statuses(promise, steps)

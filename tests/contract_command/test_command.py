@@ -31,9 +31,9 @@ TOKEN = "token-of-a-live-backend-91c4"
 def test_mock_keeps_the_contract(
     command: Command, schema: jsonschema_rs.Draft202012Validator, reports: Path, tmp_path: Path
 ) -> None:
-    """A run against the mock has no findings, whatever the run's environment and directory.
+    """A run against the mock has no findings, regardless of its environment and directory.
 
-    The run creates nothing except its reports in the working directory.
+    In the working directory, the run creates nothing except its reports.
     """
     for name in ("conftest.py", "token.py"):
         (tmp_path / name).write_text("raise RuntimeError")
@@ -53,14 +53,14 @@ def test_mock_keeps_the_contract(
 
 def test_same_seed_sends_the_same_requests(command: Command) -> None:
     """Two runs with the same seed get the same number of responses with each status."""
-    options = ("--seed", "7", "--max-examples", "5", "-k", "generated or test_near_id")
+    options = ("--seed", "7", "--max-examples", "5", "-k", "generated or test_similar_id")
     first = command(*options)
     second = command(*options)
     assert first.verdict["statuses"] == second.verdict["statuses"]
 
 
 def test_missing_variable_is_reported() -> None:
-    """The verdict lists a missing variable, but the run fails only with --require-all."""
+    """If a variable is missing, the verdict lists it; the run fails only with --require-all."""
     promises = ("test_reader", "test_unknown_id")
     with serving() as mock:
         variables = environment(mock.tokens, mock.ids)
@@ -132,7 +132,7 @@ def test_invalid_options_are_rejected(
     assert TOKEN not in output
 
 
-def test_remote_backend_needs_an_id_and_is_warned_about(
+def test_remote_backend_requires_an_id_and_causes_a_warning(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A backend that is not local requires an id, and a warning names both configurations."""
@@ -196,7 +196,7 @@ def test_rate_limit_includes_concurrent_requests() -> None:
 
 
 def test_list_prints_promises_and_sends_nothing(command: Command, reports: Path) -> None:
-    """--list prints each selected promise's name, clause and source, or says that there is none."""
+    """--list prints each selected promise's name, clause and source, or says that none matches."""
     result = command("--list")
     assert result.status == 0
     assert "test_reader_cannot_update  access-levels (vendor)" in result.output
@@ -228,7 +228,7 @@ def test_interrupted_run_has_no_verdict(
 ) -> None:
     """An interrupted run exits with status 2, and its report says that there is no verdict.
 
-    This also applies if all processes get the signal or if they get it several times.
+    This also applies if all processes receive the signal, or receive it several times.
     """
     pipe = subprocess.PIPE
     sigint_before = signal.signal(signal.SIGINT, sigint_handler)
@@ -309,10 +309,10 @@ def test_tokens_are_never_shown(reports: Path) -> None:
         repeated = " ".join([request.token] * 400)
         spellings = " ".join(spellings_of(request.token))
         answer.set_fields(message=f"{spellings} {repeated}", aiLlmId=repeated)
-        # When serialized, the escape sequences have two backslashes; send them with one.
+        # Serialization doubles the backslash in each escape sequence; send only one.
         answer.set_body(answer.body.replace(b"\\\\u00", b"\\u00"))
 
-    promises = ("test_near_token", "test_other_scheme", "test_member_can_update")
+    promises = ("test_similar_token", "test_other_scheme", "test_member_can_update")
     with serving(return_token) as mock:
         result = run_on(mock, "--report-dir", str(reports), promises=promises)
     assert result.status == 1
@@ -332,11 +332,11 @@ def test_tokens_are_never_shown(reports: Path) -> None:
 
 
 def test_given_token_may_be_easy_to_guess() -> None:
-    """A token that the user passes is valid, even if it is one that the tests also guess."""
+    """A token that the user passes counts as valid, even if the tests also guess it."""
     with serving() as mock:
         mock.add_member("admin", access="ADMIN", workspace="acme", token="admin")
         variables = environment(mock.tokens, mock.ids) | {"FLASHBACK_ADMIN_TOKEN": "admin"}
-        result = run_with_url(mock.base_url, variables, promises="test_near_token")
+        result = run_with_url(mock.base_url, variables, promises="test_similar_token")
     assert not result.findings
 
 
@@ -375,9 +375,9 @@ def test_crash_is_a_finding(monkeypatch: pytest.MonkeyPatch, missing: str, id: s
     assert result.ids == [id]
 
 
-def test_header_without_effect_is_not_an_example() -> None:
+def test_header_without_effect_is_omitted_from_the_example() -> None:
     """If a forbidden update succeeds even without a header, the example omits the header."""
-    promises = ("test_reader_cannot", "test_no_header_gives_access[READ]")
+    promises = ("test_reader_cannot", "test_no_header_grants_access[READ]")
     result = run_with_changes([promote("reader")], promises=promises)
     [finding] = result.findings
     sent = [example["sent"] for example in finding["examples"]]

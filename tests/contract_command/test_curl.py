@@ -48,7 +48,7 @@ def test_curl_commands_reproduce_unusual_requests(reports: Path) -> None:
         received.add((*parts, request.is_chunked))
         answer.set_status(418 if answer.status != 200 or request.key else 200)
 
-    promises = ("test_other_method", "test_rewritten", "test_missing_body", "test_near_token")
+    promises = ("test_other_method", "test_rewritten", "test_missing_body", "test_similar_token")
     with serving(record_and_reject) as mock:
         result = run_on(mock, "--report-dir", str(reports), promises=promises)
         received_in_run = {*received}
@@ -70,10 +70,10 @@ UNSIGNED = "eyJhbGciOiJub25lIn0.claims."
     ids=["in Latin-1", "without a signature"],
 )
 def test_curl_command_sends_an_unusual_token(change: Change, token: str) -> None:
-    """A curl command encodes a token, or derives an unsigned JSON Web Token, as the tests do."""
+    """Curl commands encode tokens, and derive unsigned JSON Web Tokens, just as the tests do."""
     with serving(change) as mock:
         variables = environment(mock.tokens, mock.ids) | {"FLASHBACK_TOKEN": token}
-        result = run_with_url(mock.base_url, variables, promises="test_near_token")
+        result = run_with_url(mock.base_url, variables, promises="test_similar_token")
         assert len(result.findings) == 1
         assert_reproduces(result, variables)
 
@@ -101,7 +101,7 @@ def test_token_in_base64_is_redacted_completely(prefix: bytes) -> None:
 
 
 def test_expressions_for_tokens_are_not_redacted() -> None:
-    """Redacting a token that occurs in a variable's name changes no expression or variable."""
+    """If a variable's name contains a token, redaction changes no expression or variable."""
     tokens = {"FLASHBACK_TOKEN": "token", "FLASHBACK_ADMIN_TOKEN": "admin"}
     redactor = Redactor(tokens)
     redactor.learn("ADMIN", "${FLASHBACK_ADMIN_TOKEN^^}")

@@ -74,7 +74,7 @@ def test_accepted_form_of_a_response_does_not_fail_the_run(
     assert result.promise(AI_TYPE)["outcome"] == "accepted"
 
 
-def test_fixed_deviation_fails_the_run(known: Path) -> None:
+def test_deviation_that_no_longer_occurs_fails_the_run(known: Path) -> None:
     """If an accepted finding no longer occurs, the run fails until the entry is removed."""
     with serving() as mock:
         result = run_accepting(known, "access-levels/READ/200", mock, "-k", READER)
@@ -84,7 +84,7 @@ def test_fixed_deviation_fails_the_run(known: Path) -> None:
     assert unrelated.status == 0, unrelated.output
 
 
-def test_open_backend_always_fails(known: Path, tmp_path: Path) -> None:
+def test_backend_that_needs_no_token_always_fails(known: Path, tmp_path: Path) -> None:
     """A backend that accepts requests without a token fails the run; no option prevents this."""
     id = "authentication/no-token/200"
     promises = (NO_TOKEN, "test_no_header")
@@ -122,7 +122,7 @@ INVALID_FILES = {
 
 
 @pytest.mark.parametrize(("text", "message"), INVALID_FILES.items())
-def test_invalid_deviations_file_has_no_verdict(known: Path, text: str, message: str) -> None:
+def test_invalid_deviations_file_prevents_a_verdict(known: Path, text: str, message: str) -> None:
     """With an invalid deviations file, the run exits with status 2 and prints the reason."""
     known.write_text(text.replace("HOST", '"127.0.0.1:1"'))
     result = run_with_url(URL, VARIABLES, "--deviations", str(known))
@@ -141,7 +141,7 @@ def test_invalid_deviations_file_has_no_verdict(known: Path, text: str, message:
         ('{"promises": [], "seed": 1}', "that run had no findings"),
     ],
 )
-def test_again_requires_a_verdict_with_findings(
+def test_again_option_requires_a_verdict_with_findings(
     tmp_path: Path, text: str | None, message: str
 ) -> None:
     """If the file for --again is unusable, the run exits with status 2 and says why."""
@@ -166,7 +166,7 @@ def test_sources_can_be_ignored() -> None:
     assert with_source.promise(NO_TOKEN)["outcome"] == "kept"
 
 
-def test_contradictory_options_have_no_verdict(known: Path) -> None:
+def test_contradictory_options_prevent_a_verdict(known: Path) -> None:
     """A run has no verdict if its options contradict each other or would overwrite its input."""
     known.write_text("'127.0.0.1:1': []")
     never = run_with_url(URL, VARIABLES, "--source", "page", "--fail-on", "vendor,ours")
@@ -200,7 +200,7 @@ AGAIN: list[tuple[Change, Change, dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("before", "after", "expected"), AGAIN, ids=["fixed", "names", "flaky"])
-def test_again_repeats_broken_promises(
+def test_again_option_retests_broken_promises(
     reports: Path, before: Change, after: Change, expected: dict[str, str]
 ) -> None:
     """--again retests only the broken promises; it reports each as fixed, still broken or flaky."""

@@ -104,7 +104,7 @@ def test_backend_may_reject_a_query() -> None:
     assert rule.expected == "200 or 4xx"
 
 
-def test_backend_may_run_checks_in_any_order_after_the_token() -> None:
+def test_backend_may_run_checks_in_any_order_after_the_token_check() -> None:
     """A backend may check some rules before the token, and the others after it, in any order."""
     without_token = request({"name": ""}, token=None, place="id/unknown")
     assert without_token.rule.statuses == {401}
@@ -121,7 +121,7 @@ def test_every_example_in_the_contract_is_valid() -> None:
         assert request(example).rule.must_succeed
 
 
-def test_clause_that_the_contract_lacks_is_named() -> None:
+def test_error_names_the_clause_that_the_contract_lacks() -> None:
     """If a clause is renamed only in openapi.yaml, there is no verdict."""
     with pytest.raises(NoVerdictError, match="x-clauses has no clause renamed, which"):
         contract.CLAUSES["renamed"]
@@ -144,8 +144,8 @@ def test_numeric_id_breaks_exactly_one_rule() -> None:
     assert [finding.id for finding in findings] == ["success-response/aiLlmId-type/invalid"]
 
 
-def test_texts_describe_the_first_example() -> None:
-    """If a finding has several examples, its texts describe the shortest one."""
+def test_texts_of_a_finding_describe_its_shortest_example() -> None:
+    """If a finding has several examples, its text describes the shortest one."""
     known, _ = findings_in(request({"name": "a longer name"}), 422)
     assert known.expected == "200"
     [shorter] = findings_in(request([], token=READER), 422)
@@ -168,28 +168,28 @@ def test_example_of_an_intermittent_failure_should_succeed() -> None:
     assert first.request.rule.must_succeed
 
 
-def test_hint_about_the_token_only_follows_a_request_that_differs_in_its_token() -> None:
+def test_no_hint_about_the_token_that_the_control_requests_use() -> None:
     """For a 401, the finding does not suggest checking the token that the control requests use."""
     for token, start in ((WRITER, "401"), (READER, "401; check that FLASHBACK_READER_TOKEN is ")):
         [finding] = findings_in(request({}, token=token), 401)
         assert finding.got == start if token == WRITER else finding.got.startswith(start)
 
 
-def test_free_name_is_reported() -> None:
+def test_finding_says_if_a_name_was_not_taken() -> None:
     """If a name should be taken but is not, the finding says so."""
     [*_, finding] = findings_in(request({"name": "x"}, rule="partial/name-kept"), 200)
     assert finding.got == "200: the name was not taken"
 
 
-def test_response_to_the_same_request_on_its_own_is_expected() -> None:
-    """If a request sent alone gets no response, it may get none later; a 422 is still a finding."""
+def test_request_may_get_the_same_response_as_when_sent_alone() -> None:
+    """If a request gets no response on its own, it may get none later; a 422 is still a finding."""
     assert findings_in(request({}, rule=Rule("alone/at-once", "an update", {0})), 0) == []
     [finding, *_] = findings_in(request({}, rule=Rule("alone/at-once", "an update", {422})), 422)
     assert finding.id == "statuses/undocumented/422"
     assert finding.expected == "200, 400, 401, 403, 404, 413, 415, 429 or 500"
 
 
-def test_id_in_another_format_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remedy_for_status_400_mentions_the_id_option(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a backend rejects even the control requests with 400, the remedy mentions `--id`."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     backend = Mock(statuses={200: 0}, latest=[], exchange=lambda _: Exchange(request({}), 400))

@@ -45,7 +45,7 @@ faults(
     the_type_other=reject(lambda ai_type: ai_type == "OTHER"),
 )
 faults(
-    "test_any_fields_together_answer_200",
+    "test_any_combination_of_fields_answers_200",
     empty_objects=reject(lambda body: body == b"{}"),
     only_a_key_and_a_secret=reject(lambda names: {*names} == {"key", "secret"}),
     secrets_equal_to_the_key=reject(lambda key, secret: key and key == secret),
@@ -63,6 +63,6 @@ faults(
     upper_case_charsets=reject(lambda media_type: "UTF-8" in media_type),
 )
 faults(
-    "test_other_charset_or_coding_does_not_fail",
+    "test_other_charset_or_coding_causes_no_server_error",
     identity_encoding=reject_with(500, lambda header: header("Content-Encoding") == "identity"),
 )

@@ -74,12 +74,12 @@ faults(
     ),
 )
 faults(
-    "test_no_header_gives_access[READ]",
+    "test_no_header_grants_access[READ]",
     role_header_is_trusted=as_owner(lambda header: header("X-Role") == "ADMIN"),
     role_in_the_query_is_trusted=as_owner(lambda query: "role=ADMIN" in query),
 )
 faults(
-    "test_no_header_gives_access[none]",
+    "test_no_header_grants_access[none]",
     workspace_header_is_trusted=promote("stranger", lambda header: header("X-Workspace-Id")),
 )
 faults(
@@ -212,7 +212,7 @@ faults(
 
 
 def _reject_similar(normalize: Callable[[str], object]) -> Change:
-    """Reject a name that equals another configuration's name only after normalization."""
+    """Reject a name that differs from another configuration's name until both are normalized."""
 
     async def change(request: Request) -> Answer | None:
         for role in ("main", "sibling"):

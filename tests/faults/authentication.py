@@ -19,7 +19,7 @@ faults(
     ),
 )
 faults(
-    "test_near_token_answers_401",
+    "test_similar_token_answers_401",
     any_token_is_accepted_with_a_lower_case_scheme=as_owner(
         lambda authorization: authorization.startswith("bearer ")
     ),
@@ -108,7 +108,7 @@ def _has_two_tokens(request: Request) -> bool:
 
 
 faults(
-    "test_two_tokens_give_no_more_than_one",
+    "test_two_tokens_grant_no_more_access_than_one",
     second_token_is_used_if_the_first_is_valid=promote("reader", _has_two_tokens),
     two_tokens_return_500=reply(500, _has_two_tokens),
 )

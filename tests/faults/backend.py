@@ -1,4 +1,4 @@
-"""Serve a mock with changes, which are functions that modify its requests or responses.
+"""Serve a mock with changes: functions that modify its requests or responses.
 
 A change's parameters are named after the request's attributes, such as `token`; `request` is the
 request itself. A change with the parameter `answer` modifies the mock's response. Any other change

@@ -7,7 +7,7 @@ from tests.faults.changes import faults, for_configuration, for_main, reply
 from tests.faults.messages import Request
 
 faults(
-    "test_near_id_is_rejected",
+    "test_similar_id_is_rejected",
     suffix_after_the_id_is_ignored=for_main(lambda id, ids: id.startswith(ids["main"])),
     character_21_of_the_id_is_ignored=for_main(
         lambda id, ids: (id[:20], id[21:]) == (ids["main"][:20], ids["main"][21:])
@@ -28,12 +28,12 @@ faults(
     id_with_invalid_utf_8_returns_500=reply(500, lambda path: "%FF" in path),
 )
 faults(
-    "test_percent_encoded_id_is_the_same",
+    "test_percent_encoded_id_works_like_the_plain_id",
     lower_case_percent_escapes_are_not_decoded=reply(404, lambda path: "%2d" in path),
     percent_encoded_ids_are_not_decoded=reply(404, lambda path: "%35" in path),
 )
 faults(
-    "test_id_elsewhere_is_ignored",
+    "test_id_outside_the_path_is_ignored",
     id_in_the_query_is_used=for_configuration("sibling", lambda query: "id=" in query),
     id_in_a_header_is_used=for_configuration("sibling", lambda header: header("X-Resource-Id")),
 )

@@ -79,11 +79,11 @@ faults(
     ),
 )
 faults(
-    "test_other_charset_or_coding_does_not_fail",
+    "test_other_charset_or_coding_causes_no_server_error",
     key_of_compressed_requests=leak(lambda header, key: header("Content-Encoding") and key),
 )
 faults(
-    "test_near_token_answers_401",
+    "test_similar_token_answers_401",
     unknown_token_in_401=on(401, leak(lambda token: f"unknown token: {token}")),
 )
 faults(

@@ -152,7 +152,7 @@ class Request(_Message):
 
     @property
     def non_strings(self) -> list[object]:
-        """Return the field values in the body that are not strings."""
+        """Return the body's field values that are not strings."""
         return [value for value in self.fields.values() if not isinstance(value, str)]
 
     def text(self, field: str) -> str:

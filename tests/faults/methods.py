@@ -21,7 +21,7 @@ def readers_can_update_with_a_trailing_slash(request: Request) -> None:
 
 
 faults(
-    "test_other_method_does_not_rename",
+    "test_other_method_renames_nothing",
     get_performs_the_update=treat_as_put("GET"),
     options_performs_the_update=treat_as_put("OPTIONS"),
     get_resets_the_name=on(

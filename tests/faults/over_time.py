@@ -94,7 +94,7 @@ async def names_with_percent_signs_cause_a_hang(name: str) -> None:
 
 
 faults(
-    "test_concurrent_requests_are_answered_as_if_alone",
+    "test_concurrent_requests_are_answered_as_if_sent_alone",
     three_concurrent_requests_return_500,
     concurrent_requests_share_the_token,
     concurrent_requests_share_the_id,

@@ -89,7 +89,7 @@ faults(
     ),
 )
 faults(
-    "test_percent_encoded_id_is_the_same",
+    "test_percent_encoded_id_works_like_the_plain_id",
     id_is_not_decoded=on(200, lambda path, answer: answer.set_fields(aiLlmId=path[8:])),
 )
 

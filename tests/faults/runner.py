@@ -26,7 +26,7 @@ promise.BUDGET_PER_PROMISE = promise.TOTAL_BUDGET = math.inf
 
 @dataclass(eq=False)
 class RunResult:
-    """The result of a contract test run. As a pytest plugin, it observes the run."""
+    """The result of a contract test run. It is also a pytest plugin that observes the run."""
 
     status: int = NO_VERDICT
     output: str = ""

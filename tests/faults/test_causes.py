@@ -12,7 +12,7 @@ from tests.faults.faults import FAULTS
 from tests.faults.messages import Answer
 from tests.faults.runner import Names, RunResult, run_with_changes, run_with_url
 
-# Each backend has several faults so that few full runs are needed. The values are the violated
+# Each backend has several faults so that fewer full runs are needed. The values are the violated
 # clauses.
 SEVERAL_FAULTS = [
     {
@@ -64,7 +64,7 @@ def test_findings_identify_the_broken_clause(faults: dict[str, str]) -> None:
 
 
 def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
-    hidden = "test_no_header_gives_access[READ]"
+    hidden = "test_no_header_grants_access[READ]"
     result = run_with_faults("reader_can_update", promises=("test_reader_cannot", hidden))
     promise = result.promise(hidden)
     assert promise["outcome"] == "not tested", result.output
@@ -99,7 +99,7 @@ def test_name_conflict_with_a_wrong_status_does_not_hide_missing_authentication(
 
 
 def test_applied_update_is_attributed_only_to_the_user_who_sent_it() -> None:
-    """If `--source` excludes the check after one rejected update, later checks are not affected."""
+    """If `--source` excludes the check that follows one rejection, later checks are unaffected."""
     changes = [FAULTS["unauthenticated_update_changes_the_name"].change]
     result = run_with_changes(changes, "--source", "vendor,ours", promises="test_rejected_update")
     assert result.ids == ["all-or-nothing/rejected/400"], result.output

@@ -28,7 +28,7 @@ def test_correct_backend_keeps_every_promise(name: str) -> None:
     assert result.status == KEPT, result.output
 
 
-def test_backend_may_answer_an_upper_case_uuid_in_lower_case() -> None:
+def test_backend_may_return_an_uppercase_uuid_in_lowercase() -> None:
     with serving(ids_are_compared_as_uuids) as mock:
         result = run_on(mock, "--id", mock.ids["main"].upper(), promises="test_member")
     assert result.status == KEPT, result.output
@@ -41,12 +41,12 @@ def test_backend_may_parse_a_numeric_id() -> None:
 
     with serving(parse_id) as mock:
         mock.add_configuration(id="17")
-        result = run_on(mock, "--id", "17", promises="test_near_id")
+        result = run_on(mock, "--id", "17", promises="test_similar_id")
     assert result.status == KEPT, result.output
 
 
 def test_every_promise_has_its_own_fault() -> None:
-    """For each promise, at least one fault's `promises` is a prefix of only that promise's name."""
+    """For each promise, at least one fault's `promises` is a prefix of its name and of no other."""
     missing = {*all_promises()}
     for name, fault in FAULTS.items():
         promises = [promise for promise in all_promises() if promise.startswith(fault.promises)]

@@ -143,7 +143,7 @@ CROSS_ORIGIN = {
     "a form in a new tab": POST + LINK[1:],
     "an image on another port": LIST + "127.0.0.1:{port}\nSec-Fetch-Site: same-site",
     "a link to the API": LIST + "127.0.0.1:{port}" + LINK,
-    "a frame with the page": "GET /__admin/docs HTTP/1.1\nHost: localhost\n"
+    "a frame that contains the page": "GET /__admin/docs HTTP/1.1\nHost: localhost\n"
     "Sec-Fetch-Site: cross-site\nSec-Fetch-Mode: navigate\nSec-Fetch-Dest: iframe",
 }
 ALLOWED = {
@@ -225,7 +225,7 @@ AUTHORIZATIONS = {
 }
 
 
-def test_admin_token_admits_programs_and_browsers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_admin_token_gives_programs_and_browsers_access(monkeypatch: pytest.MonkeyPatch) -> None:
     """With `--admin-token`, access requires the token or a login through the printed link."""
     monkeypatch.setenv("FLASHBACK_MOCK_ADMIN_TOKEN", ADMIN_TOKEN)
     options = ("--host", "0.0.0.0", "--admin-token")  # noqa: S104 - the address under test

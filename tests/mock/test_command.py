@@ -112,7 +112,7 @@ MISTAKES: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("options", "message"), MISTAKES)
-def test_unusable_option_is_a_clear_error(
+def test_unusable_option_gives_a_clear_error(
     startup_error: StartupError, mock: Mock, tmp_path: Path, options: str, message: str
 ) -> None:
     """The error for an unusable option is one line that states the remedy and reveals no token."""
@@ -135,7 +135,7 @@ CONTRACTS: list[tuple[str | None, str | None, str]] = [
 
 
 @pytest.mark.parametrize("case", CONTRACTS, ids=lambda case: str(case)[:50])
-def test_unusable_contract_is_a_clear_error(
+def test_unusable_contract_gives_a_clear_error(
     startup_error: StartupError,
     root: Path,
     tmp_path: Path,
@@ -154,7 +154,7 @@ def test_unusable_contract_is_a_clear_error(
 
 
 def test_another_contract_is_served(document: dict[str, Any], tmp_path: Path) -> None:
-    """The mock can serve a contract with a different path, rules, statuses and structure."""
+    """The mock can serve a contract whose path, rules, statuses and structure are different."""
     changed = copy.deepcopy(document)
     item = changed["paths"]["/llm/{llm-id}"] = changed["paths"].pop("/ai/llm/{id}")
     operation = item["put"]
@@ -214,7 +214,7 @@ def collect_log(**popen: Any) -> str:
     return errors or ""
 
 
-def test_log_is_json_unless_on_a_terminal() -> None:
+def test_log_is_json_unless_stderr_is_a_terminal() -> None:
     """If standard error is not a terminal, each log line is a JSON object."""
     entries: list[dict[str, Any]] = [json.loads(line) for line in collect_log().splitlines()]
     updated, rejected, broken, odd = entries
@@ -238,7 +238,7 @@ def test_log_is_json_unless_on_a_terminal() -> None:
     assert odd["configuration"] == "\nx\x1b[2J"
 
 
-def test_log_is_text_on_a_terminal() -> None:
+def test_log_is_plain_text_on_a_terminal() -> None:
     """On a terminal, each log line is plain text, with control characters escaped."""
     controller, terminal = pty.openpty()
     try:

@@ -33,7 +33,7 @@ def test_healthcheck_succeeds_while_the_mock_is_running(root: Path, mock: Mock) 
     assert run_healthcheck(root, "http://127.0.0.1:1") != 0
 
 
-def test_compose_uses_existing_options(
+def test_compose_file_uses_existing_options(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The Dockerfile and the Compose file refer only to existing options and files."""

@@ -64,7 +64,7 @@ MISTAKES: list[tuple[str, str, str]] = [
 
 
 @pytest.mark.parametrize("case", MISTAKES, ids=lambda case: f"{case[1][:20]}: {case[2][:30]}")
-def test_error_message_contains_place_and_remedy(
+def test_error_message_contains_location_and_remedy(
     tmp_path: Path, case: tuple[str, str, str]
 ) -> None:
     """An error message gives the file name, location and remedy, but no values from the file."""

@@ -17,7 +17,7 @@ from flashback_mock import Entry, Mock
 from tests.mock.wire import MAIN, OWNER, put
 
 
-def test_running_stops_the_mock_when_its_block_ends() -> None:
+def test_mock_stops_when_its_with_block_ends() -> None:
     """`running()` serves requests until its `with` block ends; then the mock's methods fail."""
     with flashback_mock.running() as mock:
         with FlashbackClient(OWNER, base_url=mock.base_url) as client:
@@ -84,7 +84,7 @@ def test_assert_updated_requires_an_update(mock: Mock) -> None:
         mock.assert_updated(sibling, secret="never set")
 
 
-def test_wait_for_returns_matching_requests(mock: Mock) -> None:
+def test_wait_for_method_returns_matching_requests(mock: Mock) -> None:
     """`wait_for` also counts earlier requests. A timeout error lists recent requests."""
     later = threading.Timer(0.3, put, (mock.base_url, MAIN, {"name": "later"}))
     put(mock.base_url, MAIN, {"name": "before"})

@@ -125,7 +125,7 @@ def test_click_sends_an_update(page: Page, mock: Mock) -> None:
     expect(entry).to_be_in_viewport()
 
 
-def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
+def test_empty_body_is_marked_as_invalid(page: Page, mock: Mock) -> None:
     """The page does not send an empty body. Instead, it adds a red border to the field."""
     body = page.get_by_label("Request body")
     body.fill("")
@@ -209,7 +209,7 @@ def test_path_parameter_can_be_shared(
         send_update(page, 200, "updated successfully")
 
 
-def test_page_can_be_used_by_keyboard(page: Page, mock: Mock) -> None:
+def test_page_can_be_used_with_the_keyboard(page: Page, mock: Mock) -> None:
     """An update can be sent using only the keyboard, and the focus is visible.
 
     Reloading the page keeps the selected user.
@@ -269,7 +269,7 @@ def assert_accessible(page: Page, background: str) -> None:
     ] == []
 
 
-def test_files_have_security_headers(mock: Mock, document: dict[str, Any]) -> None:
+def test_every_file_has_security_headers(mock: Mock, document: dict[str, Any]) -> None:
     """Every file is served with security headers, the correct media type and an ETag.
 
     The Swagger UI files are byte-for-byte identical to swagger-ui-dist 5.33.1 on npm.

@@ -127,7 +127,7 @@ def test_refused_closes_the_port() -> None:
     gc.collect()  # pytest fails if a socket is not closed
 
 
-def test_refused_closes_the_port_of_forked_child_processes(mock: Mock) -> None:
+def test_refused_fault_closes_the_port_of_forked_child_processes(mock: Mock) -> None:
     """`refused` also closes the port if a forked process has a copy of the listening socket."""
     listener: socket.socket = cast("Any", mock.close_port).__self__._listener  # noqa: SLF001
     with listener.dup():
@@ -136,7 +136,7 @@ def test_refused_closes_the_port_of_forked_child_processes(mock: Mock) -> None:
             pass
 
 
-def test_refused_closes_connections_with_incomplete_requests(mock: Mock) -> None:
+def test_refused_fault_closes_connections_with_incomplete_requests(mock: Mock) -> None:
     """`refused` closes connections with incomplete requests, but complete requests are answered."""
     mock.answer_next(delay=0.5)
     with connected(mock) as first, connected(mock) as second:
@@ -193,9 +193,9 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"status": 500, "id": ""}, "example, id: must not be empty"),
     ({"status": 500, "id": "main"}, f"no configuration has this id; the ids .*'main': '{MAIN}'"),
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),
-    ({"fault": "reset", "status": 500}, "fault: reset sends no response; do not combine it"),
+    ({"fault": "reset", "status": 500}, "reset sends no response; do not combine it with status"),
     ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused requires duration, and"),
-    ({"status": 500, "duration": 1}, "neither allows any other option"),
+    ({"status": 500, "duration": 1}, "neither can be combined with other options"),
     ({"status": 500, "times": True}, "times: must be of type int"),
     ({"status": 500, "times": 0}, "times: must be at least 1"),
     (
@@ -219,7 +219,7 @@ def test_invalid_plan_is_rejected(mock: Mock, plan: dict[str, Any], message: str
     assert mock.planned == []
 
 
-def test_plan_keeps_its_values(mock: Mock, http: httpx.Client) -> None:
+def test_changing_a_step_later_does_not_change_the_plan(mock: Mock, http: httpx.Client) -> None:
     """Changing a step's headers after planning the step does not change the plan."""
     step: Step = {"status": 429, "headers": {"Retry-After": "1"}}
     for seconds in ("1", "2"):

@@ -101,7 +101,7 @@ def test_id(flashback_mock):
 """
 
 
-def test_no_failure_shows_a_secret(pytester: pytest.Pytester) -> None:
+def test_failures_show_no_secrets(pytester: pytest.Pytester) -> None:
     """Even with `--showlocals`, a failed test shows no credential that it passed to a method."""
     pytester.makepyfile(IMPORTS + FAILURES)
     result = pytester.runpytest_inprocess(PLUGIN, "--showlocals")
@@ -137,7 +137,7 @@ def test_plugin_imports_only_the_standard_library() -> None:
     assert done.stdout.split() == ["flashback_mock"]
 
 
-def test_fixture_without_the_extra_says_what_to_install(pytester: pytest.Pytester) -> None:
+def test_fixture_without_the_mock_extra_says_what_to_install(pytester: pytest.Pytester) -> None:
     """Without the `mock` extra, the fixture fails with one line that says what to install."""
     pytester.makepyfile("import sys\nsys.modules['jsonschema_rs'] = None\n" + ROTATION_TEST)
     result = pytester.runpytest_subprocess(PLUGIN)

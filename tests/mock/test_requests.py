@@ -170,7 +170,7 @@ def test_other_path_or_method_is_rejected(
 ORIGIN = "http://localhost:3000"
 
 
-def test_cors_allows_pages_from_the_origin(http: httpx.Client) -> None:
+def test_cors_allows_pages_from_the_specified_origin(http: httpx.Client) -> None:
     """With `--cors-origin`, pages from that origin can send updates and read the responses."""
     preflight = {
         "Origin": ORIGIN,

@@ -172,7 +172,7 @@ def test_upgrade_header_closes_the_connection(mock: Mock) -> None:
 
 @pytest.mark.parametrize("pause", [0, 0.05])
 def test_trailers_do_not_become_headers_of_the_next_request(mock: Mock, pause: float) -> None:
-    """The server closes the connection after a chunked request, because it may have trailers."""
+    """The server closes connections after chunked requests, because these may have trailers."""
     chunked = request_head(mock, "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n"
     with connected(mock) as connection:
         connection.sendall(chunked + b"Prefer: code=404\r\n\r\n")
@@ -246,7 +246,7 @@ def test_large_request_is_parsed_in_small_parts(mock: Mock) -> None:
     assert max(len(call.args[1]) for call in received.call_args_list) <= 1 << 16
 
 
-def test_response_to_a_huge_body_arrives(
+def test_client_that_sends_a_huge_body_gets_the_response(
     mock: Mock, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that reads only after sending a huge body gets the response, not a reset."""
@@ -286,7 +286,7 @@ def test_disconnecting_clients_do_not_affect_others(mock: Mock, http: httpx.Clie
     assert_responsive(http, mock)
 
 
-def test_sigterm_sends_pending_responses() -> None:
+def test_pending_responses_are_sent_on_sigterm() -> None:
     """On SIGTERM, planned delays and timeouts end immediately, and pending responses are sent."""
     with command() as (process, _, url), ThreadPoolExecutor() as pool:
         plan = {"answerNext": [{"delay": 60_000}, {"fault": "timeout"}]}

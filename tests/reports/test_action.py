@@ -138,7 +138,7 @@ def test_job_passes_if_the_contract_is_kept(job: Job) -> None:
         assert token not in job.log + job.summary
 
 
-def test_backend_text_is_not_a_workflow_command(job: Job) -> None:
+def test_backend_text_is_not_run_as_a_workflow_command(job: Job) -> None:
     """Workflow commands are disabled while the contract tests print text from the backend."""
     with flashback_mock.running() as mock:
         job.context |= inputs_for(mock) | {"inputs.token": "unknown"}

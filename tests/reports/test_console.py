@@ -75,7 +75,7 @@ def test_headline_mentions_exceptions() -> None:
         assert words.headline(verdict) == "The selected part of the contract is kept"
 
 
-def test_results_with_again_are_counted() -> None:
+def test_results_with_again_option_are_counted() -> None:
     """With --again, the output shows how many promises are fixed, still broken or flaky."""
     verdict = broken()
     verdict["selection"]["again"] = True

@@ -67,7 +67,7 @@ def suite_of(verdict: Verdict) -> ET.Element:
     return ET.fromstring(render("junit.xml", verdict))[0]  # noqa: S314 - a trusted file
 
 
-def test_junit_has_a_case_for_each_promise() -> None:
+def test_junit_report_has_a_case_for_each_promise() -> None:
     """Each promise becomes a test case with its docstring, clause and source as properties."""
     verdict = broken()
     cases = suite_of(verdict).findall("testcase")
@@ -89,7 +89,7 @@ def test_junit_has_failures_only_for_decisive_findings() -> None:
     assert "curl -i -X PUT http://127.0.0.1:8000/ai/llm/" in text
 
 
-def test_junit_without_all_results() -> None:
+def test_junit_report_with_missing_results() -> None:
     """Untested promises are skipped or, with --require-all, errors. A missing verdict is an error.
 
     An accepted deviation is skipped, and the message contains the finding's title.
@@ -124,7 +124,7 @@ def test_annotations_have_a_level() -> None:
     assert untested.startswith("::error title=Not all promises were tested::7 promises")
 
 
-def test_backend_text_is_not_a_workflow_command(hostile: Verdict) -> None:
+def test_backend_text_cannot_start_a_workflow_command(hostile: Verdict) -> None:
     """Plain or percent-encoded line breaks from the backend cannot start a workflow command."""
     lines = github.annotations(hostile).splitlines()
     assert len(lines) == len(hostile["findings"])

@@ -68,7 +68,7 @@ def test_page_is_accessible(show: Open, make: Callable[[], Verdict]) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_result_is_on_the_first_screen(show: Open) -> None:
+def test_result_is_visible_without_scrolling(show: Open) -> None:
     """The result and the table of findings by source are visible without scrolling."""
     page = show(broken())
     expect(page.get_by_role("heading", level=1)).to_have_text("The contract is broken")

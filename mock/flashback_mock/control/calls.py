@@ -68,7 +68,7 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     @without_frames
     def call(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
         if mock.loop is not None and mock.process == os.getpid():
-            if mock.thread == get_ident():  # waiting here for the event loop would never end
+            if mock.thread == get_ident():  # waiting here would block the event loop forever
                 raise RuntimeError("this call would block the event loop; use asyncio.to_thread")
             work = checked(mock, *args, **kwargs)
             with suppress(CancelledError):

@@ -62,7 +62,7 @@ def check_step(contract: Contract, step: Step) -> None:
     if fault == "refused" or "duration" in step:
         if fault != "refused" or step.keys() != {"fault", "duration"}:
             raise ValueError(
-                "fault: refused requires duration, and neither allows any other option"
+                "fault: refused requires duration, and neither can be combined with other options"
             )
     elif not any(map(step.get, ("status", "example", "headers", "delay", "fault"))):
         raise ValueError("nothing planned; specify status, example, headers, delay or fault")

@@ -35,7 +35,7 @@ class Operation:
     async def update(self, request: Request, id: str, plan: Step) -> Answer:
         """Return the 200 response or the selected example, or raise `HttpError`.
 
-        Complete the log entry, except for the reason.
+        Fill in the log entry, except for the reason.
         """
         entry = request.entry
         try:
@@ -125,7 +125,7 @@ class Operation:
         if "example" in plan:
             example = self._contract.example(str(plan.get("status", "")), plan["example"])
             return json_answer(*example)
-        status = int(plan["status"])  # the log would show the name of an HTTPStatus
+        status = int(plan["status"])  # for an HTTPStatus, the log would show its name
         if status == 200:
             return success_answer(id, self._contract.message(200))
         if self._contract.answers.get(status):

@@ -17,10 +17,10 @@ rendering.template("verdict.txt")  # cache the template; forked processes in tes
 
 
 class Output(Console):
-    """A console for standard output. It becomes quiet if the output cannot be written."""
+    """A console for standard output. It goes silent if the output cannot be written."""
 
     def print(self, *objects: object, **options: Any) -> None:
-        """Print the objects; become quiet after an error, for example if the disk is full."""
+        """Print the objects; go silent after an error, for example if the disk is full."""
         try:
             super().print(*objects, **options)
         except OSError as error:

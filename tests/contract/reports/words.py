@@ -68,7 +68,7 @@ def headline(verdict: Verdict) -> str:
 
 
 def tone(verdict: Verdict) -> str:
-    """Return the outcome whose color represents the result in the reports."""
+    """Return the outcome whose color the reports use for the result."""
     if verdict["exit_status"] == 2:
         return "not tested"
     if verdict["exit_status"] == 1:
@@ -118,7 +118,7 @@ def with_severity(verdict: Verdict, severity: str) -> list[Finding]:
 
 
 def untested(verdict: Verdict) -> dict[str, list[Promise]]:
-    """Return the untested promises grouped by reason, or an empty dictionary without a verdict."""
+    """Return the untested promises grouped by reason, or an empty dict if there is no verdict."""
     if verdict["result"] == "no verdict":
         return {}
     by_outcome = grouped(verdict["promises"], "outcome")

@@ -208,7 +208,7 @@ def check_sibling(backend: Backend) -> None:
 
 
 def setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
-    """Return the error for a control request that failed; rules.yaml contains its texts."""
+    """Return the error for a control request that failed; rules.yaml contains its text."""
     sent = "not sent" if exchange.never_sent else "sent"
     response = f"{exchange.status}: {exchange.failure}{exchange.text}\n{sent} to {backend.url}"
     problem, cure = next(

@@ -66,7 +66,7 @@ class Clause:
 class _Clauses(dict[str, Clause]):
     def __missing__(self, id: str) -> Clause:
         reason = f"openapi.yaml: x-clauses has no clause {id}, which tests/contract/ uses"
-        raise NoVerdictError(reason, "add it, or also change its id in tests/contract/")
+        raise NoVerdictError(reason, "add it, or change the id in tests/contract/ too")
 
 
 def _clauses() -> _Clauses:

@@ -16,7 +16,7 @@ OPERATORS = r"(?:\^\^|,,|[%#]\?|%\.\*)?\}"
 
 
 def base64_parts(octets: bytes) -> Iterator[str]:
-    """Yield the three Base64 encodings that these octets can have inside longer data."""
+    """Yield the three possible Base64 encodings of these octets inside longer data."""
     for offset in range(3):
         text = base64.b64encode(b"x" * offset + octets).decode().rstrip("=")
         part = text[offset + 1 : -1]  # the other characters depend on the rest of the data

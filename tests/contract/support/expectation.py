@@ -30,7 +30,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def with_rule(request: Request) -> Request:
-    """Return the request, adding the contract's rule for the response if it has none.
+    """Return the request. If it has no rule, add the contract's rule for the response.
 
     Also add the reasons to reject the request, and the access rule that a 2xx would violate.
     """
@@ -143,7 +143,7 @@ def rule_of_field(name: str, value: Any) -> Rule:
 def _reasons_against(request: Request) -> tuple[list[Rule], list[Rule]]:
     """Return the reasons to reject the request.
 
-    The first list contains those that a backend may find before it checks the token.
+    The first list contains the reasons that a backend may find before it checks the token.
     """
     early = list(_check_head(request))
     size = len(request.body)

@@ -84,7 +84,7 @@ class Finding:
     def add_example(self, exchange: Exchange, finding: "Finding") -> None:
         """Add the exchange as an example; keep only the best examples, sorted by `_rank`.
 
-        `finding` describes this exchange; this object's texts must describe the first.
+        `finding` describes this exchange; this object's texts must describe the first example.
         """
         sent = exchange.request.rule.words
         without_details = sent.partition("; ")[0]

@@ -20,11 +20,11 @@ from support.exchange import Exchange, Request
 from support.rule import DATA
 
 SHORTEST = 8  # ignore shorter credentials, which a response may contain by chance
-SHORTEST_PART = 5  # a leak can be as short as four characters and a mask character
+SHORTEST_PART = 5  # a leak can be as short as four characters plus a mask character
 MASKS = "*.…•xX-_#"  # characters that backends use to mask the rest of a credential
 HASHES = ("md5", "sha1", "sha256", "sha512")
 INTERNALS = re.compile("|".join(DATA["internals"]))
-# A file's directory, but not a part of a URL
+# A file's directory, but not part of a URL
 DIRECTORY = re.compile(r"(?<!\w)/(?:usr|home|var|app|srv)/(?!(?:\w+/)*ai/llm/[\w%-]*(?![\w./%-]))")
 
 
@@ -66,7 +66,7 @@ def _canary_in(line: str) -> str | None:
 
 @cache
 def canary_parts() -> dict[str, dict[str, str]]:
-    """Map the start of each canary part to the parts that begin with it and their encodings."""
+    """Map each canary part's start to the parts with this start, and each part to its encoding."""
     parts: dict[str, dict[str, str]] = {}
     for canary in values.GOOD.values():
         for how, text, size in canary_encodings(canary):

@@ -11,7 +11,7 @@ from typing import Any
 KEPT = 0
 BROKEN = 1
 NO_VERDICT = 2
-# The tests exit with this value plus the exit status; after an error, Python exits with 1.
+# The tests exit with FINISHED plus one of these statuses; after an error, Python exits with 1.
 FINISHED = 10
 
 SOURCES = ("page", "vendor", "ours")

@@ -27,7 +27,7 @@ from support.rule import NO_RULE, Rule
 BUDGET_PER_PROMISE = 2.0
 TOTAL_BUDGET = 15.0
 MOST_LATE = 0.5  # seconds to wait for the effect of an update that returned 200
-MOST_REPEATS = 3  # per failed request, to find out whether it always fails
+MOST_REPEATS = 3  # repetitions of each failed request, to find out whether it always fails
 clause = pytest.mark.clause
 NOT_SELECTED = "--source excludes all of this promise's requests"
 # Like a 5xx, these statuses can mean that the backend has stopped working; 0 means no response.
@@ -152,7 +152,7 @@ class Promise:
         return since > BUDGET_PER_PROMISE or self.run.spent + since > TOTAL_BUDGET
 
     def available(self, *variables: str) -> list[str]:
-        """Return the given environment variables that are set."""
+        """Return those of the given environment variables that are set."""
         return [variable for variable in variables if variable in self.backend.given]
 
     def need(self, variable: str) -> str:
@@ -174,7 +174,7 @@ class Promise:
         if self._share_name(sibling, pause=MOST_LATE):
             pytest.skip("names are not unique on this backend, so name changes are not visible")
         self.check(shared)
-        pytest.skip("names are taken only some time after the update on this backend")
+        pytest.skip("on this backend, a name is taken only some time after the update")
 
     def _share_name(self, sibling: str, pause: float) -> Exchange | None:
         """Give both configurations the same name; return the second exchange if both succeed.
@@ -332,7 +332,7 @@ class Promise:
         is_sequence = finding.clause in ("alone", "idempotent") and not known
         if is_sequence or again.status not in rule.statuses:
             return finding
-        subject = "a request that fails only sometimes or only after another on the same connection"
+        subject = "a request that fails only sometimes, or only after another on the same connection"
         if "at-once" in rule.kind:
             subject = "a request that fails among concurrent requests, but not on its own"
         first = exchange.failure or exchange.got

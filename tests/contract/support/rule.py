@@ -107,5 +107,5 @@ NO_RULE = Rule("", "")
 
 
 def named(rule: Rule | str) -> Rule:
-    """Return the given rule, or look up its id in rules.yaml if `rule` is a string."""
+    """Return the given rule, or look it up in rules.yaml if `rule` is an id."""
     return RULES[rule] if isinstance(rule, str) else rule

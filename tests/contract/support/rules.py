@@ -89,7 +89,7 @@ def check_response(exchange: Exchange, from_endpoint: list[Exchange]) -> Iterato
     status = exchange.status
     is_expected = status in rule.statuses
     if not status:
-        if not is_expected:  # expected if the request alone got no response either
+        if not is_expected:  # expected if the request also got no response when it was sent alone
             yield _finding(exchange, rule, exchange.got, "a response", exchange.failure)
         return
     if rule.id == APPLIED and status in CONFLICTS:
@@ -234,7 +234,7 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
     rule = exchange.request.rule
     clause = "success-response" if exchange.succeeded else "error-response"
     if status not in documented:
-        # A rule may require an earlier response's status, even if that status is undocumented.
+        # A rule may require the same status as an earlier response, even an undocumented status.
         expected = replace(rule, statuses=rule.statuses & documented or documented).expected
         subject = "a status that the contract does not document"
         yield Finding("statuses/undocumented", str(status), expected, str(status), subject)

@@ -79,7 +79,7 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
     is_red = bool(run.broken_promises())
     error = run.no_verdict
     if not error and outcomes.total() == untested and not is_red:
-        cure = "use a name from --list with -k, or set the missing variables"
+        cure = "pass -k a name from --list, or set the missing variables"
         error = NoVerdictError("no promise was tested", cure)
     if error:
         cause = {"reason": error.reason, "cure": error.cure}

@@ -116,7 +116,7 @@ class Cluster:
 def running(programs: Path) -> Generator[Cluster]:
     """Start a server, and stop it at the end of the `with` block."""
     # Do not use pytest's temporary folder, because its path is too long for a Unix socket.
-    # In addition, the user that runs the server cannot access its parent folders.
+    # In addition, the user that runs the server cannot access that folder's parent folders.
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
         cluster = Cluster(programs, Path(folder))
         cluster.start()

@@ -83,7 +83,7 @@ class StoreLocation:
         return self.runner.run(gather())
 
     def sql(self, *statements: str) -> list[Any]:
-        """Execute SQL statements directly in the store's database; return the last one's rows."""
+        """Execute SQL directly in the store's database; return the last statement's rows."""
         if self.address.startswith("postgresql:"):
             return execute(self.address, *statements)
         with closing(sqlite3.connect(self.address)) as database, database:

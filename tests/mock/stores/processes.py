@@ -70,7 +70,7 @@ def kill_rotation(step: int, address: str, keys: Path) -> bool:
 
 
 async def rotate(address: str, keys: Path, last_step: int) -> None:
-    """Rotate a store's keys, but kill this process before the step with this number."""
+    """Rotate a store's keys, but kill this process before step number `last_step`."""
     numbers = count(1)
 
     def killing(step: Callable[..., Any]) -> Callable[..., Any]:

@@ -57,7 +57,7 @@ def test_killed_rotation_leaves_usable_keys(location: StoreLocation) -> None:
 
 
 @in_a_file
-def test_replaced_credentials_are_in_no_file(location: StoreLocation, tmp_path: Path) -> None:
+def test_no_file_contains_replaced_credentials(location: StoreLocation, tmp_path: Path) -> None:
     """The files contain the current credentials but no copies of replaced ones.
 
     An encrypted credential starts with its key's id, and the id also occurs once elsewhere in
@@ -98,7 +98,7 @@ def test_replaced_credentials_are_in_no_file(location: StoreLocation, tmp_path: 
 
 
 @in_a_file
-def test_full_disk_fails_updates_and_recovers(location: StoreLocation) -> None:
+def test_updates_fail_while_disk_is_full_and_then_succeed(location: StoreLocation) -> None:
     """While the disk is full, updates fail and lose no data. Later updates succeed."""
     with location.opened(is_new=True) as store:
         store.update(OWNER, MAIN, {"name": "before", "secret": "before"})

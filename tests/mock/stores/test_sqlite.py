@@ -89,7 +89,7 @@ def test_rotation_creates_no_store(path: Path, key_folder: Path) -> None:
     assert not key_folder.exists()
 
 
-def test_store_is_open_in_one_process_at_a_time(location: StoreLocation, path: Path) -> None:
+def test_only_one_process_can_open_a_store_at_a_time(location: StoreLocation, path: Path) -> None:
     """While a store is open, no other process can read or open it."""
     read = [sys.executable, "-c", READ, str(path)]
     with location.opened(is_new=True):
@@ -101,7 +101,7 @@ def test_store_is_open_in_one_process_at_a_time(location: StoreLocation, path: P
         pass
 
 
-def test_deleted_or_replaced_file_fails_updates(location: StoreLocation, path: Path) -> None:
+def test_updates_fail_if_file_is_deleted_or_replaced(location: StoreLocation, path: Path) -> None:
     """If a store's file was deleted or replaced, updates fail instead of being lost."""
     with location.opened(is_new=True) as store:
         path.unlink()
@@ -127,7 +127,7 @@ def test_sqlite_pragmas_are_set(location: StoreLocation) -> None:
 @pytest.mark.parametrize(
     ("missing", "location"), [("sqlalchemy", "store.db"), ("asyncpg", "postgresql://h/d")]
 )
-def test_missing_extra_is_a_clear_error(missing: str, location: str) -> None:
+def test_missing_extra_gives_a_clear_error(missing: str, location: str) -> None:
     """If the `store` extra is not installed, `--store` prints the command that installs it."""
     code = (
         f"import sys; sys.modules['{missing}'] = None; from flashback_mock.__main__ import main; "

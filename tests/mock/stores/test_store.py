@@ -108,7 +108,7 @@ def test_names_are_compared_by_code_point(store: BlockingStore) -> None:
     store.update(OWNER, MAIN, {"name": "a "})  # a configuration can keep its own name
 
 
-def test_additions_replace_only_the_same_member(store: BlockingStore) -> None:
+def test_additions_change_only_members_that_are_added_again(store: BlockingStore) -> None:
     """Additions keep existing data, but adding a member again changes the member's access level."""
     added = Configuration("", "acme", "new\0id", {"aiType": "AWS", "secret": "s"})
     members = (Member("acme", "new", "READ"), Member("acme", "reader", "WRITE"))
@@ -170,7 +170,7 @@ def test_reset_restores_the_fixtures(store: BlockingStore) -> None:
 
 
 @durable
-def test_unusable_key_file_is_a_clear_error(location: StoreLocation, store: BlockingStore) -> None:
+def test_bad_key_file_causes_a_clear_error(location: StoreLocation, store: BlockingStore) -> None:
     """A store does not open if its key is missing or if other users can read the key file.
 
     The error contains the file's name but no key.
