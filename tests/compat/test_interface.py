@@ -24,7 +24,7 @@ BODY = f"{OPERATION}/requestBody/content"
 SCHEMAS = "/components/schemas"
 FIELDS = f"{SCHEMAS}/UpdateAiLlmRequest/properties"
 QUERY = {"name": "zzDryRun", "in": "query", "schema": {"type": "boolean"}}
-CONFLICT = {"$ref": "#/components/responses/Forbidden"}
+TEAPOT = {"$ref": "#/components/responses/Forbidden"}
 # Each case consists of edits, the verdicts on them and on their reversal, and the expected words.
 CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
     "additions": (
@@ -32,9 +32,9 @@ CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
             {"at": f"{OPERATION}/parameters/-", "set": QUERY},
             {"at": f"{FIELDS}/zzField", "set": {"type": "string"}},
             {"at": f"{SCHEMAS}/AiType/enum/-", "set": "ZZ_MEMBER"},
-            {"at": f"{OPERATION}/responses/409", "set": CONFLICT},
+            {"at": f"{OPERATION}/responses/418", "set": TEAPOT},
         ],
-        *("addition", "breaking", ["zz_dry_run", "zz_field", "ZZ_MEMBER", "ConflictError"]),
+        *("addition", "breaking", ["zz_dry_run", "zz_field", "ZZ_MEMBER", "TeapotError"]),
     ),
     "a different operation name": (
         [{"at": f"{OPERATION}/operationId", "set": "zz"}],

@@ -32,7 +32,7 @@ faults(
     two_of_seventy_connections_are_reset,
     every_fortieth_response_is_truncated,
     same_body_returns_409=reject_with(409, lambda fields, body, count: fields and count(body) == 2),
-    repeated_key_returns_409=reject_with(409, lambda key, count: key and count(key) > 1),
+    repeated_key_returns_418=reject_with(418, lambda key, count: key and count(key) > 1),
     every_fiftieth_request_returns_500=reply(500, lambda count: count("any") % 50 == 0),
     connection_allows_fifty_requests=reply(400, lambda connection, count: count(connection) > 50),
 )

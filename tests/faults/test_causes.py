@@ -20,7 +20,7 @@ SEVERAL_FAULTS = [
         "empty_names_are_ignored": "lengths",
         "reader_changes_the_name_despite_403": "access-levels",
         "suffix_after_the_id_is_ignored": "id-exact",
-        "repeated_key_returns_409": "statuses",
+        "repeated_key_returns_418": "statuses",
         "not_found_resets_the_connection": "id",
     },
     {
