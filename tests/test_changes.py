@@ -14,10 +14,11 @@ import yaml
 from tests.programs import run, start_history
 
 PATH = "/ai/llm/{id}"
-# Tests that use the fields in the contract
+# Tests that use the fields and statuses in the contract
 TESTS = (
     "tests/faults/test_faults.py",
     "tests/backends/test_backends.py",
+    "tests/contract_command/test_expectations.py",
     "tests/mock/test_requests.py",
 )
 FIELD = """
@@ -123,8 +124,8 @@ def copy(root: Path, tmp_path: Path) -> Copy:
 def test_additions(copy: Copy) -> None:
     """A new optional field requires edits only to the contract, the test values and the faults.
 
-    A new member of an enumeration requires edits only to the contract. A second operation becomes
-    a client method; the mock and the contract tests ignore it.
+    A new member of an enumeration or a new status requires edits only to the contract. A second
+    operation becomes a client method; the mock and the contract tests ignore it.
     """
     with copy.add_to_contract() as contract:
         schemas = contract["components"]["schemas"]
@@ -146,7 +147,9 @@ def test_additions(copy: Copy) -> None:
     without_example = copy.run("scripts.contract", status=2)
     assert "the example `everything` lacks the field exampleField; add it" in without_example
     with copy.edit("openapi.yaml") as contract:
-        body = contract["paths"][PATH]["put"]["requestBody"]["content"]["application/json"]
+        update = contract["paths"][PATH]["put"]
+        update["responses"]["409"] = {"$ref": "#/components/responses/Forbidden"}
+        body = update["requestBody"]["content"]["application/json"]
         body["examples"]["everything"]["value"] |= {"exampleField": "eu-west-1", "exampleNumber": 5}
     without_values = copy.run("scripts.contract", status=2)
     assert "values.yaml: UNUSUAL has no values for exampleField; add some" in without_values
@@ -156,7 +159,7 @@ def test_additions(copy: Copy) -> None:
     assert "only updateAiLlm is tested, not getAiLlm" in verdict
     with (copy.root / "tests/faults/validation.py").open("a", encoding="utf-8") as faults:
         faults.write(FAULTS)
-    selected = "examples_ or own_fault or fastapi_fixed or test_requests"
+    selected = "examples_ or own_fault or fastapi_fixed or test_requests or test_expectations"
     copy.run("pytest", "-n", "0", *TESTS, "-k", selected)
 
 
