@@ -332,7 +332,7 @@ class Promise:
         is_sequence = finding.clause in ("alone", "idempotent") and not known
         if is_sequence or again.status not in rule.statuses:
             return finding
-        subject = "a request that fails only sometimes, or only after another on the same connection"
+        subject = "a request that fails only sometimes, or only after another on its connection"
         if "at-once" in rule.kind:
             subject = "a request that fails among concurrent requests, but not on its own"
         first = exchange.failure or exchange.got
