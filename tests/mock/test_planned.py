@@ -2,6 +2,7 @@
 
 import gc
 import socket
+import sys
 import time
 from http import HTTPStatus
 from typing import Any, cast
@@ -14,6 +15,7 @@ import flashback_mock
 from flashback_client import FlashbackClient, errors
 from flashback_mock import Fault, Mock, Step
 from tests.mock.wire import MAIN, connected, empty_update, receive_all
+from tests.programs import run
 
 PLANS: list[tuple[Step, type[errors.FlashbackError]]] = [
     ({"status": HTTPStatus.IM_A_TEAPOT}, errors.ApiStatusError),
@@ -127,13 +129,28 @@ def test_refused_closes_the_port() -> None:
     gc.collect()  # pytest fails if a socket is not closed
 
 
-def test_refused_fault_closes_the_port_of_forked_child_processes(mock: Mock) -> None:
+FORKING = """
+import os, socket, time, urllib.parse
+import flashback_mock
+with flashback_mock.running() as mock:
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    mock.answer_next(fault="refused", duration=60)
+    address = urllib.parse.urlsplit(mock.base_url)
+    try:
+        socket.create_connection((address.hostname, address.port))
+    except ConnectionRefusedError:
+        print("refused")
+    finally:
+        os.kill(child, 9)
+"""
+
+
+def test_refused_fault_closes_the_port_of_forked_child_processes() -> None:
     """`refused` also closes the port if a forked process has a copy of the listening socket."""
-    listener: socket.socket = cast("Any", mock.close_port).__self__._listener  # noqa: SLF001
-    with listener.dup():
-        mock.answer_next(fault="refused", duration=60)
-        with pytest.raises(ConnectionRefusedError), connected(mock):
-            pass
+    assert run(sys.executable, "-W", "ignore", "-c", FORKING) == "refused\n"
 
 
 def test_refused_fault_closes_connections_with_incomplete_requests(mock: Mock) -> None:
@@ -191,7 +208,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"example": "nameTaken", "status": 404}, "no such example; the contract defines 200"),
     ({"example": "", "delay": 1}, "example, id: must not be empty"),
     ({"status": 500, "id": ""}, "example, id: must not be empty"),
-    ({"status": 500, "id": "main"}, f"no configuration has this id; the ids .*'main': '{MAIN}'"),
+    (
+        {"status": 500, "id": "main"},
+        f"id: must be an id, not a role; the ids are .*'main': '{MAIN}'",
+    ),
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),
     ({"fault": "reset", "status": 500}, "reset sends no response; do not combine it with status"),
     ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused requires duration, and"),

@@ -105,8 +105,8 @@ class Mock:
             raise ValueError("nothing planned; specify at least one step")
         for step in steps:
             check_step(self.contract, step)
-            if "id" in step:
-                await self.store.find(step["id"])  # a plan for an unknown id would never be used
+            if step.get("id") in self.ids:  # a role such as `main`, for which no request would come
+                raise ValueError(f"id: must be an id, not a role; the ids are {self.ids}")
         # Also copy the headers, because callers can change them later.
         self.planned += [deepcopy(step) for step in steps if "duration" not in step]
         durations = [step["duration"] for step in steps if "duration" in step]
