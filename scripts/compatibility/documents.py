@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-import jsonschema_rs
-
 from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
@@ -222,6 +220,8 @@ def must_be_valid(contract: Contract) -> None:
 @cache
 def _is_kind(kind: str) -> Callable[[Any], bool]:
     """Return a function that checks whether a value is an OpenAPI object of this kind."""
+    import jsonschema_rs  # noqa: PLC0415 # not installed yet if a user only runs --help
+
     definitions = _openapi_validator().schema["$defs"]
     schema = {"$ref": f"#/$defs/{kind}-or-reference", "$defs": definitions}
     return jsonschema_rs.Draft202012Validator(schema).is_valid
