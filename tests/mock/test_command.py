@@ -100,7 +100,7 @@ MISTAKES: list[tuple[str, str]] = [
     (f"--host {'a' * 64}.example", NOT_AN_ADDRESS),
     ("--host 192.0.2.1", NOT_AN_ADDRESS),
     ("--host=", NOT_AN_ADDRESS),
-    ("--port {port}", "Address already in use "),
+    ("--port {port}", "Address already in use; use an address of this machine"),
     ("--port 99999", "host 127.0.0.1, port 99999: not a valid address or port; use"),
     ("--cors-origin http://LOCALHOST:3000", NOT_AN_ORIGIN),
     ("--cors-origin http://localhost:3000/", NOT_AN_ORIGIN),

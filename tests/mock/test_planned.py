@@ -221,7 +221,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"status": 500, "times": 0}, "times: must be at least 1"),
     (
         {"status": 500, "tims": 2},
-        "unknown field; the known fields are status, example, headers, delay",
+        "unknown field; the known fields are status, example, headers, delay.*did you mean times",
     ),
     ({"delay": float("nan")}, "delay: must be between 0 and 10 minutes"),
     ({"headers": {"A b": "x"}}, "headers: a header name contains invalid"),

@@ -260,6 +260,7 @@ def listen(host: str, port: int) -> socket.socket:
             return socket.create_server((host, port), family=family, backlog=BACKLOG)
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or reason
+            reason = reason.partition(" (")[0]  # the rest repeats the address
     raise OSError(
         f"host {host}, port {port}: {reason}; use an address of this machine, such as "
         "127.0.0.1, and a free port (0 chooses one)"
