@@ -1,10 +1,10 @@
 // Test rotate.js against the mock. The tests control the mock over HTTP. To run them:
 //
 //     python -m flashback_mock &
-//     FLASHBACK_BASE_URL=http://127.0.0.1:4010 FLASHBACK_TOKEN=owner-token node --test
+//     FLASHBACK_BASE_URL=http://127.0.0.1:4010 FLASHBACK_TOKEN=owner-token npm test
 
 import assert from "node:assert/strict";
-import { beforeEach, test } from "node:test";
+import { after, before, beforeEach, test } from "node:test";
 
 import { RotationError, rotate } from "./rotate.js";
 
@@ -15,6 +15,16 @@ const admin = async (method, path, content) => {
   assert.ok(response.ok, result.message);
   return result;
 };
+
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+const isReady = () => admin("GET", "health").then(() => true, () => false);
+
+before(async () => {
+  while (!(await isReady())) await sleep(50);
+}, { timeout: 10_000 });
+
+after(() => admin("POST", "reset")); // so that the mock's tokens are valid again
 
 let id;
 beforeEach(async () => {
