@@ -109,7 +109,7 @@ INVALID_ENTRIES = {
     "finding: no-clause/x/200, reason: x, link: x, date: 2026-11-26": "finding id",
     "finding: test_reader, reason: x, link: x, date: 2026-11-26": "finding id",
     "finding: alone/x/200, reason: x, link: x, date: soon": '"soon" is not a "date"',
-    "finding: alone/x/200, reason: ' ', link: x, date: 2026-11-26": '" " does not match',
+    "finding: alone/x/200, reason: ' ', link: x, date: 2026-11-26": "reason: is empty; fill it in",
 }
 INVALID_FILES = {
     "[": "while parsing",

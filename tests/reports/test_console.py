@@ -54,7 +54,7 @@ def test_missing_variables_are_listed_once() -> None:
     for variable in not_tested()["missing_variables"]:
         assert text.count(variable["name"]) == 1
     assert "  1 promise: hidden by `500:json:malformed`" in text
-    assert text.strip().endswith("7 promises were not tested, and --require-all is set.")
+    assert text.strip().endswith("--require-all: 7 of 67 promises were not tested")
 
 
 @pytest.mark.parametrize("name", ALL)

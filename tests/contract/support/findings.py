@@ -128,7 +128,10 @@ def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
 def _problems(hosts: Any) -> Iterator[str]:
     for error in SCHEMA.iter_errors(hosts):
         place = "/".join(map(str, error.instance_path)) or "the document"
-        yield f"{place}: {error.message}"
+        problem = error.message
+        if error.kind.name == "pattern":
+            problem = "is empty; fill it in"
+        yield f"{place}: {problem}"
     for entry in chain(*hosts.values()):
         parts = ID.fullmatch(entry["finding"])
         if not parts or parts[1] not in contract.CLAUSES:

@@ -92,7 +92,8 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
         result = "kept except for accepted deviations"
     reasons = []
     if option.require_all and untested:
-        reasons.append(f"--require-all: {untested} promises were not tested")
+        total = outcomes.total()
+        reasons.append(f"--require-all: {untested} of {total} promises were not tested")
         is_red = True
     elif result == "broken" and not is_red:
         reasons.append(f"--fail-on {','.join(option.fail_on)} excludes all findings")
