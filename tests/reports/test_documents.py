@@ -121,7 +121,7 @@ def test_annotations_have_a_level() -> None:
     assert "%0Aid: lengths:key:maxLength:200" in lines[2]
     assert github.annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT")
     untested = github.annotations(not_tested())
-    assert untested.startswith("::error title=Not all promises were tested::7 promises")
+    assert untested.startswith("::error title=Not all promises were tested::--require-all: 7")
 
 
 def test_backend_text_cannot_start_a_workflow_command(hostile: Verdict) -> None:
