@@ -157,11 +157,13 @@ def objects(
 
 
 def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
+    from openapi_python_client.strings import snake_case  # noqa: PLC0415
+
     members: list[Any] = schema["enum"] if isinstance(schema.get("enum"), list) else []
     if not all(isinstance(member, str) and member.isprintable() for member in members):
         yield ".enum: a member is not a printable string; only printable strings are supported"
     else:
-        names = [re.sub(r"\W", "_", member).upper() for member in members if member[:1].isalpha()]
+        names = [snake_case(member.upper()) for member in members if member[:1].isalpha()]
         if _duplicates(names):
             yield ".enum: two members have the same name in Python; rename or remove one of them"
     pattern = schema.get("pattern")

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -166,8 +167,9 @@ def _load_json(text: str) -> Any:
 
     def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
-            _load_yaml(text.replace("\t", " "))  # JSON is also YAML, except for tabs
-            raise ValueError("a key is used twice, but written in different ways")
+            with suppress(yaml.YAMLError):  # only YAML shows the line; it rejects tabs and U+007F
+                _load_yaml(text.replace("\t", " "))
+            raise KeyError(" a key")  # written in two ways, such as "/" and "\/"
         return dict(pairs)
 
     return json.loads(text, object_pairs_hook=mapping)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -51,9 +50,12 @@ def moved_keys(pair: Pair) -> set[tuple[str, str]]:
 
 
 def _api_keys(operation: Operation) -> set[tuple[str, str]]:
-    """Return the locations and names of the operation's API keys."""
-    schemes = map(operation.scheme, chain.from_iterable(operation.security))
-    return {(str(scheme.get("in")), _field_name(scheme)) for scheme in schemes}
+    """Return the locations and names of the API keys that every request must contain."""
+    required: list[set[tuple[str, str]]] = []
+    for schemes in operation.security:
+        parts = map(operation.scheme, schemes)
+        required.append({(str(part.get("in")), _field_name(part)) for part in parts})
+    return set.intersection(*required) if required else set()
 
 
 def _field_name(scheme: Part) -> str:

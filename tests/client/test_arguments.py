@@ -126,4 +126,3 @@ def test_type_hints_can_be_resolved() -> None:
         assert "client" in typing.get_type_hints(function)
     assert "secret" in typing.get_type_hints(type(blocking(Service())).update_ai_llm)
     assert "headers" in typing.get_type_hints(errors.BadRequestError)
-    assert "headers" in typing.get_type_hints(errors.BadRequestError)

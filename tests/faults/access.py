@@ -87,6 +87,9 @@ faults(
     admin_can_update_the_foreign_configuration=as_user(
         "stranger", lambda role, is_for: role == "admin" and is_for("foreign")
     ),
+    foreign_configuration_may_be_updated_in_chunks=as_user(
+        "stranger", lambda is_chunked, is_for: is_chunked and is_for("foreign")
+    ),
 )
 
 
@@ -102,6 +105,7 @@ faults(
     unknown_id_returns_400=on(404, lambda answer: answer.reject(400)),
     unknown_id_returns_403_to_strangers=reject_with(403, lambda role: role == "stranger"),
     unknown_id_accepts_an_empty_update=accept(lambda body: body == b"{}"),
+    unknown_id_accepts_a_chunked_update=accept(lambda is_chunked: is_chunked),
 )
 faults(
     "test_member_can_update[ADMIN]",
@@ -130,6 +134,9 @@ async def _rename(request: Request, answer: Answer) -> None:
 
 faults(
     "test_rejected_update_changes_nothing",
+    update_with_an_empty_secret_changes_the_name=on(
+        400, lambda request, answer: request.fields.get("secret") == "" and _rename(request, answer)
+    ),
     update_with_a_numeric_key_changes_the_name=on(
         400, lambda request, answer: request.fields.get("key") == 5 and _rename(request, answer)
     ),
@@ -205,7 +212,14 @@ faults(
     name_is_lost_with_many_fields=when(
         lambda fields: len(fields) >= 5, lambda request: request.drop_field("name")
     ),
+    name_is_lost_when_the_type_changes=when(
+        lambda ai_type, fields: ai_type and len(fields) == 2,
+        lambda request: request.drop_field("name"),
+    ),
     duplicate_names_are_accepted=accept(lambda answer: b"another" in answer.body),
+    duplicate_names_are_accepted_with_other_fields=accept(
+        lambda fields, answer: b"another" in answer.body and len(fields) > 1
+    ),
     taken_name_returns_500=reject_with(500, lambda answer: b"another" in answer.body),
     names_that_were_sent_before=reject(lambda name, count: name and count(name) > 1),
 )

@@ -29,16 +29,24 @@ def _rename_field(old: str, new: str, request: Request) -> None:
         request.replace_fields(fields)
 
 
+def _without_homoglyphs(text: str) -> str:
+    return text.replace("\u041e", "O").replace("\u0410", "A")
+
+
 faults(
     "test_invalid_value_answers_400[aiType]",
     lower_case_types_with_other_fields=accept(
         lambda ai_type, fields: ai_type.islower() and len(fields) > 1
     ),
     full_width_types=accept(lambda ai_type: unicodedata.normalize("NFKC", ai_type) in TYPES),
+    types_with_homoglyphs=accept(lambda ai_type: _without_homoglyphs(ai_type) in TYPES),
     types_with_spaces=accept(lambda ai_type: ai_type.strip(" ") in TYPES),
     types_with_a_trailing_line_break=accept(lambda ai_type: ai_type.removesuffix("\n") in TYPES),
     invalid_type_returns_422=on(400, lambda ai_type, answer: ai_type and answer.reject(422)),
     numeric_types=accept(lambda fields: type(fields.get("aiType")) is int),
+    unknown_types_with_other_fields=accept(
+        lambda ai_type, fields: len(fields) > 1 and ai_type in ("GEMINI", "CLAUDE")
+    ),
 )
 faults(
     "test_invalid_value_answers_400[name]",
@@ -47,6 +55,9 @@ faults(
     ),
     names_with_a_next_line_character=accept(lambda name: "\x85" in name),
     numeric_names=accept(lambda fields: type(fields.get("name")) is int),
+    null_names_with_other_fields=accept(
+        lambda fields: len(fields) > 2 and fields.get("name", "") is None
+    ),
     null_returns_500=reject_with(500, lambda fields: None in fields.values()),
     empty_names_are_ignored=when(
         lambda fields: fields.get("name") == "", lambda request: request.drop_field("name")
@@ -97,6 +108,7 @@ faults(
     fields_named_proto=accept(lambda fields: "__proto__" in fields),
     fields_in_another_object=accept(lambda fields: isinstance(fields.get("aiLlm"), dict)),
     unknown_fields_with_a_charset=accept(lambda media_type, fields: ";" in media_type and fields),
+    two_values_that_are_not_strings=accept(lambda non_strings: len(non_strings) > 1),
 )
 faults(
     "test_unreadable_body_is_rejected",

@@ -134,10 +134,9 @@ import os, signal, socket, time, urllib.parse
 import flashback_mock
 with flashback_mock.running() as mock:
     child = os.fork()
-    if child == 0:
-        time.sleep(600)
-        os._exit(0)
     signal.alarm(30)  # fail if planning the fault waits for the child process
+    if child == 0:
+        time.sleep(60)
     mock.answer_next(fault="refused", duration=60)
     address = urllib.parse.urlsplit(mock.base_url)
     try:

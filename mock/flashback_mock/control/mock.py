@@ -105,7 +105,9 @@ class Mock:
             raise ValueError("nothing planned; specify at least one step")
         for step in steps:
             check_step(self.contract, step)
-            if step.get("id") in self.ids:  # a role such as `main`, for which no request would come
+            id = step.get("id", "")
+            # No request would come for a role such as `main`.
+            if id in self.ids and id not in self.ids.values():
                 raise ValueError(f"id: must be an id, not a role; the ids are {self.ids}")
         # Also copy the headers, because callers can change them later.
         self.planned += [deepcopy(step) for step in steps if "duration" not in step]

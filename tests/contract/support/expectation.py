@@ -104,8 +104,8 @@ def rule_of_valid(request: Request) -> Rule:
     if len(fields) == 1:
         [(name, value)] = fields.items()
         rule = rule_of_field(name, value)
-        if not request.body.isascii():
-            words = rf"{rule.words}, without \u escapes"
+        if rule.clause == "update" and not request.body.isascii():
+            words = f"{rule.words}, sent as UTF-8"
             rule = replace(rule, id=f"update/{name}-unescaped", words=words)
         return rule
     kind = "fields-together" if fields else "no-fields"
