@@ -31,7 +31,7 @@ def main() -> int:
         return _compare(options)
     except CannotCompareError as error:
         print(f"scripts/compat: {report.printable(str(error))}", file=sys.stderr)
-    except BrokenPipeError:  # the reader of the output, such as `head`, has stopped
+    except BrokenPipeError:  # the program that reads the output, such as `head`, has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # noqa: BLE001 # show users a message instead of a traceback
         what = f"{type(error).__name__}: {report.printable(str(error)[:200])}"

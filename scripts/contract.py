@@ -181,7 +181,7 @@ def _host_of(address: str) -> str:
     """Return the host in the URL, or an empty string if the URL cannot be used."""
     try:
         url = urlsplit(address)
-        # Reject an `@`: a password could precede it, and the reports would show the password.
+        # Reject an `@`, because the reports would show any password in front of it.
         is_safe = "@" not in url.netloc and url.port != 0
     except ValueError:  # the port or the IPv6 address is invalid
         return ""

@@ -82,7 +82,7 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
 def prose(
     escape: Callable[[Any], str], text: Any, width: int, indent: int = 0, label: object = ""
 ) -> str:
-    """Return the label and the text for a docstring, with wrapped and indented paragraphs."""
+    """Return the label and the text as wrapped, indented paragraphs for a docstring."""
     margin = " " * indent
     wrapper = textwrap.TextWrapper(
         width + indent, margin, margin, break_long_words=False, break_on_hyphens=False
@@ -140,7 +140,7 @@ def kind(prop: Any, schema: dict[str, Any]) -> str:
     if hasattr(prop, "values"):
         return str(prop.class_info.name)
     if hasattr(prop, "inner_properties"):
-        # A union's members are checked only for their types.
+        # For the members of a union, only the types are checked.
         kinds = [kind(inner, {}) for inner in prop.inner_properties]
         return f"({', '.join(kinds)})"
     return _KINDS.get(type(prop).__name__, "object")

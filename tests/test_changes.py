@@ -124,7 +124,7 @@ def copy(root: Path, tmp_path: Path) -> Copy:
 def test_additions(copy: Copy) -> None:
     """A new optional field requires edits only to the contract, the test values and the faults.
 
-    A new member of an enumeration or a new status requires edits only to the contract. A second
+    A new enumeration member or a new status requires edits only to the contract. A second
     operation becomes a client method; the mock and the contract tests ignore it.
     """
     with copy.add_to_contract() as contract:

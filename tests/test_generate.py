@@ -128,7 +128,7 @@ for name in models.__all__:
 
 
 def test_templates_support_other_operations(tmp_path: Path) -> None:
-    """The templates support other methods, query parameters, and bodies without fixed fields."""
+    """The templates support query parameters, other methods, and bodies without fixed fields."""
     generate.generate(KEYS, tmp_path / "flashback_client")
     variables = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{generate.RUNTIME.parent}"}
     assert run_program(sys.executable, "-W", "error", "-c", CALLS, variables=variables) == ""
@@ -147,7 +147,7 @@ def test_every_module_is_marked_and_described() -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_overrides_a_generator_template(name: str) -> None:
-    """Each template has the name of a generator template; otherwise, it would be ignored."""
+    """Each template has the same name as a generator template; otherwise, it would be ignored."""
     upstream = files("openapi_python_client") / "templates" / name
     ours = (generate.TEMPLATES / name).read_text(encoding="utf-8")
     assert upstream.read_text(encoding="utf-8").strip() not in ours
@@ -220,7 +220,7 @@ def test_invalid_contract_is_an_error(
     contract: bytes,
     problem: str,
 ) -> None:
-    """scripts/generate prints the problem and exits with 2 if the contract is invalid."""
+    """scripts/generate prints the problem and exits with status 2 if the contract is invalid."""
     path = tmp_path / "openapi.yaml"
     monkeypatch.setattr(generate, "CONTRACT", path)
     path.write_bytes(contract)

@@ -31,13 +31,13 @@ def test_checks_pass(root: Path) -> None:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_script_has_help(root: Path, name: str, tmp_path: Path) -> None:
-    """Every script has a --help option that works in any working directory."""
+    """Every script has a --help option that works from any directory."""
     assert "usage:" in run(root / "scripts" / name, "--help", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("name", ["contract", "generate"])
 def test_help_needs_no_installation(root: Path, name: str, tmp_path: Path) -> None:
-    """On a new machine, --help prints the help without installing packages."""
+    """On a new machine, --help prints the usage without installing packages."""
     for folder in ("scripts", "tests/contract"):
         shutil.copytree(root / folder, tmp_path / folder)
     path = f"{sys.base_prefix}/bin{os.pathsep}{os.environ['PATH']}"
@@ -98,7 +98,7 @@ def test_lock_files_match_pyproject(root: Path) -> None:
 
 
 def test_several_files_list_the_supported_versions_of_python(root: Path) -> None:
-    """The README, CI, the installer and one test all list the Python versions in pyproject.toml."""
+    """The README, CI, the installer and a test list the same Python versions as pyproject.toml."""
     versions = re.findall(r"Python :: (3\.\d+)", (root / "pyproject.toml").read_text("utf-8"))
     assert f"Python {versions[0]} to {versions[-1]} " in (root / "README.md").read_text("utf-8")
     files = (".github/workflows/ci.yml", "scripts/maintenance/packages")

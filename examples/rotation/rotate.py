@@ -70,7 +70,7 @@ def new_credential(variable: str) -> str | Unset:
 
 
 def rotate(rotation: Rotation, flashback: FlashbackClient) -> Outcome:
-    """Rotate the credentials of one configuration, and return the outcome instead of raising."""
+    """Rotate one configuration's credentials; return the outcome instead of raising an error."""
     try:
         key = new_credential(rotation.key)
         secret = new_credential(rotation.secret)

@@ -120,7 +120,7 @@ def test_invalid_plan_is_an_error(tmp_path: Path, output: Callable[[], str], mor
 def test_unusable_proxy_is_an_error(
     output: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If it cannot create a client, the script prints a one-line error and exits with status 2."""
+    """If the script cannot create a client, it prints a one-line error and exits with status 2."""
     monkeypatch.setenv("FLASHBACK_TOKEN", "token")
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
     monkeypatch.setitem(sys.modules, "socksio", None)

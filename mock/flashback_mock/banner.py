@@ -9,7 +9,7 @@ from .contract import PARAMETER
 from .control.mock import Mock
 from .http.guard import Guard
 
-# The banner lists at most this many tokens and at most this many configurations. If nothing reads
+# The maximum number of tokens, and of configurations, that the banner lists. If nothing reads
 # standard output, a longer banner could fill the pipe and block the mock.
 LISTED = 20
 

@@ -121,7 +121,7 @@ class Contract:
     def body_error(self, value: object) -> str | None:
         """Return the error message for an invalid body, or None if the body is valid.
 
-        The message is a single line that contains no values from the body. It states the first
+        The message is a single line that contains no values from the body. It reports the first
         error in each field. An error in the body as a whole is reported under the name `body`.
         """
         messages: dict[str, str] = {}

@@ -104,7 +104,7 @@ async def _run_in_task(coroutine: Awaitable[R], ends_at: float) -> R:
     """Run the coroutine in a separate task; raise httpx.ReadTimeout at the deadline.
 
     httpcore shields its cleanup from anyio's cancellation, but not from `task.cancel()`. If the
-    caller's task is cancelled, an anyio task group cancels the separate task through anyio, and
+    caller's task is cancelled, an anyio task group cancels the separate task through anyio and
     waits until that task has released its connection.
     """
     results: list[R] = []

@@ -19,8 +19,8 @@ from .secrets import Secret, cut_frames, exception_chain
 from .transport import MAX_BODY, httpx, timeout_until
 
 _CONNECT_TIMEOUT = 5.0
-# The maximum share of an attempt's time that can be spent on connecting. With this limit, a slow
-# connection fails with a connect timeout, which proves that the request was not sent.
+# The maximum share of an attempt's time that can be spent on connecting. This limit makes a slow
+# connection fail with a connect timeout, which proves that the request was not sent.
 _CONNECT_SHARE = 0.9
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _CLIENTS = (httpx.Client, httpx.AsyncClient)
@@ -35,7 +35,7 @@ async def attempt(
 ) -> Response[Any] | Failure:
     """Send the request once and return the outcome.
 
-    Exceptions from the caller's own hooks, transport and signal handlers propagate.
+    Exceptions from the caller's own hooks, transports and signal handlers propagate.
     """
     running.attempts += 1
     request = None

@@ -101,7 +101,7 @@ class RunningCall:
         return f"{self.call.method} {self.url}"
 
     def __getstate__(self) -> dict[str, Any]:
-        # Errors need only these attributes. The others can hold credentials, so omit them.
+        # Errors need only these attributes. Omit the others, which can hold credentials.
         return {
             "call": self.call._replace(body=UNSET),
             "url": self.url,
@@ -137,7 +137,7 @@ class Response(Generic[P]):
     content: bytes
     """The decoded body, limited to 1 MiB."""
     problem: str | None
-    """Why the body could not be parsed."""
+    """The reason the body could not be parsed."""
     attempts: int
     maybe_applied: bool = False
     """Whether an earlier attempt may have applied the update."""
@@ -238,7 +238,7 @@ class Response(Generic[P]):
         if has_more or (cleaned != text and "\ufffd" in text):
             self.content = REDACTED.encode()
         fields: list[tuple[str, str]] = []
-        for name, raw in httpx.Headers(self.headers).raw:  # `items()` would lower-case the names
+        for name, raw in httpx.Headers(self.headers).raw:  # `items()` would lowercase the names
             value = raw.decode("latin-1")
             with suppress(UnicodeDecodeError):
                 value = raw.decode()

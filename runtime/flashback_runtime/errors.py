@@ -91,7 +91,7 @@ class ResponseError(FlashbackError):
     body: bytes = b""
 
     def __init__(self, text: str = "", attributes: Mapping[str, Any] | None = None) -> None:
-        """Accept JSON-serializable attributes: the body (Latin-1 text) and the headers (a dict)."""
+        """Accept JSON-serializable attributes; the body is Latin-1 text and headers are a dict."""
         super().__init__(text, attributes)
         self.headers = Headers(self.headers, "utf-8")
         self.body = vars(self).get("body", "").encode("latin-1")

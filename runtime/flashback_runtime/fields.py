@@ -156,8 +156,8 @@ class Rule:
             return self._broken_enum(text)
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
-        # `$` also matches before a final line break. Append another one so that the pattern also
-        # applies to a line break at the end of the text.
+        # `$` also matches before a final line break. Append a line break so that the pattern also
+        # applies to one at the end of the text.
         if self.pattern is not None and not re.search(self.pattern, f"{text}\n", _ASCII):
             return self.message or f"must match {self.pattern}"
         return None

@@ -83,7 +83,7 @@ async def _token(running: RunningCall) -> Secret | None:
         return None
     if not isinstance(token, Secret):
         try:
-            # Wrap the value at once so that no traceback shows an invalid token.
+            # Wrap the value immediately so that no traceback shows an invalid token.
             token = as_secret(cast("str", await running.connections.call(token, running.deadline)))
         except httpx.ReadTimeout as error:
             if str(error) != LATE:

@@ -37,7 +37,7 @@ _HEADER_VALUE = Rule(
     Secret, pattern=r"^([!-~]([ -~\t]*[!-~])?)?$", message="must be one line of visible ASCII"
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# The maximum timeout in seconds. Sockets reject longer timeouts, so treat them as unlimited.
+# The maximum timeout in seconds. Longer timeouts, which sockets reject, are treated as unlimited.
 _MAX_TIMEOUT = 1e9
 
 
@@ -174,7 +174,7 @@ def proxy_credentials(proxy: Secret) -> list[Secret]:
 
 
 def _bypasses_proxy(url: httpx.URL) -> bool:
-    """Return whether NO_PROXY exempts this URL, according to the rules of curl and httpx."""
+    """Return whether NO_PROXY exempts this URL, following the same rules as curl and httpx."""
     host = url.host.rstrip(".")
     name = f".[{host}]" if ":" in host else f".{host}"
     port = url.port or _DEFAULT_PORTS[url.scheme]
@@ -189,7 +189,7 @@ def _bypasses_proxy(url: httpx.URL) -> bool:
 
 
 def _parse_url(text: str) -> httpx.URL | None:
-    """Return the URL, or None instead of an exception, which could reveal a password."""
+    """Return the URL, or None if it is invalid; an exception could reveal a password."""
     try:
         url = httpx.URL(text)
         host = url.host  # decodes punycode, which might be invalid

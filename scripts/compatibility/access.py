@@ -41,7 +41,7 @@ def compare_security(pair: Pair) -> None:
 
 
 def moved_keys(pair: Pair) -> set[tuple[str, str]]:
-    """Return the required parameters of one contract that are only API keys in the other one."""
+    """Return the parameters that are required in one contract but only API keys in the other."""
     old = pair.base.parameters
     new = pair.head.parameters
     removed = {key for key in old.keys() - new.keys() if old[key].get("required")}
@@ -59,7 +59,7 @@ def _api_keys(operation: Operation) -> set[tuple[str, str]]:
 
 
 def _field_name(scheme: Part) -> str:
-    """Return the name of the header, cookie or query parameter with the scheme's token."""
+    """Return the name of the header, cookie or query parameter that contains the scheme's token."""
     name = str(scheme.get("name", ""))
     return name.lower() if scheme.get("in") == "header" else name
 
@@ -108,7 +108,7 @@ def servers(operation: Operation) -> list[str]:
 
 
 def _normal_url(url: str) -> str:
-    """Lower-case the URL's scheme and host; remove a default port and a trailing slash."""
+    """Lowercase the URL's scheme and host; remove a default port and a trailing slash."""
     try:
         parts = urlsplit(url)
     except ValueError:  # raised if, for example, the host is `[{variable}]`
@@ -141,7 +141,7 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
     for url in old:
         if _address(pair.base, url) in after:
             continue
-        if all(map(FIXED.fullmatch, [url, *new])):  # non-fixed URLs might match any URL
+        if all(map(FIXED.fullmatch, [url, *new])):  # URLs that are not fixed might match any URL
             place.add(Change.BREAKING, f"{url or '/'} is removed", url, new, f"at {url}")
         else:
             what = f"{url or '/'} may no longer be served"

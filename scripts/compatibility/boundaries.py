@@ -152,7 +152,7 @@ class BoundaryValues:
                     yield letter + seed[1:]
 
     def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
-        """Yield arrays of each boundary size, with one or two different items."""
+        """Yield arrays of each boundary size, made from one or two distinct items."""
         found = self.admitted(schema.get("items", True))
         sizes = sorted(self.sizes["Items"])
         mixes = [*combinations(found, 1), *combinations(found, 2)]
@@ -190,7 +190,7 @@ class BoundaryValues:
             yield dict(islice(first.items(), size))
 
     def _fields(self, schema: dict[str, Any], others: Any) -> dict[str, Any]:
-        """Return the schemas of the fields, including a few whose names match a pattern."""
+        """Return the fields' schemas, including those of a few names that match a pattern."""
         fields: dict[str, Any] = {}
         for name in self.admitted(schema.get("propertyNames", False)):
             fields[str(name)] = others
@@ -226,7 +226,7 @@ def matching(pattern: str) -> list[str]:
     except (re.error, OverflowError):
         return []
     found: set[str] = set()
-    # Stop if most of the generated strings do not match, as with some lookarounds.
+    # Stop if most of the generated strings do not match, as happens with some lookarounds.
     quiet = set(HealthCheck) - {HealthCheck.filter_too_much}
 
     @settings(

@@ -141,7 +141,7 @@ def _compare_parameters(pair: Pair) -> None:
         label = f"{parameter['in']} parameter {parameter['name']}"
         part = pair.at(label, location=parameter["in"], label=label)
         if key in moved:
-            what = "is an API key in one of the contracts; this is not compared"
+            what = "is an API key in one of the contracts, so it is not compared"
             part.add(Change.UNDECIDED, what, before.get(key), after.get(key))
         else:
             _compare_parameter(part, before.get(key), after.get(key))

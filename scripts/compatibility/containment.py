@@ -97,7 +97,7 @@ class Prover:
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:
     """Return whether the schema declares a type for the value.
 
-    Strings, and all values in bodies, need no declaration. For a list, the schema must declare an
+    Strings need no declaration, nor do any values in bodies. For a list, the schema must declare an
     array.
     """
     words = '"array"' if is_list(value) else '"(type|enum|const)"'
@@ -108,7 +108,7 @@ def _is_declared(value: Any, schema: Schema, location: str) -> bool:
 def _received(location: str, value: Any, schema: Schema) -> list[Any]:
     """Return all values that a receiver might get, or none if the location cannot carry the value.
 
-    A receiver parses the text form of parameters. In the default style, they cannot represent null,
+    A receiver parses parameters from text. In the default style, they cannot represent null,
     objects or empty lists. Only query parameters can represent lists: each item is sent as a
     separate parameter. A receiver reads a single value as a list only if its schema declares an
     array.
@@ -120,7 +120,7 @@ def _received(location: str, value: Any, schema: Schema) -> list[Any]:
     items = value if is_list(value) and location == "query" else [value]
     readings = [_readings(location, item) for item in items]
     # Lists of ambiguous items, such as 5 and true, have many readings. Skip such lists unless all
-    # items are equal, because a receiver then reads them all in the same way.
+    # items are equal; a receiver reads equal items in the same way.
     is_mixed = len(set(map(canonical_json, items))) > 1  # in Python, 1 equals true
     is_ambiguous = any(len(texts) > 1 for texts in readings)
     if not all(readings) or (is_mixed and is_ambiguous):
@@ -162,7 +162,7 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
-    """Return an extension of `schema` that admits values whose text form `schema` accepts.
+    """Return an extension of `schema` that also admits values if `schema` accepts their text form.
 
     Check each item of `values` and each JSON type. Admit a type if `schema` accepts the text form
     of every value of this type.

@@ -47,12 +47,12 @@ NESTED = {
     *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
     *("contentSchema", "discriminator", "xml", "$ref", "x-left-open"),
 }
-SETS = {"enum", "required"}  # the order of items in these lists has no meaning
+SETS = {"enum", "required"}  # the order of items in these lists does not matter
 NAMED = {  # objects whose keys are names, not keywords
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
     *("webhooks", *SCHEMA_MAP_KEYWORDS),
 }
-# For each keyword, the kind of object that references in its value must lead to. All other
+# For each keyword, the kind of object to which a reference in its value must lead. All other
 # references lead to path items.
 KINDS = {
     "callbacks": "callbacks",
@@ -192,7 +192,7 @@ class Contract:
 
 
 def _simplified(schema: dict[str, Any]) -> Any:
-    """Return the schema without `allOf` if `allOf` has one branch that can replace it."""
+    """Return the schema with `allOf` replaced by its only branch, or unchanged if not possible."""
     branches = schema.get("allOf")
     if not is_list(branches) or len(branches) != 1 or not is_mapping(branches[0]):
         return schema
@@ -210,7 +210,7 @@ def must_be_valid(contract: Contract) -> None:
     except UnicodeEncodeError as failure:
         place = ascii(failure.object[max(failure.start - 20, 0) : failure.end])
         raise contract.error(f"lone surrogate in {place}; remove it") from None
-    # Of several errors about the same object, the last one names the keys that are not allowed.
+    # If several errors concern the same object, the last one names the keys that are not allowed.
     for error in [*_openapi_validator().iter_errors(contract.document)][-1:]:
         place = "/".join(map(str, error.absolute_path)) or "the document"
         what = error.message.partition("\n")[0][:200]
@@ -232,7 +232,7 @@ def _openapi_validator() -> Any:
     return import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
 
 
-@lru_cache(maxsize=8)  # the comparison of two clients reads both contracts again
+@lru_cache(maxsize=8)  # comparing two clients reads both contracts again
 def _as_json(text: str) -> str:
     from ruamel.yaml import YAML  # noqa: PLC0415 # slow to import
 
@@ -241,7 +241,7 @@ def _as_json(text: str) -> str:
 
 
 def parse_version(contract: Contract) -> tuple[int, ...]:
-    """Return major, minor and patch; raise CannotCompareError if the version has another format."""
+    """Return major, minor and patch; raise CannotCompareError for a version in any other format."""
     found = VERSION.fullmatch(contract.version)
     if not found:
         raise contract.error(

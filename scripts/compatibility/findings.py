@@ -143,11 +143,11 @@ def read_decisions(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: invalid UTF-8 or date
         what = " ".join(str(error).split())
         raise CannotCompareError(f"{path} cannot be read ({what}); fix it") from None
-    if entries is None:  # the file is missing, or has only comments
+    if entries is None:  # the file is missing or contains only comments
         entries = []
     if not is_list(entries):
         raise CannotCompareError(
-            f"{path}: expected a list, in which each entry starts with '- ', got {entries}; fix it"
+            f"{path}: expected a list whose entries each start with '- ', got {entries}; fix it"
         )
     decisions: dict[str, Any] = {}
     for entry in entries:

@@ -103,7 +103,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Pair:
-    """The old and the new version of an operation, or of one of its parts such as the body."""
+    """The old and new versions of an operation, or of one of its parts, such as the body."""
 
     base: Operation
     head: Operation
@@ -140,7 +140,7 @@ class Pair:
         shown = ("Valid before, but rejected now:", self.base.name, evidence)
         if self.status:
             message = f"{self.base.name} → {self.status}"
-            shown = ("Possible now, but not documented before:", message, evidence)
+            shown = ("Not documented before, but possible now:", message, evidence)
         if change == Change.BREAKING:
             details["shown"] = tuple(filter(None, shown))
         self.findings.append(Finding(change, self.place, what, sides=(old, new), **details))
@@ -168,9 +168,9 @@ def operations(contract: Contract) -> Iterator[Operation]:
 
 
 def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
-    """Map each pair of an old and a new entry to the lowest status that both entries cover.
+    """Map each pair of old and new entries to the lowest status that both entries cover.
 
-    An entry is a status, a range such as `4XX`, or `default`. A key contains the old entry, the
+    An entry is a status, a range such as `4XX`, or `default`. Each key holds the old entry, the
     new entry, and whether the status is 2xx.
     """
     pairs: dict[tuple[Any, Any, bool], str] = {}

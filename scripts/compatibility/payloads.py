@@ -43,7 +43,7 @@ WHAT = {
     ("response", None): (Change.UNDECIDED, "may have an undocumented value (not proved)"),
     ("response", False): (Change.BREAKING, "can have an undocumented value"),
 }
-# Severities by (annotation, whether it is new). Other changes are undecided.
+# Severities, keyed by (annotation, whether it is new). Other changes are undecided.
 ANNOTATIONS = {
     ("deprecated", True): Change.ADDITION,
     ("deprecated", False): Change.WORDS,
@@ -54,7 +54,7 @@ ANNOTATIONS = {
 }
 IRRELEVANT = {"request": "writeOnly", "response": "readOnly"}
 JSON = re.compile(r"(application|text)/json|.*\+json")
-# Keys of parameters and headers for which this module has comparison rules.
+# The parameter and header keys that this module has comparison rules for.
 PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
 # A schema that has only these keywords restricts each field separately.
 SIMPLE = {"type", "properties", "required", "additionalProperties"}
@@ -96,12 +96,12 @@ def _field(schema: Any, path: str) -> Any:
 
 
 def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
-    """Return, for each changed field, whether all values that can be sent are still valid."""
+    """For each changed field, return whether all values that can be sent are still valid."""
     hidden = HIDDEN[pair.side]
     sent = head if pair.status else base
     received = base if pair.status else head
     result: dict[str, Proof] = {}
-    # Are all values that can be sent also accepted? If not, the change is breaking or undecided.
+    # Unless all values that can be sent are also accepted, the change is breaking or undecided.
     small = view(sent, hidden, sending=True)
     large = view(received, hidden, sending=False)
     is_supported = not (has_reference(small, large) or has_mixed(hidden, sent, received))
@@ -268,7 +268,7 @@ def _contents(holder: Part) -> dict[str, Part]:
             kept.discard("charset=utf-8")
         key = ";".join([kind.lower(), *sorted(kept)])
         first = result.setdefault(key, content)
-        if first != content:  # two different schemas make changes undecided
+        if first != content:  # changes to two different schemas are undecided
             result[key] = {**first, name: content}
     return result
 

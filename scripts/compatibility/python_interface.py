@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PACKAGE = "flashback_client"
 RUNTIME = ROOT / "runtime"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-LONGEST = 400  # the maximum length, in characters, of the reason why there is no client
+LONGEST = 400  # the maximum length of the reason why there is no client, in characters
 PARSED = re.compile(r"\b(?:datetime\.)?(?:UUID|date|datetime)\b")  # types of formatted strings
 
 

@@ -31,7 +31,7 @@ WEIGHTS = {
 
 
 def as_text(verdict: Verdict) -> str:
-    """Return the report for a terminal."""
+    """Return the report as text for a terminal."""
     lines = [_compared(verdict)]
     for title, findings in groupby(verdict.findings, key=_title):
         lines += ["", title]

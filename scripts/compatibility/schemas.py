@@ -69,13 +69,13 @@ def own_annotations(schema: Any) -> dict[str, str]:
 
 
 def has_reference(*schemas: Schema) -> bool:
-    """Return whether the schemas contain recursive or dynamic references or use another dialect."""
+    """Return whether the schemas have recursive or dynamic references, or use another dialect."""
     keywords = chain.from_iterable(subschemas(*schemas))
     return any(keyword.startswith("$") for keyword in keywords)
 
 
 def has_mixed(annotation: str, *schemas: Schema) -> bool:
-    """Return whether the annotation is inside alternatives or conditions, or next to them."""
+    """Return whether the annotation occurs inside or next to alternatives or conditions."""
     for schema in subschemas(*schemas):
         is_annotated = any(part.get(annotation) is True for part in subschemas(schema))
         if is_annotated and schema.keys() & CONDITIONS:

@@ -38,7 +38,7 @@ def canonical_json(value: Any) -> str:
 
 
 def brief(value: Any) -> str:
-    """Return the value as JSON, but shorten long lists and repeated characters."""
+    """Return the value as JSON, with long lists and repeated characters shortened."""
     if is_mapping(value):
         fields = (f"{brief(name)}: {brief(inner)}" for name, inner in value.items())
         return f"{{{_first(fields, len(value), 'fields')}}}"

@@ -79,7 +79,7 @@ def time_imports(rounds: int) -> dict[str, float]:
 def take_turns(
     calls: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float], unit: float
 ) -> dict[str, float]:
-    """Return each call's median time, in units of `unit` seconds. Ignore the first round."""
+    """Return each call's median time, in multiples of `unit` seconds. Ignore the first round."""
     spent: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds + 1):
         for name, call in calls.items():

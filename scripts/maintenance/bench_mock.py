@@ -1,4 +1,4 @@
-"""Benchmark the mock with its in-memory store against Prism."""
+"""Benchmark the mock, with its in-memory store, against Prism."""
 
 import asyncio
 import json

@@ -58,7 +58,7 @@ class Store:
     _lock: Lock = field(default_factory=Lock)
 
     def find(self, user: str, id: str, *levels: str) -> Configuration:
-        """Return a configuration for which the user has one of these access levels."""
+        """Return the configuration with this id if the user has one of these access levels."""
         if id not in self.configurations:
             raise RejectedError(404, "AI LLM configuration not found")
         configuration = self.configurations[id]

@@ -1,4 +1,4 @@
-"""Example service code that must pass strict type checking without any `type: ignore`."""
+"""Example service code that must pass strict type checking without any `type: ignore` comments."""
 
 import httpx
 

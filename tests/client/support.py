@@ -81,7 +81,7 @@ def _settings(target: Target, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def sent_headers(requests: Sequence[Any], name: str) -> list[str | None]:
-    """Return the value of this header in each request, or None if the header is missing."""
+    """Return this header's value in each request, with None for a request that lacks it."""
     return [request.headers.get(name) for request in requests]
 
 

@@ -231,7 +231,7 @@ NOT_EXEMPTING = ["", "inside.test:80", "https://inside.test", "side.test", "a.in
 
 
 @pytest.mark.parametrize("no_proxy", EXEMPTING + EXEMPTING_IPV6 + NOT_EXEMPTING)
-def test_no_proxy_variable_exempts_urls(no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_no_proxy_variable_exempts_urls(no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """NO_PROXY can list hosts, domain suffixes, IPv6 addresses, ports, schemes and `*`."""
     monkeypatch.setenv("http_proxy", "proxy.test:3128")
     monkeypatch.setenv("no_proxy", no_proxy)

@@ -43,7 +43,7 @@ def send_slowly(part: str, stop: threading.Event) -> Responder:
 
 @contextmanager
 def at_most(seconds: float) -> Generator[None]:
-    """Fail if the block takes longer than `seconds`, plus some extra time for busy machines."""
+    """Fail if the block takes longer than `seconds`, which allows extra time for busy machines."""
     started = time.monotonic()
     yield
     assert time.monotonic() - started < seconds

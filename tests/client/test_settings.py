@@ -89,7 +89,7 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
 def test_invalid_setting_raises_argument_error(
     client_class: Any, settings: dict[str, Any], problem: str
 ) -> None:
-    """An invalid setting raises an ArgumentError that names the setting and the problem."""
+    """An invalid setting raises an ArgumentError that names it and describes the problem."""
     (field,) = settings
     for create in (client_class, client_class(TOKEN).with_options):
         with pytest.raises(errors.ArgumentError) as caught:

@@ -176,7 +176,7 @@ def test_markdown_escapes_text_from_the_contract(tmp_path: Path, compat: Compat)
 
 @pytest.mark.usefixtures("wire_only")
 def test_github_annotations_are_one_line_each(tmp_path: Path, compat: Compat) -> None:
-    """Each GitHub annotation, for a finding or for the result, is a single line."""
+    """Each GitHub annotation, whether for a finding or for the result, is a single line."""
     head = write(tmp_path, NARROW, (FIELD[0], FIELD[1].replace("zzField", r'"zz\r::error::"')))
     completed = compat("--base", "openapi.yaml", "--head", head, "--format", "github")
     lines = completed.stdout.splitlines()
@@ -192,7 +192,7 @@ def test_github_annotations_are_one_line_each(tmp_path: Path, compat: Compat) ->
 @pytest.mark.usefixtures("wire_only")
 @pytest.mark.parametrize("form", command.FORMATS)
 def test_output_has_no_control_characters(form: str, tmp_path: Path, compat: Compat) -> None:
-    """The output escapes control characters from file names, contracts and errors."""
+    """Control characters from file names, contracts and errors are escaped in the output."""
     folder = tmp_path / "a\x1b\n"
     folder.mkdir()
     field = (FIELD[0], FIELD[1].replace("zzField", r'"zz\x9b\e"'))
@@ -217,7 +217,7 @@ def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat)
 
 
 def test_each_reason_for_a_missing_client_is_a_separate_finding() -> None:
-    """A decision about a contract without a client does not apply if the reason is different.
+    """A decision about a missing client does not apply if it is missing for a different reason.
 
     The reason says what to do.
     """
@@ -260,7 +260,7 @@ def test_base_is_the_highest_release(clone: Path, get_report: Report) -> None:
 
 
 def test_an_unreleased_version_can_have_several_commits(clone: Path, get_report: Report) -> None:
-    """The last release stays the default base even after several commits for a new version."""
+    """The last release remains the default base even after several commits for a new version."""
     git(clone, "tag", "v1.2.0")
     commit(clone, FIELD, set_version("2.0.0"))
     write(clone, FIELD, NARROW, set_version("2.0.0"))
@@ -272,7 +272,7 @@ def test_an_unreleased_version_can_have_several_commits(clone: Path, get_report:
 def test_base_is_the_previous_version_if_there_is_no_release(
     clone: Path, get_report: Report
 ) -> None:
-    """Without a release, the default base is the last commit that has a different version."""
+    """If there is no release, the default base is the last commit with a different version."""
     commit(clone, FIELD, set_version("2.0.0"))
     commit(clone, FIELD, WORDS, set_version("2.0.0"))
     write(clone, FIELD, NARROW, set_version("2.0.0"))
@@ -315,7 +315,7 @@ def test_report_explains_why_there_is_no_base(clone: Path, compat: Compat, tmp_p
 
 
 def test_a_decision_replaces_the_verdict(clone: Path, get_report: Report, compat: Compat) -> None:
-    """A compat.yaml entry replaces a finding's verdict until the next version after a release."""
+    """A compat.yaml entry replaces a finding's verdict until the first version after a release."""
     write(clone, NARROW, set_version("1.2.1"))
     finding = get_report()["findings"][0]["id"]
     entry = (
@@ -360,7 +360,7 @@ def test_decision_can_be_appended_to_compat_yaml(tmp_path: Path) -> None:
     ],
 )
 def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: str) -> None:
-    """scripts/compat exits with 2 if an entry in compat.yaml is incomplete or invalid."""
+    """scripts/compat exits with status 2 if an entry in compat.yaml is incomplete or invalid."""
     (tmp_path / "compat.yaml").write_text(text, "utf-8")
     completed = compat("--base", "openapi.yaml", "--head", write(tmp_path))
     assert "compat.yaml" in completed.stderr
@@ -407,7 +407,7 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
 def test_an_invalid_contract_is_an_error(
     tmp_path: Path, compat: Compat, edit: tuple[str, str], message: str
 ) -> None:
-    """scripts/compat prints a single error line and exits with 2 if a contract is invalid."""
+    """scripts/compat prints one error line and exits with status 2 if a contract is invalid."""
     completed = compat("--base", "openapi.yaml", "--head", write(tmp_path, edit))
     assert message in completed.stderr
     assert completed.stderr.startswith("scripts/compat: ")
@@ -426,7 +426,7 @@ def test_an_invalid_contract_is_an_error(
     ],
 )
 def test_a_missing_contract_is_an_error(compat: Compat, arguments: list[str], message: str) -> None:
-    """scripts/compat exits with 2 if a file or a Git reference does not exist."""
+    """scripts/compat exits with status 2 if a file or a Git reference does not exist."""
     completed = compat(*arguments)
     assert message in completed.stderr
     assert completed.returncode == 2

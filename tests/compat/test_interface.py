@@ -105,7 +105,7 @@ def compared(base: Edits, head: Edits) -> tuple[str, str]:
 def test_verdict_is_correct_in_both_directions(  # noqa: PLR0913, PLR0917 # columns of a table
     client: Any, tmp_path: Path, edits: Edits, there: str, back: str, mentioned: list[str]
 ) -> None:
-    """Changes that callers must adapt to are breaking, and new optional parts are additions."""
+    """Changes that require callers to adapt are breaking; new optional parts are additions."""
     head = python_interface.load_client(edited_contract(edits), tmp_path / "head")
     assert isinstance(head, griffe.Object)
     assert (_verdict(client, head), _verdict(head, client)) == (there, back)

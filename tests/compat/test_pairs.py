@@ -40,7 +40,7 @@ def test_pair_gets_the_expected_verdict_in_both_directions(pair: dict[str, Any])
                 assert finding.shown
 
 
-def test_example_dates_have_no_year_zero() -> None:
+def test_example_dates_are_never_in_the_year_zero() -> None:
     """Findings never show a date in the year 0, which many date libraries reject."""
     (finding,) = compared_schemas({"type": "string", "format": "date"}, {"format": "email"})
     assert dt.date.fromisoformat(finding.witness).year
@@ -84,7 +84,7 @@ def test_the_id_of_a_presence_change_does_not_depend_on_the_schema() -> None:
 
 
 def test_examples_with_many_fields_are_shortened() -> None:
-    """If an example has many fields, a finding shows only the first few and the total number."""
+    """If an example has many fields, a finding shows only the first few, plus the total number."""
     (finding,) = compared_schemas({"type": "object"}, {"type": "object", "maxProperties": 20})
     assert finding.shown[-1].endswith(", … (21 fields)}")
 
@@ -120,7 +120,7 @@ def test_many_conditions_are_searched_within_the_time_limit() -> None:
 
 
 def test_schemas_that_all_refer_to_each_other_are_undecided() -> None:
-    """Nine schemas that refer to each other have a million paths; a comparison follows a few."""
+    """Nine schemas that refer to each other have a million paths; only a few are followed."""
     names = [f"S{i}" for i in range(9)]
     fields = {name: {"$ref": f"#/components/schemas/{name}"} for name in names}
     base = with_schema(fields["S0"])
@@ -133,7 +133,7 @@ def test_schemas_that_all_refer_to_each_other_are_undecided() -> None:
 
 
 def test_a_schema_shared_by_operations_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time to compare a changed schema does not depend on how many operations use it."""
+    """The time needed to compare a changed schema does not depend on how many operations use it."""
     proofs: list[Schema] = []
 
     def count(large: Schema, small: Schema) -> bool:
@@ -158,7 +158,7 @@ def test_security_findings_describe_the_credentials() -> None:
     assert added.what == "Key (apiKey query X-Key) is now sufficient"
 
 
-def test_a_changed_extension_is_shown_by_its_keys() -> None:
+def test_a_changed_extension_is_shown_by_its_changed_keys() -> None:
     """A finding about x-left-open names the keys that changed, not the whole value."""
     old = {"x-left-open": {"properties": {"a": {"type": "null"}, "b": {}}}}
     (finding,) = compared_schemas(old, {"x-left-open": {"properties": {"b": {}}}})

@@ -70,7 +70,7 @@ def _run(option: argparse.Namespace) -> RunPlugin:
     contract.check_values(values.DATA["UNUSUAL"])
     if option.source and option.fail_on and not {*option.source} & {*option.fail_on}:
         reason = "--fail-on excludes all --source rules except those about missing authentication"
-        raise NoVerdictError(reason, "name the same source in both options")
+        raise NoVerdictError(reason, "specify the same source for both options")
     written = option.write_deviations
     if written and written.resolve() == (option.deviations or DEFAULT).resolve():
         reason = "--write-deviations would overwrite the file of accepted findings"
@@ -185,7 +185,7 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
     _send_rejected(run)
     yield run
     rest = dict(contract.EVERYTHING)
-    # Send the name in a separate update, which fails if another configuration has the name.
+    # Send the name in a separate update, which fails if another configuration has that name.
     name = rest.pop("name")
     for body in (rest, {"name": name}):
         backend.send(backend.control(body))

@@ -22,7 +22,7 @@ WITHOUT_BODY = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 
 def ask(promise: Promise, method: str, **parts: Any) -> None:
-    """Send a request with the method."""
+    """Send a request with this method."""
     if method in WITHOUT_BODY:
         parts |= {"body": b"", "headers": {"Content-Type": None}}
     else:

@@ -16,7 +16,7 @@ Command = Callable[..., RunResult]
 
 @pytest.fixture
 def reports(tmp_path: Path) -> Path:
-    """Return the folder to which the runs write their reports."""
+    """Return the folder where the runs write their reports."""
     return tmp_path / "reports"
 
 

@@ -1,4 +1,4 @@
-"""Serve a mock that crashes if a request lacks the part that the argument names (body or token)."""
+"""Serve a mock that crashes if a request lacks the part given as an argument (body or token)."""
 
 import os
 import sys

@@ -31,7 +31,7 @@ TOKEN = "token-of-a-live-backend-91c4"
 def test_mock_keeps_the_contract(
     command: Command, schema: jsonschema_rs.Draft202012Validator, reports: Path, tmp_path: Path
 ) -> None:
-    """A run against the mock has no findings, regardless of its environment and directory.
+    """A run against the mock has no findings, whatever the environment and working directory.
 
     In the working directory, the run creates nothing except its reports.
     """
@@ -52,7 +52,7 @@ def test_mock_keeps_the_contract(
 
 
 def test_same_seed_sends_the_same_requests(command: Command) -> None:
-    """Two runs with the same seed get the same number of responses with each status."""
+    """Two runs with the same seed get the same number of responses for each status."""
     options = ("--seed", "7", "--max-examples", "5", "-k", "generated or test_similar_id")
     first = command(*options)
     second = command(*options)
@@ -135,7 +135,7 @@ def test_invalid_options_are_rejected(
 def test_remote_backend_requires_an_id_and_causes_a_warning(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A backend that is not local requires an id, and a warning names both configurations."""
+    """If a backend is not local, an id is required, and a warning names both configurations."""
     options = ("--backend-url", "https://backend.example")
     variables = {"FLASHBACK_TOKEN": TOKEN, "FLASHBACK_SIBLING_AI_LLM_ID": "sibling"}
     assert run_main(monkeypatch, *options, **variables) == 2
@@ -171,7 +171,7 @@ def test_run_that_cannot_start_has_no_verdict(
     assert TOKEN not in result.output
 
 
-def test_unwritable_report_has_no_verdict(tmp_path: Path) -> None:
+def test_unwritable_report_prevents_a_verdict(tmp_path: Path) -> None:
     """If a report or the deviations cannot be written, the run exits with status 2 and says why."""
     file = tmp_path / "file"
     file.touch()
@@ -183,7 +183,7 @@ def test_unwritable_report_has_no_verdict(tmp_path: Path) -> None:
 
 
 def test_rate_limit_includes_concurrent_requests() -> None:
-    """A run never sends more requests in a second than --rate-limit allows."""
+    """A run never sends more requests per second than --rate-limit allows."""
     sent: list[float] = []
 
     def record_time() -> None:
@@ -276,7 +276,7 @@ NO_SPACE = b"scripts/contract: cannot write the output: No space left on device\
 def test_unusable_stream_causes_no_traceback(
     script: list[str], redirection: str, expected: tuple[int, bytes]
 ) -> None:
-    """A run works even if the caller has closed a stream, and reports that the disk is full."""
+    """If the caller has closed a stream, a run still works; if the disk is full, it says so."""
     if "full" in redirection and not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     shell = ["/bin/sh", "-c", f'"$@" {redirection}', "sh", *script, "--list"]
@@ -309,7 +309,7 @@ def test_tokens_are_never_shown(reports: Path) -> None:
         repeated = " ".join([request.token] * 400)
         spellings = " ".join(spellings_of(request.token))
         answer.set_fields(message=f"{spellings} {repeated}", aiLlmId=repeated)
-        # Serialization doubles the backslash in each escape sequence; send only one.
+        # Serialization doubles the backslash in each escape sequence; remove the extra one.
         answer.set_body(answer.body.replace(b"\\\\u00", b"\\u00"))
 
     promises = ("test_similar_token", "test_other_scheme", "test_member_can_update")
@@ -332,7 +332,7 @@ def test_tokens_are_never_shown(reports: Path) -> None:
 
 
 def test_given_token_may_be_easy_to_guess() -> None:
-    """A token that the user passes counts as valid, even if the tests also guess it."""
+    """A token that the user passes counts as valid, even if the tests also try it as a guess."""
     with serving() as mock:
         mock.add_member("admin", access="ADMIN", workspace="acme", token="admin")
         variables = environment(mock.tokens, mock.ids) | {"FLASHBACK_ADMIN_TOKEN": "admin"}
@@ -376,7 +376,7 @@ def test_crash_is_a_finding(monkeypatch: pytest.MonkeyPatch, missing: str, id: s
 
 
 def test_header_without_effect_is_omitted_from_the_example() -> None:
-    """If a forbidden update succeeds even without a header, the example omits the header."""
+    """If a forbidden update also succeeds without a header, the example omits that header."""
     promises = ("test_reader_cannot", "test_no_header_grants_access[READ]")
     result = run_with_changes([promote("reader")], promises=promises)
     [finding] = result.findings

@@ -70,7 +70,7 @@ UNSIGNED = "eyJhbGciOiJub25lIn0.claims."
     ids=["in Latin-1", "without a signature"],
 )
 def test_curl_command_sends_an_unusual_token(change: Change, token: str) -> None:
-    """Curl commands encode tokens, and derive unsigned JSON Web Tokens, just as the tests do."""
+    """Curl commands encode tokens and derive unsigned JSON Web Tokens exactly as the tests do."""
     with serving(change) as mock:
         variables = environment(mock.tokens, mock.ids) | {"FLASHBACK_TOKEN": token}
         result = run_with_url(mock.base_url, variables, promises="test_similar_token")
@@ -101,7 +101,7 @@ def test_token_in_base64_is_redacted_completely(prefix: bytes) -> None:
 
 
 def test_expressions_for_tokens_are_not_redacted() -> None:
-    """If a variable's name contains a token, redaction changes no expression or variable."""
+    """If a variable's name contains a token, redaction leaves expressions and variables intact."""
     tokens = {"FLASHBACK_TOKEN": "token", "FLASHBACK_ADMIN_TOKEN": "admin"}
     redactor = Redactor(tokens)
     redactor.learn("ADMIN", "${FLASHBACK_ADMIN_TOKEN^^}")
@@ -113,5 +113,5 @@ def test_expressions_for_tokens_are_not_redacted() -> None:
 
 @pytest.mark.parametrize("text", ["${FLASHBACK_TOKEN c4nary}", "${FLASHBACK_TOKENc4nary}"])
 def test_token_in_a_similar_expression_is_redacted(text: str) -> None:
-    """A response cannot protect a token from redaction by imitating a shell expression."""
+    """A response that imitates a shell expression cannot keep a token from being redacted."""
     assert "c4nary" not in Redactor({"FLASHBACK_TOKEN": "c4nary"}).redact(text)

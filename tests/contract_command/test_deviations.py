@@ -75,17 +75,17 @@ def test_accepted_form_of_a_response_does_not_fail_the_run(
 
 
 def test_deviation_that_no_longer_occurs_fails_the_run(known: Path) -> None:
-    """If an accepted finding no longer occurs, the run fails until the entry is removed."""
+    """If an accepted finding no longer occurs, the run fails until its entry is removed."""
     with serving() as mock:
         result = run_accepting(known, "access-levels/READ/200", mock, "-k", READER)
         unrelated = run_accepting(known, "access-levels/READ/200", mock, "-k", "idempotent")
     assert result.status == 1
-    assert "got no such finding; remove its entry from the file" in result.output
+    assert "got no such finding; remove the entry from the file" in result.output
     assert unrelated.status == 0, unrelated.output
 
 
 def test_backend_that_needs_no_token_always_fails(known: Path, tmp_path: Path) -> None:
-    """A backend that accepts requests without a token fails the run; no option prevents this."""
+    """A backend that accepts requests without a token fails the run; no option can prevent this."""
     id = "authentication/no-token/200"
     promises = (NO_TOKEN, "test_no_header")
     with serving(promote("")) as mock:
@@ -184,7 +184,7 @@ AGAIN: list[tuple[Change, Change, dict[str, str]]] = [
         strangers_can_update,
         {READER: "fixed", "test_stranger_cannot_update": "still broken"},
     ),
-    # The second run uses the names that the first run has given up.
+    # The second run uses the names that the first run gave up.
     (
         FAULTS["name_stays_taken_after_it_is_given_up"].change,
         lambda: None,

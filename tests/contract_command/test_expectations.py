@@ -89,8 +89,8 @@ def test_body_determines_the_expectation(body: object, id: str, statuses: tuple[
     assert rule.statuses == {*statuses}
 
 
-def test_words_show_the_valid_value() -> None:
-    """The description of an update of one field shows the value, and why an endpoint is valid."""
+def test_description_shows_the_valid_value() -> None:
+    """The description of a one-field update shows the value, and why an endpoint is valid."""
     words = request({"endpoint": "https://my_host.example"}).rule.words
     expected = '"https://my_host.example", which RFC 3986 and the WHATWG URL Standard allow'
     assert words == f"`endpoint`: the valid value {expected}"
@@ -105,7 +105,7 @@ def test_backend_may_reject_a_query() -> None:
 
 
 def test_backend_may_run_checks_in_any_order_after_the_token_check() -> None:
-    """A backend may check some rules before the token, and the others after it, in any order."""
+    """A backend may check some rules before the token and the rest after it, in any order."""
     without_token = request({"name": ""}, token=None, place="id/unknown")
     assert without_token.rule.statuses == {401}
     assert without_token.access
@@ -138,7 +138,7 @@ def findings_in(sent: Request, status: int, body: bytes = b'{"success": false}')
 
 
 def test_numeric_id_breaks_exactly_one_rule() -> None:
-    """If the id in a response is a number, only the rule about the schema reports this."""
+    """If the id in a response is a number, only the rule that checks the schema reports it."""
     sent = replace(request({}), id="1")
     findings = findings_in(sent, 200, b'{"success": true, "aiLlmId": 1}')
     assert [finding.id for finding in findings] == ["success-response/aiLlmId-type/invalid"]
@@ -159,8 +159,8 @@ def test_texts_of_a_finding_describe_its_shortest_example() -> None:
     assert known.title == "`success` in a 422 response: got 6"
 
 
-def test_example_of_an_intermittent_failure_should_succeed() -> None:
-    """The clause for intermittent failures is about valid requests, so one is shown first."""
+def test_example_of_an_intermittent_failure_is_a_valid_request() -> None:
+    """The clause for intermittent failures is about valid requests, so a valid one comes first."""
     finding = Finding("update/intermittent", "500", "", "")
     for sent in (request(b"{", path="/"), request({"name": "a longer name"})):
         finding.add_example(Exchange(sent, 500), finding)
@@ -175,14 +175,14 @@ def test_no_hint_about_the_token_that_the_control_requests_use() -> None:
         assert finding.got == start if token == WRITER else finding.got.startswith(start)
 
 
-def test_finding_says_if_a_name_was_not_taken() -> None:
+def test_finding_says_that_a_name_was_not_taken() -> None:
     """If a name should be taken but is not, the finding says so."""
     [*_, finding] = findings_in(request({"name": "x"}, rule="partial/name-kept"), 200)
     assert finding.got == "200: the name was not taken"
 
 
 def test_request_may_get_the_same_response_as_when_sent_alone() -> None:
-    """If a request gets no response on its own, it may get none later; a 418 is still a finding."""
+    """If a request sent alone gets no response, it may get none later; a 418 is still a finding."""
     assert findings_in(request({}, rule=Rule("alone/at-once", "an update", {0})), 0) == []
     [finding, *_] = findings_in(request({}, rule=Rule("alone/at-once", "an update", {418})), 418)
     assert finding.id == "statuses/undocumented/418"

@@ -177,7 +177,7 @@ faults("test_repeated_update_takes_effect_again", name_takes_effect_late)
 
 
 async def concurrent_update_restores_the_name(request: Request) -> None:
-    """Read the configuration, apply the changes, and write all of it back 0.2 s later."""
+    """Read the configuration, apply the changes, and write the configuration back 0.2 s later."""
     if request.role != "owner" or not request.is_for("main"):
         return
     if request.key:
@@ -226,7 +226,7 @@ faults(
 
 
 def _reject_similar(normalize: Callable[[str], object]) -> Change:
-    """Reject a name that differs from another configuration's name until both are normalized."""
+    """Reject a name that differs from another configuration's name only before normalization."""
 
     async def change(request: Request) -> Answer | None:
         for role in ("main", "sibling"):

@@ -36,7 +36,7 @@ def parameters_of(function: Change) -> tuple[str, ...]:
 
 
 def call(function: Change, request: Request) -> Any:
-    """Call a function with the request attributes that its parameters are named after."""
+    """Call a function, passing the request attribute of the same name for each parameter."""
     return function(*[getattr(request, name) for name in parameters_of(function)])
 
 

@@ -1,11 +1,11 @@
-"""Functions that define faults, and functions that return changes to the mock."""
+"""Functions that define faults, and functions that create changes to the mock."""
 
 from typing import NamedTuple
 
 from tests.faults.backend import Change, call
 from tests.faults.messages import Answer, Request, accepted, rejected
 
-# A function with the same parameters as a change. It returns whether to apply the change.
+# A function with the same parameters as a `Change`. It returns whether to apply the change.
 Condition = Change
 
 

@@ -190,7 +190,7 @@ def _nginx_page(status: int) -> Answer:
 
 
 def malformed_ids_are_rejected_by_a_router(request: Request) -> Answer | None:
-    """Respond as Fastify does to ids that are too long or not valid UTF-8 after decoding."""
+    """Respond as Fastify does to ids that, once decoded, are too long or not valid UTF-8."""
     is_malformed = "\ufffd" in request.id or len(request.id) > 255
     is_put = request.method == "PUT"
     return Answer(400, b'{"error": "Bad Request"}') if is_malformed and is_put else None
@@ -201,7 +201,7 @@ def paths_ignore_case_and_a_trailing_slash(request: Request) -> None:
     request.path = head.lower() + slash + id
 
 
-# Each backend combines several differences, so that few full runs are needed.
+# Each backend combines several differences, so that only a few full runs are needed.
 CORRECT = {
     "verbose": (
         responses_have_additional_fields,

@@ -1,4 +1,4 @@
-"""All faults; a fault is a change to the mock that breaks the contract in a single way."""
+"""All faults. A fault is a change to the mock that breaks the contract in a single way."""
 
 from tests.faults import (  # noqa: F401 - importing these modules defines their faults
     acceptance,

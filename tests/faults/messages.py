@@ -71,7 +71,7 @@ def _text_field(name: str) -> property:
 
 
 class Request(_Message):
-    """A modifiable request to the mock."""
+    """A mutable request to the mock."""
 
     name = _text_field("name")
     ai_type = _text_field("aiType")
@@ -187,7 +187,7 @@ class Request(_Message):
 
 
 class Answer(_Message, messages.Answer):
-    """A modifiable response from the mock."""
+    """A mutable response from the mock."""
 
     def __init__(self, status: int, body: bytes, **headers: str) -> None:
         """Create a JSON response with these additional headers."""
@@ -202,7 +202,7 @@ class Answer(_Message, messages.Answer):
         return self.replace_with(rejected(status))
 
     def compress(self) -> Self:
-        """Compress the body with gzip, in two members."""
+        """Compress the body into two gzip members."""
         members = gzip.compress(self.body[:9]) + gzip.compress(self.body[9:])
         return self.set_header("Content-Encoding", "gzip").set_body(members)
 

@@ -92,21 +92,21 @@ def test_finding_does_not_contain_a_token_from_the_media_type() -> None:
 
 
 def test_name_conflict_with_a_wrong_status_does_not_hide_missing_authentication() -> None:
-    """A run reports that an update was applied without a token even if name conflicts get a 500."""
+    """An update applied without a token is reported, even if name conflicts get a 500."""
     faults = ("unauthenticated_update_changes_the_name", "taken_name_returns_500")
     result = run_with_faults(*faults, promises=("test_name_is_unique", "test_rejected_update"))
     assert "authentication/applied/500" in result.ids, result.output
 
 
 def test_applied_update_is_attributed_only_to_the_user_who_sent_it() -> None:
-    """If `--source` excludes the check that follows one rejection, later checks are unaffected."""
+    """If `--source` excludes the check after one of the rejections, later checks are unaffected."""
     changes = [FAULTS["unauthenticated_update_changes_the_name"].change]
     result = run_with_changes(changes, "--source", "vendor,ours", promises="test_rejected_update")
     assert result.ids == ["all-or-nothing/rejected/400"], result.output
 
 
 def test_intermittent_error_does_not_hide_missing_access_control() -> None:
-    """A run reports accepted unauthorized updates even if the backend rejects half of them."""
+    """Even if a backend rejects half of the unauthorized updates, a run reports the others."""
     result = run_with_faults(
         "every_second_update_by_a_stranger_is_accepted", promises="test_stranger"
     )
@@ -124,7 +124,7 @@ def test_intermittent_error_does_not_hide_missing_access_control() -> None:
     ],
 )
 def test_finding_names_the_variable_that_may_be_wrong(variable: str, value: str, id: str) -> None:
-    """If a variable has a wrong value, the finding says which variable to check."""
+    """If a variable has the wrong value, the finding says which variable to check."""
     with serving() as mock:
         mock.add_member("other", access="WRITE", workspace="acme", token="other-writer")
         variables = environment(mock.tokens, mock.ids) | {variable: value}

@@ -46,7 +46,7 @@ def test_backend_may_parse_a_numeric_id() -> None:
 
 
 def test_every_promise_has_its_own_fault() -> None:
-    """For each promise, at least one fault's `promises` is a prefix of its name and of no other."""
+    """Each promise has a fault whose `promises` is a prefix of only this promise's name."""
     missing = {*all_promises()}
     for name, fault in FAULTS.items():
         promises = [promise for promise in all_promises() if promise.startswith(fault.promises)]

@@ -133,7 +133,7 @@ POST = "POST /__admin/reset HTTP/1.1\nContent-Length: 0\nHost: 127.0.0.1:{port}\
 LINK = "\nSec-Fetch-Site: cross-site\nSec-Fetch-Mode: navigate\nSec-Fetch-Dest: document"
 CROSS_ORIGIN = {
     "another name for this machine": LIST + "rebound.example:{port}",
-    "a name that begins like an address": LIST + "127.0.0.1.evil.example",
+    "a name that starts with an address": LIST + "127.0.0.1.evil.example",
     "a user before the host": LIST + "evil.example@127.0.0.1:{port}",
     "an empty host": LIST,
     "a page on another site": POST + "Origin: https://evil.example",

@@ -98,7 +98,7 @@ def test_wait_for_method_returns_matching_requests(mock: Mock) -> None:
         mock.wait_for(timeout=0.1, status=201, fields=["s3cret"], reason="s3cret")
     message = str(timed_out.value)
     assert message.startswith(
-        "expected 1 request(s) with the given status, fields, reason within 0.1 s, got 0"
+        "expected 1 request(s) matching the criteria (status, fields, reason) within 0.1 s, got 0"
     )
     assert "PUT 400 as owner: body: has an unknown field" in message
     assert "s3cret" not in message
@@ -114,8 +114,8 @@ def test_wait_ends_when_the_mock_stops() -> None:
             waiting.result(10)
 
 
-def test_method_cannot_be_called_in_the_event_loop(mock: Mock) -> None:
-    """A method called in the mock's event loop raises an error instead of waiting forever."""
+def test_method_cannot_be_called_from_the_event_loop(mock: Mock) -> None:
+    """A method called from the mock's event loop raises an error instead of waiting forever."""
 
     async def reset() -> None:
         mock.reset()
@@ -128,7 +128,7 @@ def test_method_cannot_be_called_in_the_event_loop(mock: Mock) -> None:
 def test_forked_process_cannot_control_the_mock(
     mock: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A method raises an error in a forked process, because the event loop does not run there."""
+    """A method raises an error in a forked process, where the event loop does not run."""
     monkeypatch.setattr(os, "getpid", lambda: mock.process + 1)
     with pytest.raises(RuntimeError, match="in the process that started it"):
         mock.reset()

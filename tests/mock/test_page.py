@@ -196,7 +196,7 @@ def test_path_parameter_can_be_shared(
     tmp_path: Path,
     flashback_mock_factory: Callable[..., Mock],
 ) -> None:
-    """The page shows parameters defined on the path, where two methods could share them."""
+    """The page shows parameters that are defined on the path for all of its methods."""
     changed = copy.deepcopy(document)
     (item,) = changed["paths"].values()
     changed["components"]["parameters"] = {"Id": item["put"].pop("parameters")[0]}

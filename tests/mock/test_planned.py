@@ -170,14 +170,14 @@ def test_refused_fault_closes_connections_with_incomplete_requests(mock: Mock) -
 
 @pytest.mark.parametrize("plan", [{"status": 500}, {"fault": "reset"}, {"fault": "empty"}])
 def test_update_can_be_stored_even_if_its_response_fails(mock: Mock, plan: dict[str, Any]) -> None:
-    """With `after_update`, the update is stored and only the response is lost."""
+    """With `after_update`, the update is stored; only the response is lost."""
     mock.answer_next(**plan, after_update=True)
     with FlashbackClient(max_retries=0) as client, pytest.raises(errors.FlashbackError):
         client.update_ai_llm(MAIN, secret="stored all the same")
     mock.assert_updated(MAIN, secret="stored all the same")
 
 
-def test_delayed_request_is_stored_and_logged_at_once(mock: Mock) -> None:
+def test_delayed_request_is_stored_and_logged_immediately(mock: Mock) -> None:
     """A delay postpones only the response and is not included in the logged duration."""
     mock.answer_next(delay=2)
     with FlashbackClient(timeout=1, max_retries=0) as client:

@@ -1,4 +1,4 @@
-"""Tests for behavior beyond the contract: messages, log, order of checks, and CORS.
+"""Tests for behavior beyond the contract: messages, the log, the order of checks, and CORS.
 
 CI runs tests/contract against the mock to test the behavior that the contract specifies.
 """

@@ -172,7 +172,7 @@ def test_upgrade_header_closes_the_connection(mock: Mock) -> None:
 
 @pytest.mark.parametrize("pause", [0, 0.05])
 def test_trailers_do_not_become_headers_of_the_next_request(mock: Mock, pause: float) -> None:
-    """The server closes connections after chunked requests, because these may have trailers."""
+    """The server closes connections after chunked requests, because they may have trailers."""
     chunked = request_head(mock, "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n"
     with connected(mock) as connection:
         connection.sendall(chunked + b"Prefer: code=404\r\n\r\n")
@@ -226,7 +226,7 @@ ENDLESS = {
 def test_endless_request_is_aborted(
     mock: Mock, http: httpx.Client, parts: tuple[bytes, bytes]
 ) -> None:
-    """The server aborts an endless request at a size or time limit and does not execute it."""
+    """An endless request that reaches a size or time limit is aborted and not executed."""
     with connected(mock) as connection:
         assert send_until_closed(connection, *parts) < 10
         assert b" 200 " not in receive_all(connection)

@@ -41,7 +41,7 @@ def test_output_ends_with_the_result() -> None:
 
 
 def test_terminal_does_not_wrap_curl_commands() -> None:
-    """In a narrow terminal, curl commands are not wrapped, so users can copy them."""
+    """In a narrow terminal, curl commands are not wrapped, so that users can copy them."""
     lines = printed(broken(), width=72).splitlines()
     for finding in broken()["findings"]:
         for example in finding["examples"][:1]:

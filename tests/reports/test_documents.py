@@ -37,7 +37,7 @@ def hostile() -> Verdict:
 
 
 def test_schema_allows_no_unknown_fields(root: Path) -> None:
-    """In the verdict's schema, objects with known fields allow no unknown fields."""
+    """In the verdict's schema, objects that list their fields allow no other fields."""
     text = (root / "docs" / "verdict.schema.json").read_text("utf-8")
     assert text.count('"properties": {') == text.count('"additionalProperties": false')
 
@@ -90,7 +90,7 @@ def test_junit_has_failures_only_for_decisive_findings() -> None:
 
 
 def test_junit_report_with_missing_results() -> None:
-    """Untested promises are skipped or, with --require-all, errors. A missing verdict is an error.
+    """Untested promises are skipped (errors with --require-all). A missing verdict is an error.
 
     An accepted deviation is skipped, and the message contains the finding's title.
     """

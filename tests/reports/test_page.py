@@ -108,7 +108,7 @@ def test_curl_command_can_be_copied(show: Open) -> None:
 
 
 def test_filter_finds_promises(show: Open) -> None:
-    """Promises can be filtered by words and by outcome. The filter opens families with a match."""
+    """Promises can be filtered by text and by outcome. Families with a match are opened."""
     page = show(broken())
     promises = page.locator("#promises li").filter(visible=True)
     page.get_by_role("searchbox").fill("maximum length")

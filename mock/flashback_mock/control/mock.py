@@ -26,7 +26,7 @@ class Mock:
     """A mock backend: its contract, fixtures, store, planned answers and request log.
 
     All methods block. They raise `ValueError` for invalid arguments, and `RuntimeError` if called
-    in the thread that runs the mock's event loop.
+    from the thread that runs the mock's event loop.
     """
 
     def __init__(self, contract: Contract, fixtures: Fixtures, store: Store) -> None:
@@ -154,7 +154,7 @@ class Mock:
                         found.append(entry)
         except TimeoutError:
             # Do not quote the criteria, which could contain a misplaced credential.
-            given = f" with the given {', '.join(criteria)}" if criteria else ""
+            given = f" matching the criteria ({', '.join(criteria)})" if criteria else ""
             expected = f"expected {count} request(s){given} within {timeout:g} s, got {len(found)}"
             lines = [expected, *history(self.requests)]
             raise TimeoutError("\n  ".join(lines)) from None

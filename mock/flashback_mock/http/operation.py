@@ -1,4 +1,4 @@
-"""The operation, which authenticates callers, updates the store and sends planned answers."""
+"""The operation: it authenticates callers, updates the store and sends planned answers."""
 
 import re
 from contextlib import suppress

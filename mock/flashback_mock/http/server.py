@@ -31,7 +31,7 @@ UNPARSABLE = (
     "not a valid HTTP/1.1 request; use http:// (not https:// or HTTP/2) and check for malformed or "
     "repeated headers"
 )
-# Silence aiohttp, which would log request lines, including any token that was sent in a URL.
+# Silence aiohttp, which would otherwise log request lines, including any token sent in a URL.
 QUIET = logging.getLogger("flashback_mock.http")
 QUIET.setLevel(logging.CRITICAL + 1)
 
@@ -82,7 +82,7 @@ class Connection(web.RequestHandler):
 
 
 class Server:
-    """An HTTP server that passes requests to a handler. Bodies can have up to `max_body` bytes.
+    """An HTTP server that passes requests to a handler. Bodies are limited to `max_body` bytes.
 
     `reject` returns the response to an unparsable request.
     """
@@ -123,8 +123,8 @@ class Server:
         await self._manager.shutdown(STOP_SECONDS)
 
     def _stop_listening(self) -> None:
-        with suppress(OSError):  # the socket does not listen, or the system is not Linux
-            # Without this call, the port would stay open in a child process that was forked.
+        with suppress(OSError):  # the socket is not listening, or the system is not Linux
+            # Without this call, the port would stay open in a forked child process.
             self._listener.shutdown(socket.SHUT_RDWR)
         self._asyncio_server.close()
         self._listener.close()

@@ -66,7 +66,7 @@ def write_keys(file: Path, *vaults: Vault, is_new: bool = False) -> None:
         folder = os.open(file.parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
-    except FileExistsError as error:  # the parent folder can also be an existing file
+    except FileExistsError as error:  # also raised if the parent folder is a file
         raise StoreError(
             f"{error.filename}: already exists; use --keys to specify a new file, or delete this "
             "one if it is the key file of a store that no longer exists"

@@ -19,7 +19,7 @@ UNUSABLE = (
 )
 # The time limit for opening a connection and for waiting for a lock.
 # The limit for a statement is 2 s longer, and closing an unresponsive connection takes up to 2 s.
-# An update therefore takes at most 19 s: 5 s to get a connection, 9 s to find out that it does not
+# An update therefore takes at most 19 s: 5 s to get a connection, 9 s to detect that it does not
 # respond, and 5 s to open another one.
 SECONDS = 5
 CONNECTIONS = 8  # the maximum number of connections per process
@@ -86,7 +86,7 @@ class PostgresqlStore(SqlStore):
         return connection
 
     async def close(self) -> None:
-        # Closing a connection in the usual way would take seconds if the server does not respond.
+        # Closing a connection in the usual way can take seconds if the server does not respond.
         for connection in self._connections:
             connection.terminate()
         await self._engine.dispose()

@@ -17,6 +17,6 @@ def write(verdict: Verdict, folder: Path) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        part = folder / f"{name}.part"  # an error must not leave half a report
+        part = folder / f"{name}.part"  # an error must not leave a half-written report
         part.write_text(text, "utf-8")
         part.replace(folder / name)

@@ -17,10 +17,10 @@ rendering.template("verdict.txt")  # cache the template; forked processes in tes
 
 
 class Output(Console):
-    """A console for standard output. It goes silent if the output cannot be written."""
+    """A console for standard output. It prints nothing more if the output cannot be written."""
 
     def print(self, *objects: object, **options: Any) -> None:
-        """Print the objects; go silent after an error, for example if the disk is full."""
+        """Print the objects; after an error, such as a full disk, print nothing more."""
         try:
             super().print(*objects, **options)
         except OSError as error:

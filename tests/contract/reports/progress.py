@@ -6,7 +6,7 @@ from rich.console import Console
 class Progress:
     """A status line with the family of promises and the numbers of promises and requests.
 
-    If the output is not a terminal, the display instead prints the name of each family once.
+    If the output is not a terminal, the display prints each family's name once instead.
     """
 
     def __init__(self, console: Console) -> None:

@@ -22,7 +22,7 @@ def map_strings(value: Any, function: Callable[[str], str]) -> Any:
 
 
 def readable(verdict: Verdict) -> Verdict:
-    """Return the verdict with invisible characters in its strings escaped.
+    """Return the verdict after escaping the invisible characters in its strings.
 
     Otherwise, text from the backend could control the terminal or make the XML invalid.
     """

@@ -63,12 +63,12 @@ class Backend:
             return OWN
         if id == self.given.get(FOREIGN_ID):
             return RULES["workspace-access/foreign"]
-        # If ids are not UUIDs, an unknown id might not have the right form.
+        # If ids are not UUIDs, an unknown id might not have the right format.
         statuses = {404} if UUID.fullmatch(self.id) else {400, 404}
         return replace(RULES["id/unknown"], statuses=statuses)
 
     def unknown_id(self) -> str:
-        """Return an id that no configuration has: a large number if the ids are numbers."""
+        """Return an id that no configuration has; if ids are numbers, it is a large number."""
         if self.id.isdecimal():
             return str(values.RANDOM.randint(2_000_000_000, 2**31 - 1))
         return values.unique()
@@ -115,7 +115,7 @@ class Backend:
         return with_rule(request)
 
     def control(self, body: object, **parts: Any) -> Request:
-        """Return a control request: a valid update, sent on a new connection, that must succeed."""
+        """Return a control request: a valid update that uses a new connection and must succeed."""
         return self.request(body=body, **parts).again()
 
     def exchange(self, request: Request) -> Exchange:
@@ -132,7 +132,7 @@ class Backend:
         )
 
     def _fails_alone(self, exchange: Exchange) -> bool:
-        """Return whether a proxy rejects only this request, and still lets others through."""
+        """Return whether a proxy rejects only this request but still lets others through."""
         return exchange.status != 429 and self.send(self.control({})).succeeded
 
     def send(self, request: Request) -> Exchange:
@@ -208,7 +208,7 @@ def check_sibling(backend: Backend) -> None:
 
 
 def setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
-    """Return the error for a control request that failed; rules.yaml contains its text."""
+    """Return the error for a control request that failed; its text comes from rules.yaml."""
     sent = "not sent" if exchange.never_sent else "sent"
     response = f"{exchange.status}: {exchange.failure}{exchange.text}\n{sent} to {backend.url}"
     problem, cure = next(
@@ -228,7 +228,7 @@ def is_working(backend: Backend, exchange: Exchange) -> bool:
     """Return whether the backend still works after an unexpected failure.
 
     Return False if the exchange crashed the backend. Raise `NoVerdictError` if the backend stopped
-    working for another reason.
+    working for any other reason.
     """
     latest = [f"{one.request.method} {one.request.target}: {one.got}" for one in backend.latest]
     for pause in (0.2, 0.5, 1.0, 1.5, 0):

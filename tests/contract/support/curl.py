@@ -11,7 +11,7 @@ from support.exchange import Request
 
 LONGEST_BODY = 2000  # in bytes; curl reads longer bodies from files
 LEAST = 4  # in characters; shorter texts reveal too little to require redaction
-# What follows the variable's name in the shell expressions that replace secrets
+# The suffix after the variable's name in the shell expressions that replace secrets
 OPERATORS = r"(?:\^\^|,,|[%#]\?|%\.\*)?\}"
 
 
@@ -24,7 +24,7 @@ def base64_parts(octets: bytes) -> Iterator[str]:
 
 
 def _pattern_for(text: str) -> str:
-    """Return a pattern that matches the text even if JSON, URLs or HTML escape its punctuation."""
+    """Return a pattern that matches the text even with JSON, URL or HTML escapes of punctuation."""
     pattern = ""
     for char in text:
         if char.isalnum():
@@ -54,7 +54,7 @@ class Redactor:
     """Replaces tokens and values derived from them with equivalent shell expressions."""
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
-        """Redact these tokens. `tokens` maps the name of an environment variable to its token."""
+        """Redact these tokens. `tokens` maps environment variable names to tokens."""
         self._expressions: dict[str, str] = {}
         self._pattern = re.compile("(?!)")
         # Do not redact inside these expressions: a variable's name can contain a token (`admin`).
@@ -116,7 +116,7 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
     if request.header("Accept-Encoding"):
         text += " --compressed"
     text += f" {redactor.quote(url)}{_header_options(request, redactor)}"
-    # Send even an empty body so that curl adds Content-Length.
+    # Send the body even if it is empty, so that curl adds Content-Length.
     if request.header("Content-Length") or request.chunks is not None:
         if request.header("Content-Type") is None:
             text += " -H Content-Type:"  # prevents curl from adding this header

@@ -106,7 +106,7 @@ class Exchange(_Message):
     failure: str = ""
     never_sent: bool = False  # whether connecting failed
     timed_out: bool = False
-    is_incomplete: bool = False  # whether the response ended early or cannot be decompressed
+    is_incomplete: bool = False  # whether the response ended early or could not be decompressed
 
     @property
     def got(self) -> str:

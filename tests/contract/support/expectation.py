@@ -32,7 +32,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 def with_rule(request: Request) -> Request:
     """Return the request. If it has no rule, add the contract's rule for the response.
 
-    Also add the reasons to reject the request, and the access rule that a 2xx would violate.
+    Also add the reasons for rejecting the request, and the access rule that a 2xx would violate.
     """
     forbidden_by = None
     early: list[Rule] = []
@@ -155,7 +155,7 @@ def _reasons_against(request: Request) -> tuple[list[Rule], list[Rule]]:
         if all(problem.is_open for problem in problems):
             try:
                 return early, list(_check_value(value))
-            except ValueError:  # newer Python versions parse deeper nesting than the validator can
+            except ValueError:  # newer Python versions can parse deeper nesting than the validator
                 early.append(RULES["unreadable-body/nested"])
     elif request.chunks is None:
         early.append(RULES["body/empty"])

@@ -84,7 +84,7 @@ class Finding:
     def add_example(self, exchange: Exchange, finding: "Finding") -> None:
         """Add the exchange as an example; keep only the best examples, sorted by `_rank`.
 
-        `finding` describes this exchange; this object's texts must describe the first example.
+        `finding` describes the exchange; the texts of `self` must describe the first example.
         """
         sent = exchange.request.rule.words
         without_details = sent.partition("; ")[0]
@@ -101,7 +101,7 @@ class Finding:
             self.got = finding.got
 
     def _rank(self, sent: str) -> tuple[bool, int]:
-        """Return a sort key: the shortest example is the best, but it must match the clause."""
+        """Return a sort key: prefer examples that match the clause, then shorter ones."""
         request = self.examples[sent].request
         is_unrelated = self.clause == "update" and not request.rule.must_succeed
         return is_unrelated, request.size

@@ -24,7 +24,7 @@ SHORTEST_PART = 5  # a leak can be as short as four characters plus a mask chara
 MASKS = "*.…•xX-_#"  # characters that backends use to mask the rest of a credential
 HASHES = ("md5", "sha1", "sha256", "sha512")
 INTERNALS = re.compile("|".join(DATA["internals"]))
-# A file's directory, but not part of a URL
+# Matches a file's directory, but not part of a URL
 DIRECTORY = re.compile(r"(?<!\w)/(?:usr|home|var|app|srv)/(?!(?:\w+/)*ai/llm/[\w%-]*(?![\w./%-]))")
 
 
@@ -66,7 +66,7 @@ def _canary_in(line: str) -> str | None:
 
 @cache
 def canary_parts() -> dict[str, dict[str, str]]:
-    """Map each canary part's start to the parts with this start, and each part to its encoding."""
+    """Group canary parts by their first characters, and map each part to its encoding."""
     parts: dict[str, dict[str, str]] = {}
     for canary in values.GOOD.values():
         for how, text, size in canary_encodings(canary):
@@ -155,7 +155,7 @@ def internals(exchange: Exchange) -> str | None:
     else:  # a web page, which can contain paths
         return None
     for name, value in exchange.headers:
-        if name.lower().startswith("x-"):  # such a header can contain a URL's path
+        if name.lower().startswith("x-"):  # these headers can contain a URL's path
             found = found or INTERNALS.search(unquote(value))
     if found:
         return found[0]

@@ -40,7 +40,7 @@ def _repeat(items: list[pytest.Item]) -> None:
 
 @dataclass(eq=False, repr=False)
 class RunPlugin(Run):
-    """A run as a pytest plugin, from test collection to the verdict."""
+    """A run implemented as a pytest plugin, from test collection to the verdict."""
 
     def __post_init__(self) -> None:
         """Prepare the output."""
@@ -49,12 +49,12 @@ class RunPlugin(Run):
         self._done = 0
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Store the session, which the run may have to stop."""
+        """Store the session, which is needed to stop the run."""
         self._session = session
         signal.signal(signal.SIGTERM, self._interrupt)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """With `--again`, keep only promises that had findings. Put `last` tests at the end."""
+        """With `--again`, keep only promises that had findings. Run `last` tests at the end."""
         if self.earlier:
             items[:] = [item for item in items if item.name in self.earlier]
         items.sort(key=lambda item: item.get_closest_marker("last") is not None)
@@ -91,7 +91,7 @@ class RunPlugin(Run):
         self._progress.update(family, self._done, len(self.promises), requests)
         self._done += 1
         if self._console.quiet:
-            self._end("the output was closed", "read the output to the end, or free disk space")
+            self._end("the output was closed", "read all of the output, or free up disk space")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:

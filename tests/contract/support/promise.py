@@ -1,6 +1,6 @@
-"""The state of a run and its promises, which send requests and check the exchanges.
+"""A run's state and its promises, which send requests and check the exchanges.
 
-An exchange is a request with its response.
+An exchange is a request and its response.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from support.findings import Accepted, Finding
 from support.options import MEANINGS
 from support.rule import NO_RULE, Rule
 
-# Seconds to continue testing after a promise's first finding, per promise and in total.
+# Seconds allowed for testing after a promise's first finding, per promise and in total.
 BUDGET_PER_PROMISE = 2.0
 TOTAL_BUDGET = 15.0
 MOST_LATE = 0.5  # seconds to wait for the effect of an update that returned 200
@@ -104,7 +104,7 @@ class Run:
                 rule,
                 outcome,
                 expected="this finding, because the deviations file accepts it",
-                got="no such finding; remove its entry from the file, or correct the id",
+                got="no such finding; remove the entry from the file, or correct the id",
                 subject=f"the accepted finding {id}",
                 promise=next(iter(self.promises), ""),
             )
@@ -125,7 +125,7 @@ class Promise:
     skipped: str = ""  # the reason why the promise was not tested
     hiding: set[str] = field(default_factory=set)  # ids of findings that prevented other checks
     broken_since: float | None = None
-    is_cut_short: bool = False  # whether a finding kept some requests from being sent
+    is_cut_short: bool = False  # whether some requests were not sent because of a finding
     prepared: Request | None = None  # the request that `prepare` sent last
     recent: deque[Request] = field(default_factory=lambda: deque(maxlen=3))
 
@@ -135,7 +135,7 @@ class Promise:
         return self.run.backend
 
     def end(self) -> list[Finding]:
-        """End a round of the test; return the test's findings that make the run fail."""
+        """End a round of the test; return those of its findings that make the run fail."""
         self.rounds += 1
         if self.broken_since is not None:
             self.is_cut_short |= self.is_over_budget()
@@ -152,7 +152,7 @@ class Promise:
         return since > BUDGET_PER_PROMISE or self.run.spent + since > TOTAL_BUDGET
 
     def available(self, *variables: str) -> list[str]:
-        """Return those of the given environment variables that are set."""
+        """Return which of the given environment variables are set."""
         return [variable for variable in variables if variable in self.backend.given]
 
     def need(self, variable: str) -> str:
@@ -165,7 +165,7 @@ class Promise:
         """Return the sibling's id; skip the test if the backend accepts duplicate names.
 
         On such a backend, no response can show that a name has changed. Also skip the test if a
-        name is taken only some time after the update.
+        name is not taken until some time after the update.
         """
         sibling = self.need(SIBLING_ID)
         shared = self._share_name(sibling, pause=0)
@@ -174,7 +174,7 @@ class Promise:
         if self._share_name(sibling, pause=MOST_LATE):
             pytest.skip("names are not unique on this backend, so name changes are not visible")
         self.check(shared)
-        pytest.skip("on this backend, a name is taken only some time after the update")
+        pytest.skip("on this backend, a name is not taken until some time after the update")
 
     def _share_name(self, sibling: str, pause: float) -> Exchange | None:
         """Give both configurations the same name; return the second exchange if both succeed.
@@ -332,7 +332,7 @@ class Promise:
         is_sequence = finding.clause in ("alone", "idempotent") and not known
         if is_sequence or again.status not in rule.statuses:
             return finding
-        subject = "a request that fails only sometimes, or only after another on its connection"
+        subject = "a request that fails only sometimes, or only after another one on its connection"
         if "at-once" in rule.kind:
             subject = "a request that fails among concurrent requests, but not on its own"
         first = exchange.failure or exchange.got

@@ -1,4 +1,4 @@
-"""Checks each exchange, starting with whether a response arrived and ending with its status.
+"""Checks each exchange. The first check is whether a response arrived; the last is its status.
 
 In general, only the first rule that an exchange breaks is reported. However, the rules about
 access, credentials and internal details are always checked.
@@ -24,7 +24,7 @@ BEFORE_ROUTING = (411, 414, 431)
 APPLIED = "authentication/applied"
 # Statuses that a backend may return if a name is taken, even though the contract requires 400.
 CONFLICTS = (400, 409, 422, 500)
-# The variables other than FLASHBACK_TOKEN by the rule for their user or configuration
+# The variables other than FLASHBACK_TOKEN, keyed by the rule for their user or configuration
 VARIABLES = {USERS[name]: name for name in (ADMIN, READER, STRANGER, EXPIRED)}
 VARIABLES["workspace-access/foreign"] = FOREIGN_ID
 CHANGING_HEADERS = {*DATA["changing_headers"]}
@@ -212,7 +212,7 @@ def _wrong_status(exchange: Exchange) -> Finding:
 
 
 def _hint(exchange: Exchange) -> str:
-    """Return a hint to check the variables whose values, if wrong, can lead to this response."""
+    """Return a hint to check the variables that can cause this response if set incorrectly."""
     request = exchange.request
     status = exchange.status
     suspects = []
@@ -234,7 +234,7 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
     rule = exchange.request.rule
     clause = "success-response" if exchange.succeeded else "error-response"
     if status not in documented:
-        # A rule may require the same status as an earlier response, even an undocumented status.
+        # A rule can require the status of an earlier response, even if that status is undocumented.
         expected = replace(rule, statuses=rule.statuses & documented or documented).expected
         subject = "a status that the contract does not document"
         yield Finding("statuses/undocumented", str(status), expected, str(status), subject)
@@ -316,5 +316,5 @@ def _check_fields(exchange: Exchange) -> Iterator[Finding]:
         subject = f"`{name}` in a {exchange.status} response"
         if value is None:
             yield Finding(f"{clause}/{name}", "missing", words, "no such field", subject)
-        elif str(value) != str(expected):  # the rule about the schema reports wrong types
+        elif str(value) != str(expected):  # the schema rule reports wrong types
             yield Finding(f"{clause}/{name}", "other", words, describe(value), subject)

@@ -80,9 +80,9 @@ def expand(name: str, word: str) -> list[str]:
 
 
 def unusual(field: str) -> list[Any]:
-    """Return unusual valid values for a field.
+    """Return unusual but valid values for a field.
 
-    For an enumeration, return a list in which each member directly follows itself and every other.
+    In the list for an enumeration, each member directly follows every member, including itself.
     """
     members = contract.PROPERTIES[field].get("enum")
     if members:
@@ -114,7 +114,7 @@ def of_length(field: str, length: int) -> str:
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
-    """Yield a sequence in which each kind is directly followed once by every kind, even itself."""
+    """Yield a sequence in which each kind directly follows each kind, even itself, exactly once."""
     for first in range(len(kinds)):
         yield kinds[first]
         for second in range(first + 1, len(kinds)):
@@ -212,7 +212,7 @@ def similar_strings(field: str) -> Iterator[str]:
 
 
 def resembling_fields() -> Iterator[tuple[str, object]]:
-    """Yield unknown field names that each resemble a known one, with the known field's value."""
+    """Yield unknown field names that resemble a known one, each with the known field's value."""
     yield "k\u0435y", canary("key")  # contains a Cyrillic letter
     for name, value in (EVERYTHING | fresh()).items():
         snake = re.sub("([A-Z])", r"_\1", name).lower()

@@ -79,7 +79,7 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
     is_red = bool(run.broken_promises())
     error = run.no_verdict
     if not error and outcomes.total() == untested and not is_red:
-        cure = "pass -k a name from --list, or set the missing variables"
+        cure = "pass a name from --list to -k, or set the missing variables"
         error = NoVerdictError("no promise was tested", cure)
     if error:
         cause = {"reason": error.reason, "cure": error.cure}
@@ -146,7 +146,7 @@ def _promise(run: Run, promise: Promise) -> Document:
 
 
 def _reason_for_no_test(promise: Promise) -> str:
-    """Return why the promise was not tested, or an empty string if it was tested."""
+    """Return the reason the promise was not tested, or an empty string if it was tested."""
     hiding = ", ".join(sorted(promise.hiding))
     if promise.skipped:
         return promise.skipped

@@ -58,7 +58,7 @@ def kill_after(updates: int, address: str, keys: Path) -> int:
 
 
 def kill_rotation(step: int, address: str, keys: Path) -> bool:
-    """Kill a key rotation before a step; return False if it ended before it reached the step.
+    """Kill a key rotation before a step; return False if it ended before reaching the step.
 
     A step is an SQL statement, a commit or a write to the key file.
     """
@@ -70,7 +70,7 @@ def kill_rotation(step: int, address: str, keys: Path) -> bool:
 
 
 async def rotate(address: str, keys: Path, last_step: int) -> None:
-    """Rotate a store's keys, but kill this process before step number `last_step`."""
+    """Rotate a store's keys, but kill this process just before step `last_step`."""
     numbers = count(1)
 
     def killing(step: Callable[..., Any]) -> Callable[..., Any]:

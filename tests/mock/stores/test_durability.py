@@ -20,7 +20,7 @@ in_a_file = pytest.mark.parametrize("location", ["file"], indirect=True)
 
 @in_a_file
 def test_killed_store_keeps_every_acknowledged_update(location: StoreLocation) -> None:
-    """After a SIGKILL between or during updates, no acknowledged update is lost or partial."""
+    """After a SIGKILL between or during updates, no acknowledged update is lost or incomplete."""
     with location.opened(is_new=True):
         pass
     for kill in range(KILLS):

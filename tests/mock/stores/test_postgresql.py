@@ -62,7 +62,7 @@ def test_processes_share_a_store(location: StoreLocation) -> None:
     other.close()
 
 
-def test_null_character_is_a_clear_error(location: StoreLocation) -> None:
+def test_null_character_causes_a_clear_error(location: StoreLocation) -> None:
     """PostgreSQL cannot store U+0000 in the name of a workspace or user."""
     member = Member("acme\0", "owner", "READ")
     with location.opened(is_new=True) as store, pytest.raises(StoreError, match="cannot store"):
@@ -140,7 +140,7 @@ def test_server_crash_loses_no_update(location: StoreLocation, cluster: Cluster)
 
 
 async def update_during_crash(store: Store, cluster: Cluster) -> int:
-    """Stop the server while numbered updates are sent; return the number of the first to fail."""
+    """Stop the server during numbered updates; return the number of the first update that fails."""
     with suppress(StoreError):
         for number in count(1):
             await store.update(OWNER, MAIN, {"name": str(number)})
@@ -213,7 +213,7 @@ def test_rotation_makes_replaced_credentials_unreadable(
 
 
 def recover_secrets(cluster: Cluster, vaults: list[Vault]) -> set[str]:
-    """Return the secrets that the vaults can decrypt from the server's files."""
+    """Return the secrets in the server's files that the vaults can decrypt."""
     found = set[str]()
     for file in (path for path in cluster.folder.rglob("*") if path.is_file()):
         content = file.read_bytes()

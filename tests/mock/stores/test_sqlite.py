@@ -80,7 +80,7 @@ def test_read_only_file_is_rejected(location: StoreLocation, path: Path) -> None
 
 
 def test_rotation_creates_no_store(path: Path, key_folder: Path) -> None:
-    """A key rotation for a missing store or an empty file does not create a store."""
+    """Trying to rotate the keys of a missing store or an empty file does not create a store."""
     assert_rejected(path, "is missing or cannot be opened", None)
     assert not path.exists()
     path.touch()

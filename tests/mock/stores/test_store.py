@@ -109,7 +109,7 @@ def test_names_are_compared_by_code_point(store: BlockingStore) -> None:
 
 
 def test_additions_change_only_members_that_are_added_again(store: BlockingStore) -> None:
-    """Additions keep existing data, but adding a member again changes the member's access level."""
+    """Existing data is kept, but adding a member again changes the member's access level."""
     added = Configuration("", "acme", "new\0id", {"aiType": "AWS", "secret": "s"})
     members = (Member("acme", "new", "READ"), Member("acme", "reader", "WRITE"))
     store.add(Fixtures((Token("new-token", "new"),), members, (added,)))
@@ -121,7 +121,7 @@ def test_additions_change_only_members_that_are_added_again(store: BlockingStore
 
 
 def test_adding_configurations_is_atomic(store: BlockingStore) -> None:
-    """If any configuration's id or name is taken, no configuration is added."""
+    """If any configuration's id or name is taken, none of them is added."""
     first = Configuration("", "acme", "first", {"name": "of the first"})
     for id, name in (
         (MAIN, "n"),
@@ -234,7 +234,7 @@ def test_moved_credential_cannot_be_decrypted(
 
 @durable
 def test_store_without_an_id_is_rejected(location: StoreLocation, store: BlockingStore) -> None:
-    """A store does not open if its row in the table `flashback_mock_store` was deleted."""
+    """A store cannot be opened if its row in the `flashback_mock_store` table was deleted."""
     store.close()
     location.sql("DELETE FROM flashback_mock_store")
     with pytest.raises(StoreError, match="flashback_mock_store has no row; restore"):
@@ -243,7 +243,7 @@ def test_store_without_an_id_is_rejected(location: StoreLocation, store: Blockin
 
 @durable
 def test_failed_rotation_changes_nothing(location: StoreLocation, store: BlockingStore) -> None:
-    """If one credential cannot be decrypted, a key rotation does not re-encrypt any credential.
+    """If any credential cannot be decrypted, a key rotation re-encrypts none of them.
 
     After the damaged credential is replaced, the next rotation succeeds.
     """
