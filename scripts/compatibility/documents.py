@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from importlib import import_module
-from itertools import chain, count
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "openapi.yaml"
@@ -73,14 +73,14 @@ class CannotCompareError(Exception):
     """A contract is missing or invalid. The message names the contract, the problem and the fix."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Contract:
     """A parsed contract, its text, and the file or git reference that it was read from."""
 
     document: dict[str, Any]
     source: str
     text: str
-    references: Iterator[int] = field(default_factory=count, compare=False)
+    followed: int = field(default=0, compare=False)  # number of references to components so far
 
     @property
     def version(self) -> str:
@@ -162,12 +162,12 @@ class Contract:
         if "$ref" in result:
             reference = result.pop("$ref")
             is_component = "schema" in inside and str(reference).startswith("#/components/")
-            is_too_late = is_component and next(self.references) >= MAX_REFERENCES
+            self.followed += is_component
             if reference in inside:
                 steps = inside[inside.index(reference) :]
                 levels = [step for step in steps if step[:1] != "#"]
                 target: Any = {"$ref": f"{len(levels)} up"}
-            elif is_too_late:
+            elif is_component and self.followed > MAX_REFERENCES:
                 target = {"$ref": f"{reference} in {self._digest}"}  # changes become undecided
             else:
                 target = self.inlined(self.resolve(reference), (*inside, reference))
