@@ -30,8 +30,8 @@ SIGNALS = (signal.SIGINT, signal.SIGHUP)
 URL = re.compile(r'https?://[!"$->@-\[\]-~]+', re.IGNORECASE)
 VARIABLES = "\n".join(f"  {name:27}  {meaning}" for name, meaning in MEANINGS.items())
 EPILOG = f"""\
-Exit status: 0 if the backend keeps the contract or all findings are accepted, 1 if it breaks the
-contract, 2 if there is no verdict.
+Exit status: 0 if the backend conforms to the contract or all findings are accepted, 1 if it
+violates the contract, 2 if there is no verdict.
 
 With --backend-url, these environment variables are read. FLASHBACK_TOKEN is required; the others
 allow additional promises to be tested. FLASHBACK_AI_LLM_ID can be set instead of --id.

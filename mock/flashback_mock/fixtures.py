@@ -103,7 +103,7 @@ class Fixtures:
             for user, access in content.get("members", {}).items():
                 if user not in document["users"]:
                     place = f"workspaces.{workspace}.members.{user}"
-                    raise ValueError(f"{place}: is not a user; add it under users")
+                    raise ValueError(f"{place}: no such user; add it under users")
                 members.append(Member(workspace, user, access))
             for role, configuration in content.get("configurations", {}).items():
                 place = f"workspaces.{workspace}.configurations.{role}"

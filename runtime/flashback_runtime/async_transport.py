@@ -104,8 +104,8 @@ async def _run_in_task(coroutine: Awaitable[R], ends_at: float) -> R:
     """Run the coroutine in a separate task; raise httpx.ReadTimeout at the deadline.
 
     httpcore shields its cleanup from anyio's cancellation, but not from `task.cancel()`. If the
-    caller's task is cancelled, an anyio task group cancels the separate task through anyio and
-    waits until that task has released its connection.
+    caller's task is cancelled, an anyio task group also cancels the separate task, and waits until
+    that task has released its connection.
     """
     results: list[R] = []
     failures: list[BaseException] = [asyncio.CancelledError()]  # for a task that never starts

@@ -103,7 +103,7 @@ def _add_operation(pair: Pair, before: list[Operation]) -> None:
     added = urls(pair.head).difference(*map(urls, before))
     hidden = [old for old in before if _hides_any(added, urls(old))]
     if hidden:
-        what = f"is new, and its path matches URLs of {hidden[0].name}"
+        what = f"is new, and its path also matches URLs of {hidden[0].name}"
         pair.add(Change.UNDECIDED, what, new=pair.head.parts)
     else:
         pair.add(Change.ADDITION, "is new", new=pair.head.parts)

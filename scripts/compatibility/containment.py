@@ -97,7 +97,7 @@ class Prover:
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:
     """Return whether the schema declares a type for the value.
 
-    Strings need no declaration, nor do any values in bodies. For a list, the schema must declare an
+    Strings and values in bodies need no declaration. For a list, the schema must declare an
     array.
     """
     words = '"array"' if is_list(value) else '"(type|enum|const)"'

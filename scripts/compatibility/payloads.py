@@ -168,7 +168,7 @@ def _described(changes: list[str], field: str) -> str:
 
 
 def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -> None:
-    """Report annotations that differ. Only subschemas that both schemas contain are compared.
+    """Report annotations that differ in the subschemas that both schemas contain.
 
     Also report a field that only one response documents, if the field can have any value. For
     other fields, the proofs show the difference.
@@ -202,7 +202,7 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
             if key in news:
                 field.add(Change.ADDITION, "is new", None, part)
             else:
-                field.add(Change.UNDECIDED, "is removed; previously, it could have any value", part)
+                field.add(Change.UNDECIDED, "is removed; until now, it could have any value", part)
 
 
 def compare_texts(pair: Pair, old: Part, new: Part) -> None:
@@ -234,7 +234,7 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
             content = pair if is_obvious else pair.at(name)  # name the media type in the findings
             _compare_content(content, name, before[name], after[name])
         elif has_range:
-            what = "has a different media type range, and ranges are not compared"
+            what = "has a different media type range; ranges are not compared"
             pair.add_undecided(what, *sides)
         elif name in before:
             header = "Accept" if pair.status else "Content-Type"

@@ -82,7 +82,10 @@ def commands(folder: Path) -> dict[str, tuple[str, ...]]:
         found["Prism"] = (*prism, "--port")
         found["Prism, silent"] = (*prism, "--verboseLevel", "silent", "--port")
     else:
-        print("Prism is not measured; run: npm install -g @stoplight/prism-cli", file=sys.stderr)
+        print(
+            "Prism is not installed; to measure it, run: npm install -g @stoplight/prism-cli",
+            file=sys.stderr,
+        )
     return found
 
 

@@ -69,7 +69,7 @@ def _run(option: argparse.Namespace) -> RunPlugin:
     """Create the run; raise `NoVerdictError` if an option or environment variable is invalid."""
     contract.check_values(values.DATA["UNUSUAL"])
     if option.source and option.fail_on and not {*option.source} & {*option.fail_on}:
-        reason = "--fail-on excludes all --source rules except those about missing authentication"
+        reason = "--source and --fail-on have no source in common"
         raise NoVerdictError(reason, "specify the same source for both options")
     written = option.write_deviations
     if written and written.resolve() == (option.deviations or DEFAULT).resolve():

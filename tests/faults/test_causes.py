@@ -72,7 +72,7 @@ def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
 
 
 def test_promise_that_is_cut_short_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A promise is not tested if its test is cut short by a finding for another promise."""
+    """A promise counts as untested if a finding for another promise cuts its test short."""
     monkeypatch.setattr("support.promise.BUDGET_PER_PROMISE", 0.0)
     cut_short = "test_valid_request_works_after_every_rejected_one"
     all_responses = "test_every_response[internals]"

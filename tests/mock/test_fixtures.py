@@ -33,7 +33,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ),
     ("2000-01-01T00:00:00Z", "tomorrow", "users.expired.expires: must be a time, such as 2026"),
     ("00:00:00Z", "23:59:60Z", "users.expired.expires: must be a time, such as 2026"),
-    ("owner: WRITE, ", "ownr: WRITE, ", "workspaces.acme.members.ownr: is not a user; add it"),
+    ("owner: WRITE, ", "ownr: WRITE, ", "workspaces.acme.members.ownr: no such user; add it"),
     (f"        id: {FOREIGN}\n", "", "configurations.foreign: missing required field id"),
     (FOREIGN, MAIN, "configurations.foreign.id: is used twice"),
     ("      foreign:", "      main:", "configurations.main: is used twice"),

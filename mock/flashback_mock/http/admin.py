@@ -166,7 +166,7 @@ async def _await_control(control: Control, /, *arguments: Any, **options: Any) -
 
 
 def _to_python(place: str, content: Any) -> Json:
-    """Convert a JSON object to Python arguments, and times from milliseconds to seconds."""
+    """Convert a JSON object to Python arguments; convert its times from ms to seconds."""
     if not isinstance(content, dict):
         raise ValueError(f"{place}: must be a JSON object")
     arguments: Json = {**content}

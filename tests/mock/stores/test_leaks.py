@@ -32,7 +32,7 @@ def test_file_store_leaks_no_secret(tmp_path: Path) -> None:
     assert_no_secret(store, output, tmp_path)
 
 
-def test_postgresql_store_leaks_no_secret(cluster: Cluster, tmp_path: Path) -> None:
+def test_postgresql_store_leaks_no_secrets(cluster: Cluster, tmp_path: Path) -> None:
     """No secret appears in the mock's output or in PostgreSQL's data files and logs."""
     store = ["--store", cluster.schema(), "--keys", str(tmp_path / "keys")]
     with command_with_log(*store, "--log-format", "json") as (process, _, url):
