@@ -268,7 +268,7 @@ def _contents(holder: Part) -> dict[str, Part]:
             kept.discard("charset=utf-8")
         key = ";".join([kind.lower(), *sorted(kept)])
         first = result.setdefault(key, content)
-        if first != content:  # changes to two different schemas are undecided
+        if first != content:  # changes to a second, different schema are undecided
             result[key] = {**first, name: content}
     return result
 

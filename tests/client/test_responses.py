@@ -187,7 +187,7 @@ def rebuilt(error: FlashbackError) -> FlashbackError:
 def test_copied_error_keeps_its_attributes(error: FlashbackError, copy_error: Any) -> None:
     """Errors keep their attributes when they are pickled, copied or rebuilt from their args.
 
-    Tracebacks and pickles refer to the module from which callers import them.
+    Tracebacks and pickles name the module from which callers import the errors.
     """
     copied = copy_error(error)
     assert type(error).__module__ == "flashback_client.errors"

@@ -82,7 +82,7 @@ class SqlStore(Store):
 
     @abstractmethod
     def reason(self, error: Any) -> str:
-        """Return what went wrong without the error's message, which could quote a value."""
+        """Return what went wrong, without the error's message, which could quote a value."""
 
     def error(self, reason: str) -> StoreError:
         """Return an error that contains the store's name and this reason."""

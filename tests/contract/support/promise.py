@@ -135,7 +135,7 @@ class Promise:
         return self.run.backend
 
     def end(self) -> list[Finding]:
-        """End a round of the test; return those of its findings that make the run fail."""
+        """End a round of the test; return those of the test's findings that make the run fail."""
         self.rounds += 1
         if self.broken_since is not None:
             self.is_cut_short |= self.is_over_budget()
