@@ -46,16 +46,18 @@ def moved_keys(pair: Pair) -> set[tuple[str, str]]:
     new = pair.head.parameters
     removed = {key for key in old.keys() - new.keys() if old[key].get("required")}
     added = {key for key in new.keys() - old.keys() if new[key].get("required")}
-    return (removed & _api_keys(pair.head)) | (added & _api_keys(pair.base))
+    became = {key for key in removed if any(key in keys for keys in _api_keys(pair.head))}
+    was = {key for key in added if all(key in keys for keys in _api_keys(pair.base))}
+    return became | was
 
 
-def _api_keys(operation: Operation) -> set[tuple[str, str]]:
-    """Return the locations and names of the API keys that every request must contain."""
-    required: list[set[tuple[str, str]]] = []
+def _api_keys(operation: Operation) -> list[set[tuple[str, str]]]:
+    """Return the locations and names of the API keys in each of the security requirements."""
+    found: list[set[tuple[str, str]]] = []
     for schemes in operation.security:
         parts = map(operation.scheme, schemes)
-        required.append({(str(part.get("in")), _field_name(part)) for part in parts})
-    return set.intersection(*required) if required else set()
+        found.append({(str(part.get("in")), _field_name(part)) for part in parts})
+    return found
 
 
 def _field_name(scheme: Part) -> str:
