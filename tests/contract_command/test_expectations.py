@@ -31,6 +31,7 @@ EXPECTATIONS: dict[tuple[int, ...], list[tuple[object, str]]] = {
         ({"key": "k" * max_length("key")}, "lengths/key-long"),
         ({"key": "\u00e9"}, "update/key-non-ascii"),
         ('{"key": "\u00e9"}'.encode(), "update/key-unescaped"),
+        (f'{{"key": "{"é" * 200}"}}'.encode(), "lengths/key-long"),
         ({"endpoint": "https://a.example/"}, "endpoint-url/endpoint-path"),
     ],
     (400,): [

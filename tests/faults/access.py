@@ -1,6 +1,7 @@
 """Backends that allow unauthorized updates, or reject authorized ones."""
 
 import asyncio
+import html
 import re
 import unicodedata
 from collections.abc import Callable
@@ -137,6 +138,12 @@ faults(
     update_with_an_empty_secret_changes_the_name=on(
         400, lambda request, answer: request.fields.get("secret") == "" and _rename(request, answer)
     ),
+    update_with_a_null_type_changes_the_name=on(
+        400,
+        lambda request, answer: (
+            request.fields.get("aiType", "") is None and _rename(request, answer)
+        ),
+    ),
     update_with_a_numeric_key_changes_the_name=on(
         400, lambda request, answer: request.fields.get("key") == 5 and _rename(request, answer)
     ),
@@ -251,6 +258,8 @@ faults(
     zero_is_not_a_name=when(lambda name: name == "0", lambda request: request.drop_field("name")),
     names_are_trimmed_before_comparison=_reject_similar(str.strip),
     tags_in_names_are_removed=_reject_similar(partial(re.sub, "<.*?>", "")),
+    html_entities_in_names_are_decoded=_reject_similar(html.unescape),
+    backslashes_in_names_are_removed=_reject_similar(lambda name: name.replace("\\", "")),
     long_names_are_truncated=on(
         200, lambda name, is_for, rename: name[200:] and is_for("main") and rename(name[:200])
     ),

@@ -332,15 +332,12 @@ class Promise:
         is_sequence = finding.clause in ("alone", "idempotent") and not known
         if is_sequence or again.status not in rule.statuses:
             return finding
-        subject = "a request that fails only sometimes, or only after another one on its connection"
-        if "at-once" in rule.kind:
-            subject = "a request that fails among concurrent requests, but not on its own"
         first = exchange.failure or exchange.got
         return Finding(
             "update/intermittent",
             finding.outcome,
             rule.expected,
             f"{first}, and {again.got} when the request was repeated on a new connection",
-            subject,
+            "a request that fails only sometimes, or only after another one on its connection",
             explained_by=tuple(known),
         )
