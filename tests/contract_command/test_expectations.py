@@ -176,6 +176,12 @@ def test_no_hint_about_the_token_that_the_control_requests_use() -> None:
         assert finding.got == start if token == WRITER else finding.got.startswith(start)
 
 
+def test_non_ascii_values_can_explain_a_finding() -> None:
+    """If a backend rejects all non-ASCII values, a long non-ASCII value is not another finding."""
+    [*_, finding] = findings_in(request({"key": "\u00e9" * 200}), 400)
+    assert "update/key-non-ascii/400" in finding.explained_by
+
+
 def test_finding_says_that_a_name_was_not_taken() -> None:
     """If a name should be taken but is not, the finding says so."""
     [*_, finding] = findings_in(request({"name": "x"}, rule="partial/name-kept"), 200)
