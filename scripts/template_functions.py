@@ -147,7 +147,7 @@ def kind(prop: Any, schema: dict[str, Any]) -> str:
 
 
 def argument(prop: Any, secrets: list[str]) -> str:
-    """Return a parameter declaration; credentials and enum members can also be passed as str."""
+    """Return a parameter declaration that also accepts str for credentials and enum members."""
     declared: str = prop.to_string().as_unembedded_code()
     if prop.python_name in secrets:
         return declared.replace(": str", ": str | Secret", 1)

@@ -134,7 +134,7 @@ def _changes(old: griffe.Object, new: griffe.Object) -> Iterator[tuple[Change, s
 
 
 def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tuple[Change, str]]:
-    """Yield the changes to a function's types, and its new optional parameters.
+    """Yield a function's type changes and its new optional parameters.
 
     A wider parameter type or a narrower return type does not break callers.
     """

@@ -204,7 +204,7 @@ def test_error_for_a_large_response_is_small(update: Any) -> None:
     assert len(caught.value.body) == 1 << 16
 
 
-def test_generated_modules_return_any_status() -> None:
+def test_generated_modules_return_responses_with_any_status() -> None:
     """The generated modules return a response for any status instead of raising an error."""
     body = UpdateAiLlmRequest(name="new")
     failed = httpx.Response(404, json={"message": "gone"}, headers={"x-request-id": "r-1"})

@@ -332,7 +332,7 @@ def test_tokens_are_never_shown(reports: Path) -> None:
 
 
 def test_given_token_may_be_easy_to_guess() -> None:
-    """A token that the user passes counts as valid, even if the tests also try it as a guess."""
+    """A token that the user passes counts as valid, even if it equals one of the tests' guesses."""
     with serving() as mock:
         mock.add_member("admin", access="ADMIN", workspace="acme", token="admin")
         variables = environment(mock.tokens, mock.ids) | {"FLASHBACK_ADMIN_TOKEN": "admin"}
