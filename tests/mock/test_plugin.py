@@ -138,7 +138,7 @@ def test_plugin_imports_only_the_standard_library() -> None:
 
 
 def test_fixture_without_the_mock_extra_says_what_to_install(pytester: pytest.Pytester) -> None:
-    """Without the `mock` extra, the fixture fails with a one-line message that says what to install."""
+    """Without the `mock` extra, the fixture prints one line that says what to install."""
     pytester.makepyfile("import sys\nsys.modules['jsonschema_rs'] = None\n" + ROTATION_TEST)
     result = pytester.runpytest_subprocess(PLUGIN)
     result.assert_outcomes(errors=1)
