@@ -46,9 +46,9 @@ def moved_keys(pair: Pair) -> set[tuple[str, str]]:
     new = pair.head.parameters
     removed = {key for key in old.keys() - new.keys() if old[key].get("required")}
     added = {key for key in new.keys() - old.keys() if new[key].get("required")}
-    became = {key for key in removed if any(key in keys for keys in _api_keys(pair.head))}
-    was = {key for key in added if all(key in keys for keys in _api_keys(pair.base))}
-    return became | was
+    accepted = set.union(*_api_keys(pair.head))
+    required = set.intersection(*_api_keys(pair.base))
+    return (removed & accepted) | (added & required)
 
 
 def _api_keys(operation: Operation) -> list[set[tuple[str, str]]]:
