@@ -31,7 +31,7 @@ TOKEN = "token-of-a-live-backend-91c4"
 def test_mock_keeps_the_contract(
     command: Command, schema: jsonschema_rs.Draft202012Validator, reports: Path, tmp_path: Path
 ) -> None:
-    """A run against the mock has no findings, whatever the environment and working directory.
+    """A run against the mock has no findings in any environment and working directory.
 
     In the working directory, the run creates nothing except its reports.
     """

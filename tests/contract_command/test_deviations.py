@@ -85,7 +85,7 @@ def test_deviation_that_no_longer_occurs_fails_the_run(known: Path) -> None:
 
 
 def test_backend_that_needs_no_token_always_fails(known: Path, tmp_path: Path) -> None:
-    """If a backend accepts requests without a token, the run fails, whatever the options are."""
+    """If a backend accepts requests without a token, the run fails with any options."""
     id = "authentication/no-token/200"
     promises = (NO_TOKEN, "test_no_header")
     with serving(promote("")) as mock:
