@@ -106,7 +106,7 @@ class Mock:
         for step in steps:
             check_step(self.contract, step)
             id = step.get("id", "")
-            # No request would come for a role such as `main`.
+            # A role such as `main` is not an id, so no request would use the plan.
             if id in self.ids and id not in self.ids.values():
                 raise ValueError(f"id: must be an id, not a role; the ids are {self.ids}")
         # Also copy the headers, because callers can change them later.
