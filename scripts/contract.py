@@ -33,8 +33,8 @@ EPILOG = f"""\
 Exit status: 0 if the backend conforms to the contract or all findings are accepted, 1 if it
 violates the contract, 2 if there is no verdict.
 
-With --backend-url, these environment variables are read. FLASHBACK_TOKEN is required; the others
-allow additional promises to be tested. FLASHBACK_AI_LLM_ID can be set instead of --id.
+With --backend-url, these environment variables are read. FLASHBACK_TOKEN is required; with the
+others, more promises are tested. FLASHBACK_AI_LLM_ID can be set instead of --id.
 {VARIABLES}
 
 See docs/contract-tests.md.

@@ -16,8 +16,8 @@ from urllib.parse import unquote
 
 MASK = "**********"  # the repr and str of every Secret
 REDACTED = "***"  # shown in place of credentials
-# Stack frames of these packages and modules can contain requests or credentials in plain text.
-# The packages send or trace requests.
+# Packages that send or trace requests, and modules of the standard library: their stack frames can
+# contain requests or credentials in plain text.
 _HIDDEN = sys.stdlib_module_names | {
     *("anyio", "h11", "h2", "hpack", "httpcore", "httpx", "hyperframe", "idna", "sniffio"),
     *("eventlet", "gevent", "socks", "socksio", "trio", "uvloop"),

@@ -62,7 +62,7 @@ def test_unknown_id_answers_404(promise: Promise) -> None:
 
 @clause("access-levels")
 @pytest.mark.parametrize("token", [READER, STRANGER], ids=["READ", "none"])
-def test_no_header_grants_access(promise: Promise, token: str) -> None:
+def test_headers_do_not_grant_access(promise: Promise, token: str) -> None:
     """A header or query parameter that names a user, role or workspace does not grant access."""
     promise.need(token)
     others = {"X-Workspace-Id": promise.backend.id, "X-Workspace": "*", "X-Access-Level": "ADMIN"}

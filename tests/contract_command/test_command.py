@@ -377,7 +377,7 @@ def test_crash_is_a_finding(monkeypatch: pytest.MonkeyPatch, missing: str, id: s
 
 def test_header_without_effect_is_omitted_from_the_example() -> None:
     """If a forbidden update also succeeds without a header, the example omits that header."""
-    promises = ("test_reader_cannot", "test_no_header_grants_access[READ]")
+    promises = ("test_reader_cannot", "test_headers_do_not_grant_access[READ]")
     result = run_with_changes([promote("reader")], promises=promises)
     [finding] = result.findings
     sent = [example["sent"] for example in finding["examples"]]

@@ -75,12 +75,12 @@ faults(
     ),
 )
 faults(
-    "test_no_header_grants_access[READ]",
+    "test_headers_do_not_grant_access[READ]",
     role_header_is_trusted=as_owner(lambda header: header("X-Role") == "ADMIN"),
     role_in_the_query_is_trusted=as_owner(lambda query: "role=ADMIN" in query),
 )
 faults(
-    "test_no_header_grants_access[none]",
+    "test_headers_do_not_grant_access[none]",
     workspace_header_is_trusted=promote("stranger", lambda header: header("X-Workspace-Id")),
 )
 faults(

@@ -64,7 +64,7 @@ def test_findings_identify_the_broken_clause(faults: dict[str, str]) -> None:
 
 
 def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
-    hidden = "test_no_header_grants_access[READ]"
+    hidden = "test_headers_do_not_grant_access[READ]"
     result = run_with_faults("reader_can_update", promises=("test_reader_cannot", hidden))
     promise = result.promise(hidden)
     assert promise["outcome"] == "not tested", result.output

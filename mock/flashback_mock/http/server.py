@@ -270,7 +270,7 @@ def listen(host: str, port: int) -> socket.socket:
 async def _reserve(family: int, address: Any) -> socket.socket:
     """Wait until the address is free, and return a socket that is bound to it.
 
-    The socket does not listen, so the port refuses connections. Because the socket is bound, no
+    The socket is not listening, so the port refuses connections. Because the socket is bound, no
     other program can use the port.
     """
     bound = socket.socket(family, socket.SOCK_STREAM)

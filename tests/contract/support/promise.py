@@ -208,7 +208,7 @@ class Promise:
         exchange = self.exchange(self.request(**parts))
         self.check(exchange)
         if not exchange.succeeded:
-            pytest.skip("an update that this promise depends on failed")
+            pytest.skip("a required update failed")
         self.prepared = exchange.request
 
     def send(self, request: Request, *, may_rename: bool = False) -> Exchange | None:
