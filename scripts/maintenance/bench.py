@@ -25,7 +25,11 @@ def main() -> int:
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error("--rounds: must be at least 1")
-    targets = BENCHMARKS[options.what](options.rounds)
+    try:
+        targets = BENCHMARKS[options.what](options.rounds)
+    except KeyboardInterrupt:
+        print("\nscripts/bench: interrupted", file=sys.stderr)
+        return 1
     print("\nTargets")
     status = 0
     for target in targets:
