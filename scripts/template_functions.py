@@ -32,6 +32,9 @@ _KINDS = {
     "UuidProperty": "UUID",
     "NoneProperty": "type(None)",
 }
+_SIMPLE = {"BooleanProperty", "FloatProperty", "IntProperty", "StringProperty"}
+# A line break before a list item, a quotation, a heading or a table row
+_MARKDOWN_LINE = re.compile(r"\n(?=\s*(?:[-*+>] |\d+[.)] |[#|]))")
 _HEADER_VALUE = "(?:[!-~](?:[ -~]*[!-~])?)?"  # RFC 9110
 _RULES = {
     "minLength": "min_length",
@@ -49,9 +52,22 @@ _RULES = {
 def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[str, Any]:
     """Return the template functions, keyed by name. `escape` makes text safe for docstrings."""
 
+    def schema_of(model: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = model.data.model_dump(
+            mode="json", by_alias=True, exclude_none=True
+        )
+        return schema
+
     def field_schemas(model: Any) -> dict[str, Any]:
-        schema = model.data.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return schemas_of_fields(contract, schema)
+        return schemas_of_fields(contract, schema_of(model))
+
+    def extra_rule(model: Any) -> str:
+        """Return the rule for additional properties if they are of a simple type."""
+        extra = model.additional_properties
+        if type(extra).__name__ not in _SIMPLE:
+            return ""
+        schema = resolved(contract, schema_of(model)["additionalProperties"])
+        return f"Rule(dict, items={rule(contract, extra, schema)})"
 
     def secret_names(model: Any) -> list[str]:
         schemas = field_schemas(model)
@@ -67,6 +83,7 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
         "argument": argument,
         "contract": contract,
         "errors_of": errors_of,
+        "extra_rule": extra_rule,
         "field_schemas": field_schemas,
         "error_name": error_name,
         "parameter_rule": functools.partial(parameter_rule, contract),
@@ -88,8 +105,13 @@ def prose(
         width + indent, margin, margin, break_long_words=False, break_on_hyphens=False
     )
     labeled = f"{label}: {escape(text)}" if label else escape(text)
-    paragraphs = [" ".join(paragraph.split()) for paragraph in labeled.split("\n\n")]
-    joined = "\n\n".join(map(wrapper.fill, paragraphs)).removeprefix(margin)
+    blocks: list[str] = []
+    for paragraph in labeled.split("\n\n"):
+        lines = _MARKDOWN_LINE.split(paragraph.strip())
+        if "```" in paragraph:  # a code block
+            lines = paragraph.splitlines()
+        blocks.append("\n".join(wrapper.fill(" ".join(line.split())) for line in lines))
+    joined = "\n\n".join(blocks).removeprefix(margin)
     # Add a space so that a final quote does not touch the docstring's closing quotes.
     return f"{joined} " if joined.endswith('"') else joined
 
@@ -120,7 +142,16 @@ def parameter_rule(contract: dict[str, Any], endpoint: Any, prop: Any) -> str:
 
 def rule(contract: dict[str, Any], prop: Any, schema: dict[str, Any]) -> str:
     """Return the source code of a `fields.Rule` for the property."""
-    arguments = [kind(prop, schema)]
+    models: list[str] = []
+    kinds: list[str] = []
+    for member in members(prop):  # For the members of a union, only the types are checked.
+        if hasattr(member, "required_properties"):
+            models.append(member.class_info.name)
+        else:
+            kinds.append(kind(member, schema))
+    arguments = kinds if len(kinds) == 1 else [f"({', '.join(kinds)})"]
+    if models:
+        arguments.append(f"models={tuple(models)}")
     if hasattr(prop, "inner_property"):
         items = rule(contract, prop.inner_property, resolved(contract, schema.get("items", {})))
         arguments.append(f"items={items}")
@@ -133,24 +164,26 @@ def rule(contract: dict[str, Any], prop: Any, schema: dict[str, Any]) -> str:
     return f"Rule({', '.join(arguments)})"
 
 
+def members(prop: Any) -> list[Any]:
+    """Return the members of a union, or only the property itself."""
+    if not hasattr(prop, "inner_properties"):
+        return [prop]
+    return [member for inner in prop.inner_properties for member in members(inner)]
+
+
 def kind(prop: Any, schema: dict[str, Any]) -> str:
-    """Return the source code of a property's type, or a tuple of types if it is a union."""
-    if schema.get("writeOnly"):
-        return "Secret"
+    """Return the name of the property's type in Python."""
     if hasattr(prop, "values"):
         return str(prop.class_info.name)
-    if hasattr(prop, "inner_properties"):
-        # For the members of a union, only the types are checked.
-        kinds = [kind(inner, {}) for inner in prop.inner_properties]
-        return f"({', '.join(kinds)})"
-    return _KINDS.get(type(prop).__name__, "object")
+    name = _KINDS.get(type(prop).__name__, "object")
+    return "Secret" if name == "str" and schema.get("writeOnly") else name
 
 
 def argument(prop: Any, secrets: list[str]) -> str:
     """Return a parameter declaration that also accepts str for credentials and enum members."""
     declared: str = prop.to_string().as_unembedded_code()
     if prop.python_name in secrets:
-        return declared.replace(": str", ": str | Secret", 1)
+        return re.sub(r"(?<= )str\b", "str | Secret", declared, count=1)
     if hasattr(prop, "values"):  # an enum
         name = prop.class_info.name
         return declared.replace(f": {name}", f": {name} | {name}Text", 1)

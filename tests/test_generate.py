@@ -21,8 +21,8 @@ TEMPLATES = sorted(template.name for template in generate.TEMPLATES.iterdir())
 
 KEYS = Path(__file__).with_name("keys.yaml")
 CALLS = """
-import datetime, httpx, json, pytest, typing, uuid
-from flashback_client import FlashbackClient, errors, models
+import datetime, httpx, inspect, json, pytest, typing, uuid
+from flashback_client import UNSET, FlashbackClient, errors, models
 from flashback_client.api.keys import create_api_key
 from flashback_client.models import LabelKeyBody, NewKey, Owner, Scope
 
@@ -83,6 +83,16 @@ for invalid in ({"days": 0}, {"days": 1.5}, {"dry_run": "yes"}, {"label": "too l
         client.create_api_key("w", **{**arguments, **invalid})
 with pytest.raises(errors.ArgumentError, match="^rank must be at least 1$"):
     Owner(rank=0)
+with pytest.raises(errors.ArgumentError, match="^owner must be of type None or Owner, not dict"):
+    client.create_api_key("w", **arguments, owner={"name": "o"})
+with pytest.raises(errors.ArgumentError, match="^label must be of type str, not Unset$"):
+    client.create_api_key("w", **arguments | {"label": UNSET})
+with pytest.raises(errors.ArgumentError, match="_properties.*'a'.* must be of type str, not int"):
+    LabelKeyBody.from_dict({"a": 1})
+responses.append(httpx.Response(201, json=created))
+client.create_api_key("w", **arguments, pin=None)
+assert json.loads(requests[-1].content)["pin"] is None
+assert "1234" not in repr(NewKey(**arguments, pin="1234"))
 with pytest.raises(errors.ArgumentError, match="workspace_id must be lower case"):
     client.create_api_key("W", **arguments)
 with pytest.raises(errors.ArgumentError, match="^limit must .* int or ScopedLimitType1 or Scope"):
@@ -116,6 +126,7 @@ with pytest.raises(errors.ResponseDecodeError, match=r"TypeError [(]1 attempt[)]
     client.get_owner()
 for documented in (client.create_api_key, errors.ConflictError):
     assert r'"\\d"' in documented.__doc__
+assert "reserved:\\n- one\\n- two" in inspect.getdoc(errors.ConflictError)
 responses += [httpx.Response(502)] * 2
 with pytest.raises(errors.BadGatewayError, match="1 attempt[)]"):
     client.create_api_key("w", **arguments)
@@ -259,7 +270,7 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
     (
         (*FIELDS, "ID"),
         {"type": "string"},
-        'invalid-syntax: Duplicate parameter "id"',
+        "put update_ai_llm: two parameters or fields have the same name in Python, id; rename one",
     ),
     *(
         ((*PUT, "parameters"), [{"name": name, "in": "header"}], "sets this header")

@@ -2,7 +2,7 @@
 """Names from flashback_runtime that the models and the `api` modules use."""
 
 from flashback_runtime.calls import Response
-from flashback_runtime.fields import UNSET, Rule, Unset, as_secret, as_secrets
+from flashback_runtime.fields import UNSET, Rule, Unset, as_plain, as_secret, as_secrets
 from flashback_runtime.secrets import Secret
 
-__all__ = ("UNSET", "Response", "Rule", "Secret", "Unset", "as_secret", "as_secrets")
+__all__ = ("UNSET", "Response", "Rule", "Secret", "Unset", "as_plain", "as_secret", "as_secrets")

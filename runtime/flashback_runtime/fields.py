@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
 from math import inf
 from typing import Any, Final, Literal, TypeVar, cast, overload
 from urllib.parse import quote
 
-from attrs import Attribute, define, field
+from attrs import NOTHING, Attribute, define, field
 
 from .errors import ArgumentError, ArgumentTypeError
 from .secrets import Secret
@@ -45,12 +45,19 @@ _TYPE_NAMES: dict[type[object], str] = {float: "number", Secret: "str", type(Non
 def as_secret(value: str | Secret) -> Secret: ...
 @overload
 def as_secret(value: str | Secret | Unset) -> Secret | Unset: ...
-def as_secret(value: str | Secret | Unset) -> Secret | Unset:
-    """Wrap the value in a Secret. Return UNSET unchanged.
+@overload
+def as_secret(value: str | Secret | Unset | None) -> Secret | Unset | None: ...
+def as_secret(value: str | Secret | Unset | None) -> Secret | Unset | None:
+    """Wrap the value in a Secret. Return UNSET and None unchanged.
 
     Values of the wrong type are also wrapped, because they might contain a credential.
     """
-    return value if isinstance(value, Unset) else Secret(value)
+    return value if value is None or isinstance(value, Unset) else Secret(value)
+
+
+def as_plain(value: object) -> object:
+    """Return the text of a Secret. Return other values unchanged."""
+    return value.reveal() if isinstance(value, Secret) else value
 
 
 def as_secrets(mapping: U, plain: Collection[str] = ()) -> U | dict[str, Any]:
@@ -78,6 +85,8 @@ class Rule:
 
     kinds: tuple[type[object], ...] = field(default=(object,), converter=_as_tuple)
     """The types that the value can have."""
+    models: tuple[str, ...] = ()
+    """The names of the models that the value can be. Two models can refer to each other."""
     min_length: int = 0
     max_length: float = inf
     pattern: str | None = None
@@ -89,7 +98,7 @@ class Rule:
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Validate a model field. attrs calls this method as a validator."""
-        if value is not UNSET:
+        if value is not UNSET or attribute.default is NOTHING:
             self.check(attribute.name, value)
 
     def check(self, name: str, value: object) -> None:
@@ -99,21 +108,27 @@ class Rule:
 
     def error(self, name: str, value: object) -> ArgumentError | None:
         """Return the error instead of raising it, because this frame can hold a credential."""
-        if str not in self.kinds and isinstance(value, Secret):
-            value = value.reveal()
-        if not any(_has_type(value, kind) for kind in self.kinds):
-            names = " or ".join(_TYPE_NAMES.get(kind, kind.__name__) for kind in self.kinds)
-            problem = f"must be of type {names}, not {type(value).__name__}"
+        if str not in self.kinds:
+            value = as_plain(value)
+        if not self._accepts_type_of(value):
+            names = [_TYPE_NAMES.get(kind, kind.__name__) for kind in self.kinds]
+            names += self.models
+            problem = f"must be of type {' or '.join(names)}, not {type(value).__name__}"
             if value is None:
                 problem += NULL_HINT
             return ArgumentTypeError.about(name, problem)
         if broken := self._broken_rule(value):
             return ArgumentError.about(name, broken)
-        if self.items and isinstance(value, list):
-            for index, item in enumerate(cast("list[object]", value)):
-                if error := self.items.error(f"{name}[{index}]", item):
+        if self.items:
+            for key, item in _items(value):
+                if error := self.items.error(f"{name}[{key!r}]", item):
                     return error
         return None
+
+    def _accepts_type_of(self, value: object) -> bool:
+        if any(_has_type(value, kind) for kind in self.kinds):
+            return True
+        return any(base.__name__ in self.models for base in type(value).__mro__)
 
     def _broken_rule(self, value: object) -> str | None:
         if self.const is not UNSET and (type(value), value) != (type(self.const), self.const):
@@ -161,6 +176,12 @@ class Rule:
         if self.pattern is not None and not re.search(self.pattern, f"{text}\n", _ASCII):
             return self.message or f"must match {self.pattern}"
         return None
+
+
+def _items(value: object) -> Iterable[tuple[object, object]]:
+    if isinstance(value, dict):
+        return cast("dict[object, object]", value).items()
+    return enumerate(cast("list[object]", value)) if isinstance(value, list) else ()
 
 
 def _has_type(value: object, kind: type[object]) -> bool:

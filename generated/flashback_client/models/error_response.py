@@ -23,7 +23,7 @@ class ErrorResponse:
     error_code: Any | Unset = field(default=UNSET, validator=Rule(object))
     """A machine-readable code, if the service sends one."""
     additional_properties: dict[str, Any] = field(init=False, factory=dict[str, Any])
-    """Undocumented fields in the response."""
+    """Fields that the contract does not name."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as a JSON object."""

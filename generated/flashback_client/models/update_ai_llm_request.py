@@ -10,7 +10,7 @@ from attrs import define, field
 from flashback_runtime.errors import ArgumentError
 
 from ..models.ai_type import AiType
-from ..types import UNSET, Rule, Secret, Unset, as_secret, as_secrets
+from ..types import UNSET, Rule, Secret, Unset, as_plain, as_secret, as_secrets
 from .ai_type import AiTypeText, as_ai_type
 
 
@@ -96,9 +96,9 @@ class UpdateAiLlmRequest:
         if not isinstance(self.endpoint, Unset):
             fields["endpoint"] = self.endpoint
         if not isinstance(self.key, Unset):
-            fields["key"] = self.key.reveal()
+            fields["key"] = as_plain(self.key)
         if not isinstance(self.secret, Unset):
-            fields["secret"] = self.secret.reveal()
+            fields["secret"] = as_plain(self.secret)
         return fields
 
     @classmethod

@@ -23,7 +23,7 @@ class UpdateAiLlmResponse:
     message: str | Unset = field(default=UNSET, validator=Rule(str))
     """Human-readable success message; its text may change."""
     additional_properties: dict[str, Any] = field(init=False, factory=dict[str, Any])
-    """Undocumented fields in the response."""
+    """Fields that the contract does not name."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as a JSON object."""
