@@ -227,10 +227,11 @@ def path_shape(path: str) -> str:
 def parameter(contract: dict[str, Any], endpoint: Any, prop: Any) -> dict[str, Any]:
     """Return the parameter from the contract, because the generator's copy has no schema."""
     item, operation = declaration(contract, endpoint)
-    # An operation parameter overrides a path-item parameter with the same name.
+    [place] = [place for place, listed in endpoint.iter_all_parameters() if listed is prop]
+    # An operation parameter overrides a path-item parameter.
     for listed in (*operation.get("parameters", []), *item.get("parameters", [])):
         found = resolved(contract, listed)
-        if found["name"] == prop.name:
+        if (found["in"], found["name"]) == (place, prop.name):
             return found
     raise LookupError(f"the parameter {prop.name} is not in the contract")
 

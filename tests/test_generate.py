@@ -105,7 +105,7 @@ responses.append(httpx.Response(201, json={"kind": "api-key", "scopes": []}))
 assert create_api_key.sync("w", client=client, body=NewKey(**arguments), days=3).kind == "api-key"
 assert "hush" not in repr(NewKey(**arguments))
 responses.append(httpx.Response(200, json=created))
-assert client.get_key("x").kind == "api-key"
+assert client.get_key("xy", id_query="x").kind == "api-key"
 assert (requests[-1].method, requests[-1].content) == ("GET", b"")
 responses.append(httpx.Response(200, json=[1]))
 assert client.count_keys("x") == [1]
