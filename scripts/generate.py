@@ -53,10 +53,6 @@ OPAQUE = re.compile(r"<\S*UntrustedString object at 0x[0-9a-f]+>")
 class GenerationError(Exception):
     """The client cannot be generated. The message states the problem, the location and the fix."""
 
-    def __init__(self, message: str) -> None:
-        """Store the message."""
-        super().__init__(OPAQUE.sub("…", message))
-
 
 def main() -> int:
     """Run the command and return its exit status."""
@@ -234,9 +230,10 @@ def render(contract: Path, output: Path) -> None:
     except Exception as error:  # noqa: BLE001 - the generator can raise anything
         reason = f"{type(error).__name__}: {error}"
         problem = f"cannot be read by the generator ({reason})"
-        raise GenerationError(f"{contract.name}: {problem}") from None
+        raise GenerationError(f"{contract.name}: {OPAQUE.sub('…', problem)}") from None
     if warnings:
-        listed = "\n".join(f"{warning.header}: {warning.detail}" for warning in warnings)
+        texts = [f"{warning.header}: {warning.detail}" for warning in warnings]
+        listed = OPAQUE.sub("…", "\n".join(texts))
         raise GenerationError(f"{contract.name} contains unsupported parts; fix them:\n{listed}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 import sys
@@ -26,8 +25,6 @@ P = TypeVar("P")
 E = TypeVar("E", bound=FlashbackError)
 
 _MAX_ERROR_BODY = 1 << 16  # bytes
-# Only Python supports these charsets. Decoding a large body as Punycode takes minutes.
-_PYTHON_CODECS = {"idna", "punycode", "raw-unicode-escape", "unicode-escape"}
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
@@ -167,15 +164,11 @@ class Response(Generic[P]):
 
     @property
     def text(self) -> str:
-        """The body as text, decoded with the charset in Content-Type or, by default, with UTF-8."""
-        headers = {"content-type": self.headers.get("content-type", "")}
+        """The body as text, decoded as UTF-8 or, if it is not UTF-8, as Latin-1."""
         try:
-            charset = str(httpx.Response(200, headers=headers).encoding)
-            if codecs.lookup(charset).name not in _PYTHON_CODECS:
-                return self.content.decode(charset, "replace")
-        except (LookupError, ValueError):  # codecs such as `hex` do not return text
-            pass
-        return self.content.decode("utf-8", "replace")
+            return self.content.decode()
+        except UnicodeDecodeError:
+            return self.content.decode("latin-1")
 
     def json(self) -> Any:
         """Parse the body as JSON. Raise ValueError if it is not valid JSON."""
@@ -225,17 +218,18 @@ class Response(Generic[P]):
     def redact(self) -> None:
         """Replace credentials in the body and the headers.
 
-        If the body is not UTF-8 and contains a credential in any charset, replace the whole body.
+        If the body is not UTF-8 and contains a credential, replace the whole body.
         """
         redacted = self._running.redacted
         text = self.content.decode("utf-8", "replace")
         cleaned = redacted(text)
         if cleaned != text:
             self.content = cleaned.encode()
-        charset = json.detect_encoding(self.content)
-        views = [self.content.decode("latin-1"), self.content.decode(charset, "replace"), self.text]
-        has_more = any(view != cleaned and redacted(view) != view for view in views)
-        if has_more or (cleaned != text and "\ufffd" in text):
+        has_more = cleaned != text and "\ufffd" in text
+        for charset in ("latin-1", json.detect_encoding(self.content)):
+            view = self.content.decode(charset, "replace")
+            has_more |= view != cleaned and redacted(view) != view
+        if has_more:
             self.content = REDACTED.encode()
         fields: list[tuple[str, str]] = []
         for name, raw in httpx.Headers(self.headers).raw:  # `items()` would lowercase the names

@@ -94,26 +94,20 @@ def test_invalid_success_body_raises_decode_error(update: Any, content: bytes) -
     assert "leave it out" not in str(caught.value)
 
 
-UNUSABLE_CHARSETS = ["zz", "hex", "rot13", "undefined", "idna", "punycode", "unicode_escape"]
-
-
-@pytest.mark.parametrize("charset", ["latin-1", *UNUSABLE_CHARSETS])
-def test_text_uses_the_response_charset(charset: str) -> None:
-    """`Response.text` uses the response's charset, or UTF-8 if the charset is unusable."""
-    headers = {"content-type": f"text/html; charset={charset}"}
-    client = blocking(Service(httpx.Response(418, content=b"\xe9 \\n", headers=headers)))
+@pytest.mark.parametrize("charset", ["latin-1", "utf-8"])
+def test_text_is_utf_8_or_latin_1(charset: str) -> None:
+    """`Response.text` decodes the body as UTF-8 or, if that fails, as Latin-1."""
+    client = blocking(Service(httpx.Response(418, content="é".encode(charset))))
     response = update_ai_llm.sync_detailed(ID, client=client, body=UpdateAiLlmRequest())
-    assert response.text == ("é \\n" if charset == "latin-1" else "\ufffd \\n")
+    assert response.text == "é"
 
 
-@pytest.mark.parametrize("charset", ["punycode", "utf-8"])
-def test_large_response_is_decoded_quickly(charset: str) -> None:
-    """A large response is decoded quickly, regardless of its charset and character references."""
+def test_large_response_is_decoded_quickly() -> None:
+    """A large response with long character references is decoded quickly."""
     content = b"&#" + b"9" * 5000 + b" &amp;#" + b"9" * 5000 + b"a-" + b"z9" * 50_000
-    headers = {"content-type": f"text/html; charset={charset}"}
     started = time.process_time()
     with pytest.raises(errors.BadRequestError):
-        blocking(Service(httpx.Response(400, content=content, headers=headers))).update_ai_llm(ID)
+        blocking(Service(httpx.Response(400, content=content))).update_ai_llm(ID)
     assert time.process_time() - started < 1
 
 
