@@ -217,7 +217,11 @@ def render(contract: Path, output: Path) -> None:
     )
     try:
         data: Any = GeneratorData.from_dict(document, config=config)
-        warnings = parse_warnings(data)
+        warnings = [data]
+        if isinstance(data, GeneratorData):  # otherwise, a GeneratorError
+            warnings = [*data.errors]
+            for collection in data.endpoint_collections_by_tag.values():
+                warnings += collection.parse_errors
         if not warnings:
             adapt(data)
             project = Project(openapi=data, config=config, custom_template_path=TEMPLATES)
@@ -228,23 +232,13 @@ def render(contract: Path, output: Path) -> None:
     except GenerationError:
         raise
     except Exception as error:  # noqa: BLE001 - the generator can raise anything
-        reason = f"{type(error).__name__}: {error}"
+        reason = OPAQUE.sub("…", f"{type(error).__name__}: {error}")
         problem = f"cannot be read by the generator ({reason})"
-        raise GenerationError(f"{contract.name}: {OPAQUE.sub('…', problem)}") from None
+        raise GenerationError(f"{contract.name}: {problem}") from None
     if warnings:
         texts = [f"{warning.header}: {warning.detail}" for warning in warnings]
         listed = OPAQUE.sub("…", "\n".join(texts))
         raise GenerationError(f"{contract.name} contains unsupported parts; fix them:\n{listed}")
-
-
-def parse_warnings(data: Any) -> list[Any]:
-    """Return the generator's warnings about parts that it cannot read."""
-    if not hasattr(data, "endpoint_collections_by_tag"):  # a GeneratorError
-        return [data]
-    warnings = list(data.errors)
-    for collection in data.endpoint_collections_by_tag.values():
-        warnings += collection.parse_errors
-    return warnings
 
 
 def adapt(data: Any) -> None:

@@ -32,7 +32,6 @@ _KINDS = {
     "UuidProperty": "UUID",
     "NoneProperty": "type(None)",
 }
-_SIMPLE = {"BooleanProperty", "FloatProperty", "IntProperty", "StringProperty"}
 # A line break before a list item, a quotation, a heading or a table row
 _MARKDOWN_LINE = re.compile(r"\n(?=\s*(?:[-*+>] |\d+[.)] |[#|]))")
 _HEADER_VALUE = "(?:[!-~](?:[ -~]*[!-~])?)?"  # RFC 9110
@@ -52,22 +51,20 @@ _RULES = {
 def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[str, Any]:
     """Return the template functions, keyed by name. `escape` makes text safe for docstrings."""
 
-    def schema_of(model: Any) -> dict[str, Any]:
-        schema: dict[str, Any] = model.data.model_dump(
-            mode="json", by_alias=True, exclude_none=True
-        )
-        return schema
+    def schema_of(part: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = part.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return resolved(contract, schema)
 
     def field_schemas(model: Any) -> dict[str, Any]:
-        return schemas_of_fields(contract, schema_of(model))
+        return schemas_of_fields(contract, schema_of(model.data))
 
     def extra_rule(model: Any) -> str:
-        """Return the rule for additional properties if they are of a simple type."""
+        """Return the rule for additional properties, or an empty string if any value is valid."""
         extra = model.additional_properties
-        if type(extra).__name__ not in _SIMPLE:
+        if kind(extra, {}) not in {"bool", "float", "int", "str"}:
             return ""
-        schema = resolved(contract, schema_of(model)["additionalProperties"])
-        return f"Rule(dict, items={rule(contract, extra, schema)})"
+        items = rule(contract, extra, schema_of(model.data.additionalProperties))
+        return f"Rule(dict, items={items})"
 
     def secret_names(model: Any) -> list[str]:
         schemas = field_schemas(model)
