@@ -10,17 +10,15 @@ import asyncio
 import importlib
 import inspect
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import anyio
 
 from .errors import FlashbackError
 from .secrets import Secret
 from .transport import LATE, MAX_BODY, Connections, httpx, pool_options, timeout_until
-
-R = TypeVar("R")
 
 # anyio would import this during the first call, which would block the event loop.
 with suppress(ImportError):
@@ -69,17 +67,38 @@ class AsyncConnections(Connections):
         await asyncio.sleep(seconds)
 
     async def call(self, function: Callable[[], Any], ends_at: float) -> Any:
-        return await _run_in_task(_call(function), ends_at)
+        with anyio.move_on_after(timeout_until(ends_at)):
+            value = function()
+            return await value if inspect.isawaitable(value) else value
+        return None
 
     async def exchange(
         self, http: Any, request: httpx.Request, ends_at: float
     ) -> tuple[httpx.Response, bytes | None]:
-        return await _run_in_task(_exchange(http, request), ends_at)
+        """Send the request in a separate task.
 
+        httpcore shields its cleanup from anyio's cancellation, but not from `task.cancel()`. If the
+        caller's task is cancelled, an anyio task group also cancels the separate task, and waits
+        until that task has released its connection.
+        """
+        results: list[tuple[httpx.Response, bytes | None]] = []
+        failures: list[BaseException] = [asyncio.CancelledError()]  # for a task that never starts
+        limit = anyio.move_on_after(timeout_until(ends_at))
 
-async def _call(function: Callable[[], Any]) -> Any:
-    value = function()
-    return await value if inspect.isawaitable(value) else value
+        async def run() -> None:
+            with limit:
+                try:
+                    results.append(await _exchange(http, request))
+                except BaseException as error:  # noqa: BLE001 - re-raised below, outside the group
+                    failures.append(error)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(run)
+        if results:
+            return results[0]
+        if limit.cancel_called and isinstance(failures[-1], asyncio.CancelledError):
+            raise httpx.ReadTimeout(LATE)
+        raise failures[-1]
 
 
 async def _exchange(http: Any, request: httpx.Request) -> tuple[httpx.Response, bytes | None]:
@@ -98,30 +117,3 @@ async def _exchange(http: Any, request: httpx.Request) -> tuple[httpx.Response, 
             if len(body) > MAX_BODY:
                 break
         return response, bytes(body)
-
-
-async def _run_in_task(coroutine: Awaitable[R], ends_at: float) -> R:
-    """Run the coroutine in a separate task; raise httpx.ReadTimeout at the deadline.
-
-    httpcore shields its cleanup from anyio's cancellation, but not from `task.cancel()`. If the
-    caller's task is cancelled, an anyio task group also cancels the separate task, and waits until
-    that task has released its connection.
-    """
-    results: list[R] = []
-    failures: list[BaseException] = [asyncio.CancelledError()]  # for a task that never starts
-    limit = anyio.move_on_after(timeout_until(ends_at))
-
-    async def run() -> None:
-        with limit:
-            try:
-                results.append(await coroutine)
-            except BaseException as error:  # noqa: BLE001 - re-raised below, outside the group
-                failures.append(error)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(run)
-    if results:
-        return results[0]
-    if limit.cancel_called and isinstance(failures[-1], asyncio.CancelledError):
-        raise httpx.ReadTimeout(LATE)
-    raise failures[-1]

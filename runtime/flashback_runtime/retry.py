@@ -17,7 +17,7 @@ from .errors import ApiConnectionError, ApiTimeoutError, ArgumentError, Response
 from .fields import NULL_HINT, as_secret
 from .secrets import Secret, cut_frames, exception_chain
 from .settings import check_token
-from .transport import LATE, httpx
+from .transport import httpx
 
 Outcome = Response[Any] | Failure
 
@@ -82,13 +82,10 @@ async def _token(running: RunningCall) -> Secret | None:
     if not running.call.secured:
         return None
     if not isinstance(token, Secret):
-        try:
-            # Wrap the value immediately so that no traceback shows an invalid token.
-            token = as_secret(cast("str", await running.connections.call(token, running.deadline)))
-        except httpx.ReadTimeout as error:
-            if str(error) != LATE:
-                raise  # The token function's own request timed out.
-            raise running.error(ApiTimeoutError, _NOT_SENT) from None
+        # Wrap the value immediately so that no traceback shows an invalid token.
+        token = as_secret(cast("str", await running.connections.call(token, running.deadline)))
+        if time.monotonic() >= running.deadline:
+            raise running.error(ApiTimeoutError, _NOT_SENT)
         try:
             check_token(token, running.settings.service)
         except ArgumentError as error:

@@ -166,7 +166,10 @@ class Connections:
         time.sleep(seconds)  # noqa: ASYNC251 - these coroutines block; see the class docstring
 
     async def call(self, function: Callable[[], Any], ends_at: float) -> Any:
-        """Call a token function and return its result. Only the async client enforces `ends_at`."""
+        """Call a token function and return its result.
+
+        The async client cancels the function at `ends_at`; this method then returns None.
+        """
         del ends_at
         return function()
 
