@@ -164,14 +164,11 @@ def _outcome(
 def _redact(running: RunningCall, error: BaseException) -> None:
     arguments = list(error.args)
     for index, argument in enumerate(arguments):
-        redacted = running.redacted(str(argument))
-        if redacted != str(argument):
-            arguments[index] = redacted
+        if isinstance(argument, str):
+            arguments[index] = running.redacted(argument)
     error.args = tuple(arguments)
     if isinstance(error, OSError) and error.strerror:  # here, `str(error)` does not use `args`
         error.strerror = running.redacted(error.strerror)
-        if error.filename is not None:
-            error.filename = running.redacted(str(error.filename))
     if isinstance(error, httpx.RequestError):
         error.request = httpx.Request(running.call.method, "/")
 

@@ -7,7 +7,6 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
@@ -231,13 +230,8 @@ class Response(Generic[P]):
             has_more |= view != cleaned and redacted(view) != view
         if has_more:
             self.content = REDACTED.encode()
-        fields: list[tuple[str, str]] = []
-        for name, raw in httpx.Headers(self.headers).raw:  # `items()` would lowercase the names
-            value = raw.decode("latin-1")
-            with suppress(UnicodeDecodeError):
-                value = raw.decode()
-            fields.append((redacted(name.decode("latin-1")), redacted(value)))
-        self.headers = httpx.Headers(fields, "utf-8")
+        fields = httpx.Headers(self.headers).multi_items()
+        self.headers = httpx.Headers([(name, redacted(value)) for name, value in fields], "utf-8")
 
 
 def printable(text: str) -> str:
