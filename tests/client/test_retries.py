@@ -164,21 +164,6 @@ def test_error_from_the_token_function_propagates(
         update(Service(), token=token, timeout=timeout)
 
 
-def test_error_from_a_token_function_propagates_after_the_time_limit() -> None:
-    """The token function's error propagates even if the time limit has already expired."""
-
-    def token() -> str:
-        raise httpx.ReadTimeout("token service")
-
-    async def call() -> None:
-        async with AsyncFlashbackClient(token, base_url="https://a.test", timeout=0) as client:
-            asyncio.get_running_loop().call_soon(time.sleep, 0.01)
-            await client.update_ai_llm(ID)
-
-    with pytest.raises(httpx.ReadTimeout, match="token service"):
-        asyncio.run(call())
-
-
 RAISE = httpx.Response.raise_for_status
 
 
