@@ -270,7 +270,7 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
     (
         (*FIELDS, "ID"),
         {"type": "string"},
-        "put update_ai_llm: two parameters or fields have the same name in Python, id; rename one",
+        "llm: two parameters or fields have the same name in",
     ),
     *(
         ((*PUT, "parameters"), [{"name": name, "in": "header"}], "sets this header")
