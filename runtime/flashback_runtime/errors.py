@@ -27,13 +27,10 @@ class FlashbackError(Exception):
     attempts: int = 0
     maybe_applied: bool = False
 
-    def __init__(self, text: str = "", attributes: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, text: str = "", attributes: Mapping[str, Any] = {}) -> None:
         """Store both arguments in `args`, which pickle and task queues use to rebuild the error."""
-        if attributes:
-            super().__init__(text, attributes)
-            vars(self).update(attributes)
-        else:
-            super().__init__(text)
+        super().__init__(text, attributes)
+        vars(self).update(attributes)
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -90,7 +87,7 @@ class ResponseError(FlashbackError):
     headers: Headers = Headers()
     body: bytes = b""
 
-    def __init__(self, text: str = "", attributes: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, text: str = "", attributes: Mapping[str, Any] = {}) -> None:
         """Accept JSON-serializable attributes; the body is Latin-1 text and headers are a dict."""
         super().__init__(text, attributes)
         self.headers = Headers(self.headers, "utf-8")

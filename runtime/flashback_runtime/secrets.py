@@ -123,7 +123,8 @@ def cut_frames(chain: Iterable[BaseException]) -> None:
         entries: list[TracebackType] = []
         entry = error.__traceback__
         while entry is not None:
-            if not _may_hold_request(entry):
+            module = str(entry.tb_frame.f_globals.get("__name__", ""))
+            if module not in _HIDDEN and module.partition(".")[0] not in _HIDDEN:
                 entries.append(entry)
             entry = entry.tb_next
         following = None
@@ -131,11 +132,6 @@ def cut_frames(chain: Iterable[BaseException]) -> None:
             entry.tb_next = following
             following = entry
         error.__traceback__ = following
-
-
-def _may_hold_request(entry: TracebackType) -> bool:
-    module = str(entry.tb_frame.f_globals.get("__name__", ""))
-    return module in _HIDDEN or module.partition(".")[0] in _HIDDEN
 
 
 def exception_chain(
