@@ -10,7 +10,7 @@ from math import inf
 from typing import Any, Final, Literal, TypeVar, cast, overload
 from urllib.parse import quote
 
-from attrs import NOTHING, Attribute, define, field
+from attrs import Attribute, define, field
 
 from .errors import ArgumentError, ArgumentTypeError
 from .secrets import Secret
@@ -35,7 +35,7 @@ class Unset(Enum):
 
 UNSET: Final = Unset.UNSET
 _ASCII = int(re.ASCII)  # faster than `re.ASCII`, which `re` converts to an int on every call
-# A hint for callers that pass None. `Response.parse` removes it from errors about responses.
+# A hint for optional fields. `Response.parse` removes it from errors about responses.
 NULL_HINT = "; leave it out instead"
 # Error messages use these names for the types.
 _TYPE_NAMES: dict[type[object], str] = {float: "number", Secret: "str", type(None): "None"}
@@ -98,15 +98,16 @@ class Rule:
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Validate a model field. attrs calls this method as a validator."""
-        if value is not UNSET or attribute.default is NOTHING:
-            self.check(attribute.name, value)
+        is_optional = attribute.default is UNSET
+        if value is not UNSET or not is_optional:
+            self.check(attribute.name, value, null_hint=NULL_HINT if is_optional else "")
 
-    def check(self, name: str, value: object) -> None:
+    def check(self, name: str, value: object, null_hint: str = "") -> None:
         """Raise ArgumentError if the value violates a rule."""
-        if error := self.error(name, value):
+        if error := self.error(name, value, null_hint):
             raise error
 
-    def error(self, name: str, value: object) -> ArgumentError | None:
+    def error(self, name: str, value: object, null_hint: str = "") -> ArgumentError | None:
         """Return the error instead of raising it, because this frame can hold a credential."""
         if str not in self.kinds:
             value = as_plain(value)
@@ -115,7 +116,7 @@ class Rule:
             names += self.models
             problem = f"must be of type {' or '.join(names)}, not {type(value).__name__}"
             if value is None:
-                problem += NULL_HINT
+                problem += null_hint
             return ArgumentTypeError.about(name, problem)
         if broken := self._broken_rule(value):
             return ArgumentError.about(name, broken)
@@ -196,8 +197,6 @@ def _has_type(value: object, kind: type[object]) -> bool:
 
 def segment(name: str, value: object, rule: Rule) -> str:
     """Validate the value, and return it as one percent-encoded path segment."""
-    if value is None:
-        raise ArgumentTypeError.about(name, "must not be None")
     rule.check(name, value)
     if value in {"", ".", ".."}:
         problem = "must not be empty, '.' or '..', because these values change the path"

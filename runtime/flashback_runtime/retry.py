@@ -14,7 +14,7 @@ from typing import Any, cast
 from .attempt import attempt
 from .calls import Call, Failure, Response, RunningCall, printable
 from .errors import ApiConnectionError, ApiTimeoutError, ArgumentError, ResponseDecodeError
-from .fields import NULL_HINT, as_secret
+from .fields import as_secret
 from .secrets import Secret, cut_frames, exception_chain
 from .settings import check_token
 from .transport import httpx
@@ -89,8 +89,7 @@ async def _token(running: RunningCall) -> Secret | None:
         try:
             check_token(token, running.settings.service)
         except ArgumentError as error:
-            problem = str(error).removesuffix(NULL_HINT)
-            raise running.error(type(error), problem, field=error.field) from None
+            raise running.error(type(error), str(error), field=error.field) from None
     running.tokens.append(token)
     return token
 
