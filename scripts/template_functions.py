@@ -141,12 +141,13 @@ def rule(contract: dict[str, Any], prop: Any, schema: dict[str, Any]) -> str:
     """Return the source code of a `fields.Rule` for the property."""
     models: list[str] = []
     kinds: list[str] = []
-    for member in members(prop):  # For the members of a union, only the types are checked.
+    # For the members of a union, only the types are checked. The generator flattens nested unions.
+    for member in getattr(prop, "inner_properties", [prop]):
         if hasattr(member, "required_properties"):
             models.append(member.class_info.name)
         else:
             kinds.append(kind(member, schema))
-    arguments = kinds if len(kinds) == 1 else [f"({', '.join(kinds)})"]
+    arguments = [kinds[0] if len(kinds) == 1 else f"({', '.join(kinds)})"]
     if models:
         arguments.append(f"models={tuple(models)}")
     if hasattr(prop, "inner_property"):
@@ -159,13 +160,6 @@ def rule(contract: dict[str, Any], prop: Any, schema: dict[str, Any]) -> str:
                 limit = int(limit)  # the generator turns `minimum: 1` into 1.0
             arguments.append(f"{name}={limit!r}")
     return f"Rule({', '.join(arguments)})"
-
-
-def members(prop: Any) -> list[Any]:
-    """Return the members of a union, or only the property itself."""
-    if not hasattr(prop, "inner_properties"):
-        return [prop]
-    return [member for inner in prop.inner_properties for member in members(inner)]
 
 
 def kind(prop: Any, schema: dict[str, Any]) -> str:
