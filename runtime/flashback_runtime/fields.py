@@ -111,7 +111,8 @@ class Rule:
         """Return the error instead of raising it, because this frame can hold a credential."""
         if str not in self.kinds:
             value = as_plain(value)
-        if not self._accepts_type_of(value):
+        has_type = any(_has_type(value, kind) for kind in self.kinds)
+        if not has_type and not any(base.__name__ in self.models for base in type(value).__mro__):
             names = [_TYPE_NAMES.get(kind, kind.__name__) for kind in self.kinds]
             names += self.models
             problem = f"must be of type {' or '.join(names)}, not {type(value).__name__}"
@@ -125,11 +126,6 @@ class Rule:
                 if error := self.items.error(f"{name}[{key!r}]", item):
                     return error
         return None
-
-    def _accepts_type_of(self, value: object) -> bool:
-        if any(_has_type(value, kind) for kind in self.kinds):
-            return True
-        return any(base.__name__ in self.models for base in type(value).__mro__)
 
     def _broken_rule(self, value: object) -> str | None:
         if self.const is not UNSET and (type(value), value) != (type(self.const), self.const):

@@ -1,6 +1,5 @@
 """Tests for settings from arguments, environment variables and the contract."""
 
-import math
 from typing import Any
 from unittest import mock
 
@@ -128,14 +127,6 @@ def test_custom_http_client_keeps_its_settings() -> None:
     assert request.headers["x-theirs"] == "1"
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
     assert request.extensions["timeout"]["read"] == 3
-
-
-def test_infinite_timeout_means_no_timeout() -> None:
-    """An infinite timeout in the `http_client` has the same effect as None."""
-    service = Service()
-    with httpx.Client(transport=service, base_url="https://theirs.test", timeout=math.inf) as own:
-        FlashbackClient(TOKEN, http_client=own, timeout=None).update_ai_llm(ID)
-    assert service.requests[0].extensions["timeout"]["read"] is None
 
 
 def test_headers_are_case_insensitive() -> None:
