@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from enum import Enum
 from math import inf
@@ -121,8 +121,11 @@ class Rule:
             return ArgumentTypeError.about(name, problem)
         if broken := self._broken_rule(value):
             return ArgumentError.about(name, broken)
-        if self.items:
-            for key, item in _items(value):
+        if self.items and isinstance(value, (dict, list)):
+            pairs: Any = enumerate(cast("list[object]", value))
+            if isinstance(value, dict):
+                pairs = cast("dict[object, object]", value).items()
+            for key, item in pairs:
                 if error := self.items.error(f"{name}[{key!r}]", item):
                     return error
         return None
@@ -173,12 +176,6 @@ class Rule:
         if self.pattern is not None and not re.search(self.pattern, f"{text}\n", _ASCII):
             return self.message or f"must match {self.pattern}"
         return None
-
-
-def _items(value: object) -> Iterable[tuple[object, object]]:
-    if isinstance(value, dict):
-        return cast("dict[object, object]", value).items()
-    return enumerate(cast("list[object]", value)) if isinstance(value, list) else ()
 
 
 def _has_type(value: object, kind: type[object]) -> bool:
