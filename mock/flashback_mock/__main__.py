@@ -121,7 +121,7 @@ def _options() -> argparse.Namespace:
     )
     add = parser.add_argument
     about = "re-encrypt a store with a new master key and delete the old key"
-    add("command", nargs="?", choices=["rotate-keys"], help=f"rotate-keys: {about}")
+    add("command", nargs="?", metavar="rotate-keys", help=about)
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     about = "port to listen on; 0 chooses a free port (default: %(default)s)"
     add("--port", default=4010, type=int, help=about)
@@ -145,7 +145,10 @@ def _options() -> argparse.Namespace:
     log_format = "text" if os.isatty(2) else "json"
     about = "format of log messages (default: text on a terminal, json otherwise)"
     add("--log-format", default=log_format, choices=["text", "json"], help=about)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.command not in (None, "rotate-keys"):  # `choices` would hide a misspelled option
+        parser.error("unknown command; the only command is rotate-keys")
+    return options
 
 
 if __name__ == "__main__":
