@@ -99,7 +99,7 @@ REJECTED: list[tuple[str, object, int, str]] = [
     ("settings", {"answerNext": [5]}, 400, "answerNext: must be a JSON object"),
     ("settings", {"answerNext": {"afterUpdate": 1}}, 400, "afterUpdate: must be of type bool"),
     ("settings", {"fixedDelay": 9, "answerNext": [{"status": 500}, {"status": 1}]}, 400, "status"),
-    ("settings", {"answerNext": {"status": 500, "id": "main"}}, 400, f"'main': '{MAIN}'"),
+    ("settings", {"answerNext": {"status": 500, "id": "main"}}, 404, f"'main': '{MAIN}'"),
     ("configurations/unknown/reveals", {"key": "x"}, 404, "id: no configuration has this id"),
     (f"configurations/{MAIN}/reveals", {"id": "x"}, 400, "argument; expected id, "),
     ("tokens/expire", {"token": "€"}, 400, "token: unknown or expired"),

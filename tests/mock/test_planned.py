@@ -64,6 +64,7 @@ def test_headers_are_added_to_the_planned_or_real_response(http: httpx.Client, m
 
 def test_plan_for_an_id_applies_only_to_that_id(http: httpx.Client, mock: Mock) -> None:
     """A plan with an id applies only to that id; a planned 200 contains the requested id."""
+    mock.answer_next(500, id=mock.add_configuration(id="main"))  # also the name of a role
     mock.answer_next(200, id=mock.ids["sibling"])
     mock.answer_next(403)
     mock.answer_next(500)
@@ -210,7 +211,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"status": 500, "id": ""}, "example, id: must not be empty"),
     (
         {"status": 500, "id": "main"},
-        f"id: must be an id, not a role; the ids are .*'main': '{MAIN}'",
+        f"id: no .* has this id; the ids in the fixtures are .*'main': '{MAIN}'",
     ),
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),
     ({"fault": "reset", "status": 500}, "reset sends no response; do not combine it with status"),
