@@ -5,6 +5,7 @@ import socket
 import sys
 import time
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -131,27 +132,40 @@ def test_refused_closes_the_port() -> None:
 
 
 FORKING = """
-import os, signal, socket, time, urllib.parse
+import os, signal, time
 import flashback_mock
-with flashback_mock.running() as mock:
+from tests.mock.wire import connected, empty_update
+with flashback_mock.running() as mock, connected(mock) as first, connected(mock) as second:
+    for connection in (first, second):
+        connection.sendall(empty_update(mock))
+        connection.recv(1000)
     child = os.fork()
-    signal.alarm(30)  # fail if planning the fault waits for the child process
+    signal.alarm(30)  # fail if planning a fault waits for the child process
     if child == 0:
         time.sleep(60)
-    mock.answer_next(fault="refused", duration=60)
-    address = urllib.parse.urlsplit(mock.base_url)
     try:
-        socket.create_connection((address.hostname, address.port))
-    except ConnectionRefusedError:
-        print("refused")
+        mock.answer_sequence({"fault": "empty"}, {"fault": "reset"})
+        first.sendall(empty_update(mock))
+        print(first.recv(100))
+        second.sendall(empty_update(mock))
+        try:
+            second.recv(100)
+        except ConnectionResetError:
+            print("reset")
+        mock.answer_next(fault="refused", duration=60)
+        try:
+            connected(mock).__enter__()
+        except ConnectionRefusedError:
+            print("refused")
     finally:
         os.kill(child, 9)
 """
 
 
-def test_refused_fault_closes_the_port_of_forked_child_processes() -> None:
-    """`refused` also closes the port if a forked process has a copy of the listening socket."""
-    assert run(sys.executable, "-W", "ignore", "-c", FORKING) == "refused\n"
+def test_faults_end_connections_of_forked_child_processes(root: Path) -> None:
+    """Faults also close the port and connections if a forked process has copies of the sockets."""
+    printed = run(sys.executable, "-W", "ignore", "-c", FORKING, cwd=root)
+    assert printed == "b''\nreset\nrefused\n"
 
 
 def test_refused_fault_closes_connections_with_incomplete_requests(mock: Mock) -> None:

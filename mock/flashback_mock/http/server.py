@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 import struct
 from asyncio import sleep  # users' tests might patch asyncio.sleep
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
+from weakref import WeakSet
 
 from aiohttp import HttpVersion11, web
 from multidict import CIMultiDict
@@ -103,6 +105,7 @@ class Server:
         self._asyncio_server: asyncio.Server
         self._port_lock = asyncio.Lock()  # held while the port is being opened or closed
         self._opening: asyncio.Task[None] | None = None  # a task that reopens the port later
+        _servers.add(self)
 
     async def start(self) -> None:
         """Start accepting connections."""
@@ -123,11 +126,14 @@ class Server:
         await self._manager.shutdown(STOP_SECONDS)
 
     def _stop_listening(self) -> None:
-        with suppress(OSError):  # the socket is not listening, or the system is not Linux
-            # Without this call, the port would stay open in a forked child process.
-            self._listener.shutdown(socket.SHUT_RDWR)
         self._asyncio_server.close()
         self._listener.close()
+
+    def sockets(self) -> list[socket.socket]:
+        """Return the listening socket and the sockets of all connections."""
+        transports = [connection.transport for connection in self._manager.connections]
+        connected = [open.get_extra_info("socket") for open in transports if open]
+        return [self._listener, *connected]
 
     async def close_port(self, seconds: float) -> None:
         """Close all connections, and refuse new ones for this many seconds."""
@@ -246,6 +252,24 @@ class Server:
         elif transport:
             transport.close()
         raise ConnectionAbortedError
+
+
+_servers = WeakSet[Server]()
+
+
+def _release_sockets() -> None:
+    """Release the sockets in a forked child process, so that the parent process can close them."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for server in _servers:
+        for opened in server.sockets():
+            with suppress(OSError):  # the socket is already closed
+                # The child's Python objects still refer to these descriptors, so keep them valid.
+                os.dup2(null, opened.fileno(), inheritable=False)
+    os.close(null)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_release_sockets)
 
 
 def listen(host: str, port: int) -> socket.socket:
