@@ -22,7 +22,7 @@ SECONDS = 10.0  # time limit for receiving a body and for sending a response
 IDLE_SECONDS = 20.0  # time limit for receiving headers and for idle connections
 MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
 MAX_HEADERS = 200
-STOP_SECONDS = 0.3  # time limit for pending requests at shutdown; aiohttp can apply it twice
+STOP_SECONDS = 0.2  # time limit for pending requests at shutdown; aiohttp can apply it twice
 BACKLOG = 2048
 MAX_PORT = 65535
 # If a client sends one-byte chunks, parsing a full receive buffer of the default size takes 100 ms.
