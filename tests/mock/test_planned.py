@@ -233,10 +233,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"status": 500, "duration": 1}, "neither can be combined with other options"),
     ({"status": 500, "times": True}, "times: must be of type int"),
     ({"status": 500, "times": 0}, "times: must be at least 1"),
-    (
-        {"status": 500, "tims": 2},
-        "unknown field; the known fields are status, example, headers, delay.*did you mean times",
-    ),
+    ({"status": 500, "tims": 2}, "unknown field; the known fields are status, example, headers"),
     ({"delay": float("nan")}, "delay: must be between 0 and 10 minutes"),
     ({"headers": {"A b": "x"}}, "headers: a header name contains invalid"),
     ({"headers": {1: "x"}}, "headers: a header name contains invalid"),

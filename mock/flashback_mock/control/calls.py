@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from difflib import get_close_matches
 from functools import update_wrapper, wraps
 from inspect import Parameter, signature
 from threading import get_ident
@@ -36,7 +35,6 @@ ACCEPTED: dict[Any, tuple[type, ...]] = {float: (float, int), tuple: (list, tupl
 # These arguments are times, given in seconds in Python and in milliseconds in JSON.
 TIMES = ("delay", "duration", "fixedDelay", "timeout")
 MAX_SECONDS = 600.0
-LONGEST_NAME = 50  # in characters; comparing longer names would take too long
 SURROGATE = re.compile("[\ud800-\udfff]")  # lone surrogates cannot be encoded in UTF-8
 
 
@@ -93,11 +91,8 @@ def check_types(
     for name, value in given.items():
         if name not in annotations:
             # Do not quote the unknown name, which could be a misplaced credential.
-            known = [*other_names, *annotations]
-            message = f"unknown field; the known fields are {', '.join(known)}"
-            for similar in get_close_matches(str(name)[:LONGEST_NAME], known, n=1):
-                message += f"; did you mean {similar}?"
-            raise ValueError(message)
+            known = ", ".join([*other_names, *annotations])
+            raise ValueError(f"unknown field; the known fields are {known}")
         annotation = annotations[name]
         kind = get_origin(annotation) or annotation
         if kind is Literal:

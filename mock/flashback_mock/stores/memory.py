@@ -60,18 +60,14 @@ class MemoryStore(Store):
         return self._configurations[id]
 
     async def add(self, more: Fixtures) -> None:
-        configurations = dict(self._configurations)
-        ids = dict(self._ids)
         for given in more.configurations:
             empty = Stored(self._vault, given.workspace, given.id)
             added = empty.with_changes(given.fields, self._credentials)
-            if added.id in configurations or added.full_name in ids:
+            if added.id in self._configurations or added.full_name in self._ids:
                 raise NameTakenError
-            configurations[added.id] = added
+            self._configurations[added.id] = added
             if "name" in added.plain:
-                ids[added.full_name] = added.id
-        self._configurations = configurations
-        self._ids = ids
+                self._ids[added.full_name] = added.id
         for token in more.tokens:
             self._tokens[token.value] = token
         for member in more.members:

@@ -109,7 +109,7 @@ class Store(Protocol):
         """Return the configuration with this id."""
 
     async def add(self, more: Fixtures) -> None:
-        """Add these tokens, members and configurations. If any of them cannot be added, add none.
+        """Add these tokens, members and configurations.
 
         If a token already exists, replace its user and expiry. If a member already exists, replace
         the member's access level. Raise `NameTakenError` if a configuration's id or name is taken.

@@ -120,21 +120,16 @@ def test_additions_change_only_members_that_are_added_again(store: BlockingStore
     store.update("reader-token", MAIN, {"name": "new"})
 
 
-def test_adding_configurations_is_atomic(store: BlockingStore) -> None:
-    """If any configuration's id or name is taken, none of them is added."""
-    first = Configuration("", "acme", "first", {"name": "of the first"})
-    for id, name in (
-        (MAIN, "n"),
-        ("first", "n"),
-        ("new", "OpenAI in production"),
-        ("new", "of the first"),
-    ):
-        second = Configuration("", "acme", id, {"name": name})
+def test_configuration_with_a_taken_id_or_name_is_not_added(store: BlockingStore) -> None:
+    """A configuration is added only if its id and, in its workspace, its name are unique."""
+    before = store.find(MAIN).describe()
+    for id, name in ((MAIN, "n"), ("new", "OpenAI in production")):
+        taken = Configuration("", "acme", id, {"name": name})
         with pytest.raises(NameTakenError):
-            store.add(Fixtures(configurations=(first, second)))
-        with pytest.raises(NotFoundError):
-            store.find("first")
-    store.add(Fixtures(configurations=(first,)))
+            store.add(Fixtures(configurations=(taken,)))
+    assert store.find(MAIN).describe() == before
+    with pytest.raises(NotFoundError):
+        store.find("new")
 
 
 def test_configuration_can_be_deleted(store: BlockingStore) -> None:
