@@ -3,7 +3,6 @@
 import json
 import re
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,7 +142,10 @@ def _parse(path: Path) -> Any:
     """Parse a YAML or JSON file. Raise `ValueError` if it cannot be read or is not valid."""
     try:
         text = path.read_text("utf-8-sig")
-        document = _load_json(text) if path.suffix == ".json" else _load_yaml(text)
+        if path.suffix == ".json":
+            document = json.loads(text, object_pairs_hook=_unique_keys)
+        else:
+            document = yaml.load(text, _Loader)  # noqa: S506 - creates only text and containers
         json.dumps(document, ensure_ascii=False).encode()  # rejects lone surrogates
     except OSError as error:
         problem = f": cannot be read: {error.strerror}"
@@ -162,26 +164,21 @@ def _parse(path: Path) -> Any:
     raise ValueError(f"{path}{problem}")
 
 
-def _load_json(text: str) -> Any:
-    """Parse JSON. Raise `KeyError` with the line and the key if a key appears twice."""
-
-    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len(dict(pairs)) < len(pairs):
-            with suppress(yaml.YAMLError):  # only YAML shows the line; it rejects tabs and U+007F
-                _load_yaml(text.replace("\t", " "))
-            raise KeyError(" a key")  # written in two ways, such as "/" and "\/"
-        return dict(pairs)
-
-    return json.loads(text, object_pairs_hook=mapping)
-
-
-def _load_yaml(text: str) -> Any:
-    """Parse YAML. Raise `KeyError` with the line and the key if a key appears twice."""
-    return yaml.load(text, _Loader)  # noqa: S506 - creates only text and containers
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a dictionary. Raise `KeyError` with the key if it appears twice."""
+    content: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in content:
+            raise KeyError(f" {key}")
+        content[key] = value
+    return content
 
 
 class _Loader(yaml.BaseLoader):
-    """A YAML loader that reads all values as text, so `no` and `007` need no quotes."""
+    """A YAML loader that reads all values as text, so `no` and `007` need no quotes.
+
+    Raise `KeyError` with the line and the key if a key appears twice.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
         used = set[str]()

@@ -125,10 +125,8 @@ def test_json_file_is_accepted(tmp_path: Path) -> None:
     assert fixtures.configurations[0].fields == {name: main[name] for name in main if name != "id"}
     with pytest.raises(ValueError, match=":2: is not valid JSON"):
         read(tmp_path, '{"users": {},\n}', "f.json")
-    with pytest.raises(ValueError, match=r"f\.json: a key: is used twice; remove one"):
-        read(tmp_path, '{"\x7f": 1, "a": 2, "a": 3}', "f.json")  # not valid YAML
-    with pytest.raises(ValueError, match=r"f\.json:4: a: is used twice; remove one"):
-        read(tmp_path, '{"users": {"x": 5,\n\t"a": {"a": 1},\n\t"b": 2,\n\t"a": {}}}', "f.json")
+    with pytest.raises(ValueError, match=r"f\.json: a: is used twice; remove one"):
+        read(tmp_path, '{"users": {"a": {"a": 1}, "b": 2, "a": {}}}', "f.json")
 
 
 def test_access_is_described(tmp_path: Path) -> None:
