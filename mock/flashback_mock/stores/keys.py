@@ -72,4 +72,5 @@ def write_keys(file: Path, *vaults: Vault, is_new: bool = False) -> None:
             "one if it is the key file of a store that no longer exists"
         ) from None
     except OSError as error:
-        raise StoreError(f"{file}: cannot write the master keys: {error.strerror}") from None
+        reason = f"cannot write the master keys: {error.strerror}"
+        raise StoreError(f"{file}: {reason}; use --keys to specify another file") from None
