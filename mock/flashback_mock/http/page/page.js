@@ -6,6 +6,7 @@ const docs = $("docs");
 const role = $("role");
 const PROXY_STATUSES = [502, 503, 504];
 const UNKNOWN = "00000000-0000-0000-0000-000000000000";
+window.noZensmooth = true; // Swagger UI would animate jumps within the page, even with reduced motion
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const applyColorScheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
