@@ -13,12 +13,17 @@ const applyColorScheme = () => document.documentElement.classList.toggle("dark-m
 dark.addEventListener("change", applyColorScheme);
 applyColorScheme();
 
-// Swagger UI does not give these elements a name for screen readers.
-const NAMES = { ".body-param__text": "Request body", ".examples-select-element": "Examples" };
+// Attributes for screen readers that Swagger UI does not set.
+const ATTRIBUTES = [
+  [".body-param__text", "aria-label", "Request body"],
+  [".examples-select-element", "aria-label", "Examples"],
+  ["h1", "aria-level", "2"],
+  [".information-container section", "aria-label", "Contract"],
+];
 const label = () => {
-  for (const [selector, name] of Object.entries(NAMES))
-    for (const element of docs.querySelectorAll(`${selector}:not([aria-label])`))
-      element.setAttribute("aria-label", name);
+  for (const [selector, attribute, value] of ATTRIBUTES)
+    for (const element of docs.querySelectorAll(`${selector}:not([${attribute}])`))
+      element.setAttribute(attribute, value);
 };
 new MutationObserver(label).observe(docs, { childList: true, subtree: true });
 
