@@ -92,9 +92,7 @@ class Operation:
         """Return the example that the request selects, or None if it selects none."""
         if not request.query and "Prefer" not in request.headers:
             return None
-        preferences = ",".join(request.headers.getall("Prefer", []))
-        if len(preferences) > MAX_PREFER_CHARACTERS:
-            raise HttpError(400, f"Prefer: must be at most {MAX_PREFER_CHARACTERS} characters long")
+        preferences = ",".join(request.headers.getall("Prefer", []))[:MAX_PREFER_CHARACTERS]
         pairs = QUERY.findall(request.query) + PREFER.findall(preferences)
         if not pairs:
             return None
