@@ -1,7 +1,6 @@
 """Tests for the mock's Python API: state, request log and assertions."""
 
 import asyncio
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -123,15 +122,6 @@ def test_method_cannot_be_called_from_the_event_loop(mock: Mock) -> None:
     assert mock.loop
     with pytest.raises(RuntimeError, match="would block the event loop; use asyncio"):
         asyncio.run_coroutine_threadsafe(reset(), mock.loop).result(10)
-
-
-def test_forked_process_cannot_control_the_mock(
-    mock: Mock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A method raises an error in a forked process, where the event loop does not run."""
-    monkeypatch.setattr(os, "getpid", lambda: mock.process + 1)
-    with pytest.raises(RuntimeError, match="in the process that started it"):
-        mock.reset()
 
 
 TAKEN = "another configuration already has this id or, in the same workspace, this name"

@@ -1,7 +1,6 @@
 """Argument checks, and a decorator that runs `Mock` methods in the mock's event loop."""
 
 import asyncio
-import os
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
@@ -67,7 +66,7 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
 
     @without_frames
     def call(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        if mock.loop is not None and mock.process == os.getpid():
+        if mock.loop is not None:
             if mock.thread == get_ident():  # waiting here would block the event loop forever
                 raise RuntimeError("this call would block the event loop; use asyncio.to_thread")
             work = checked(mock, *args, **kwargs)

@@ -4,10 +4,10 @@ import asyncio
 import re
 import uuid
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from flashback_mock.contract import Contract
 from flashback_mock.fixtures import BEARER_TOKEN, Configuration, Fixtures, Member, Token
@@ -17,6 +17,9 @@ from flashback_mock.tracebacks import without_frames
 from .calls import check_types, control
 from .journal import CRITERIA, Entry, history, matches
 from .plans import Step, check_step
+
+if TYPE_CHECKING:
+    from flashback_mock.http.server import Server
 
 MAX_LOGGED = 10_000
 CAPITAL = re.compile("[A-Z]")
@@ -39,11 +42,9 @@ class Mock:
         self._waiting = set[asyncio.Queue[Entry]]()  # each queue receives every new entry
         # The following attributes are set while the mock is running.
         self.base_url = ""
-        self.process = 0
         self.thread = 0
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.close_port: Callable[[float], Coroutine[Any, Any, None]]
-        self.open_port: Callable[[], Coroutine[Any, Any, None]]
+        self.server: Server
 
     def _clear(self) -> None:
         # The tokens are keyed by user, such as `owner`, and the ids by role, such as `main`.
@@ -112,14 +113,14 @@ class Mock:
         self.planned += [deepcopy(step) for step in steps if "duration" not in step]
         durations = [step["duration"] for step in steps if "duration" in step]
         if durations:
-            await self.close_port(max(durations))
+            await self.server.close_port(max(durations))
 
     @control
     async def clear_planned(self) -> None:
         """Remove all planned answers and the delay, and reopen a port closed by `refused`."""
         self.planned.clear()
         self.delay = 0.0
-        await self.open_port()
+        await self.server.open_port()
 
     @control
     async def clear_requests(self) -> None:
@@ -268,7 +269,7 @@ class Mock:
         """Restore the fixtures, and clear the planned answers, the delay and the request log."""
         await self.store.reset(self.fixtures)
         self._clear()
-        await self.open_port()
+        await self.server.open_port()
 
     def _fields(self, given: Mapping[str, str], *other_names: str) -> dict[str, str]:
         """Return the fields with the contract's names, such as `aiType` instead of `ai_type`."""

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
-from weakref import WeakSet
 
 from aiohttp import HttpVersion11, web
 from multidict import CIMultiDict
@@ -105,7 +104,6 @@ class Server:
         self._asyncio_server: asyncio.Server
         self._port_lock = asyncio.Lock()  # held while the port is being opened or closed
         self._opening: asyncio.Task[None] | None = None  # a task that reopens the port later
-        _servers.add(self)
 
     async def start(self) -> None:
         """Start accepting connections."""
@@ -129,11 +127,16 @@ class Server:
         self._asyncio_server.close()
         self._listener.close()
 
-    def sockets(self) -> list[socket.socket]:
-        """Return the listening socket and the sockets of all connections."""
+    def release_sockets(self) -> None:
+        """Release all sockets in a forked child process, so that the parent can close them."""
         transports = [connection.transport for connection in self._manager.connections]
-        connected = [open.get_extra_info("socket") for open in transports if open]
-        return [self._listener, *connected]
+        sockets = [opened.get_extra_info("socket") for opened in transports if opened]
+        null = os.open(os.devnull, os.O_RDWR)
+        for opened in [self._listener, *sockets]:
+            with suppress(OSError):  # the socket is already closed
+                # The child's Python objects still refer to this descriptor, so keep it valid.
+                os.dup2(null, opened.fileno(), inheritable=False)
+        os.close(null)
 
     async def close_port(self, seconds: float) -> None:
         """Close all connections, and refuse new ones for this many seconds."""
@@ -252,24 +255,6 @@ class Server:
         elif transport:
             transport.close()
         raise ConnectionAbortedError
-
-
-_servers = WeakSet[Server]()
-
-
-def _release_sockets() -> None:
-    """Release the sockets in a forked child process, so that the parent process can close them."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for server in _servers:
-        for opened in server.sockets():
-            with suppress(OSError):  # the socket is already closed
-                # The child's Python objects still refer to these descriptors, so keep them valid.
-                os.dup2(null, opened.fileno(), inheritable=False)
-    os.close(null)
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_release_sockets)
 
 
 def listen(host: str, port: int) -> socket.socket:
