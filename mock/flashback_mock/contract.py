@@ -10,6 +10,11 @@ import yaml
 
 Json = dict[str, Any]
 
+# In a wheel, the contract is next to this file. In a checkout, it is in the root directory.
+# Do not search site-packages: an editable install leaves an outdated copy there.
+HERE = Path(__file__).parent
+BUNDLED = HERE / "openapi.yaml"
+DEFAULT_CONTRACT = BUNDLED if BUNDLED.exists() else HERE.parents[1] / "openapi.yaml"
 PARAMETER = re.compile(r"\{[^{}]*\}")  # a path parameter, such as `{id}`
 STATUSES = (200, 400, 401, 403, 404, 500)  # every contract must document these statuses
 # CSafeLoader is 8 times faster than SafeLoader, but PyYAML can be built without it.
@@ -26,17 +31,6 @@ RULES = {
 }
 
 
-def default_path() -> Path:
-    """Return the path of the bundled contract.
-
-    In a wheel, the contract is next to this file. In a checkout, it is in the root directory.
-    """
-    here = Path(__file__).parent
-    # Do not search site-packages: an editable install leaves an outdated copy there.
-    bundled = here / "openapi.yaml"
-    return bundled if bundled.exists() else here.parents[1] / "openapi.yaml"
-
-
 class Contract:
     """The contract's only operation, with its schemas, limits and examples."""
 
@@ -45,7 +39,7 @@ class Contract:
 
         Raise `ValueError` if the contract cannot be read or lacks a part that the mock needs.
         """
-        path = Path(path or default_path())
+        path = Path(path or DEFAULT_CONTRACT)
         self.document = _read(path)
         try:
             self._read_operation()
