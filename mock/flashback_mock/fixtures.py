@@ -116,7 +116,7 @@ class Fixtures:
         return cls(tuple(tokens), tuple(members), tuple(configurations))
 
     def access(self) -> dict[str, str]:
-        """Return each user's access levels and the expiry date of the user's token, as text."""
+        """Return each user's access levels, and whether the user's token has expired, as text."""
         parts = defaultdict[str, list[str]](list)
         for member in self.members:
             parts[member.user].append(f"{member.access} in {member.workspace}")
@@ -126,8 +126,6 @@ class Fixtures:
                 own.append("no workspace")
             if token.expired:
                 own.append("expired")
-            elif token.expires:
-                own.append(f"until {token.expires:%Y-%m-%d}")
         return {user: ", ".join(own) for user, own in parts.items()}
 
     @property
