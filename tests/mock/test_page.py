@@ -185,6 +185,8 @@ def test_ids_and_tokens_can_be_selected(page: Page, mock: Mock) -> None:
         example_selector(page, 0).select_option(id)
         send_update(page, status, message)
         page.get_by_role("button", name="Clear", exact=True).click()
+    page.reload()  # with `nobody` selected
+    send_update(page, 401, "a valid bearer token is required")
     mock.assert_updated(mock.ids["sibling"], key="new-access-key")
 
 

@@ -132,7 +132,7 @@ const start = async () => {
       const known = [...role.options].map((option) => option.value);
       const last = sessionStorage.getItem("role");
       if (known.includes(last)) role.value = last;
-      authorize();
+      if (role.value) authorize(); // logging out before the first login is an error
       role.addEventListener("change", authorize);
     },
   });
