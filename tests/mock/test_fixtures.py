@@ -124,7 +124,7 @@ def test_json_file_is_accepted(tmp_path: Path) -> None:
     fixtures = read(tmp_path, "\ufeff" + json.dumps(document, indent="\t"), "f.json")
     assert fixtures.configurations[0].fields == {name: main[name] for name in main if name != "id"}
     with pytest.raises(ValueError, match=":2: is not valid JSON"):
-        read(tmp_path, '{"users": {},\n}', "f.json")
+        read(tmp_path, '{"users":\n}', "f.json")
     with pytest.raises(ValueError, match=r"f\.json: a: is used twice; remove one"):
         read(tmp_path, '{"users": {"a": {"a": 1}, "b": 2, "a": {}}}', "f.json")
 
