@@ -9,10 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
+from multidict import CIMultiDict
 
 import flashback_mock
 from flashback_client import FlashbackClient
 from flashback_mock import Entry, Mock
+from flashback_mock.http.messages import Request
 from tests.mock.wire import MAIN, OWNER, put
 
 
@@ -179,7 +181,8 @@ def test_each_test_has_a_fresh_mock(mock: Mock, turn: int) -> None:
 
 
 def test_no_repr_shows_a_token_or_a_credential(mock: Mock) -> None:
-    """The repr of a running mock, its fixtures or its store contains no token or credential."""
-    printed = repr(mock) + repr(mock.fixtures) + repr(mock.store)
+    """The repr of a running mock, its fixtures, its store or a request contains no secret."""
+    request = Request("PUT", "/", CIMultiDict(Authorization="Bearer owner-token"), b"made-up")
+    printed = repr(mock) + repr(mock.fixtures) + repr(mock.store) + repr(request)
     for secret in (*mock.tokens.values(), "made-up"):
         assert secret not in printed

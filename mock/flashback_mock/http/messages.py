@@ -32,7 +32,7 @@ class HttpError(Exception):
     reason: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Request:
     """A request and its log entry. `path` and `query` are percent-encoded and can be empty.
 
