@@ -1,5 +1,7 @@
 """Access: which users can update which configurations."""
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from support import values
@@ -20,6 +22,9 @@ def test_member_can_update(promise: Promise, token: str) -> None:
     promise.ask("unique-names/free", body=name)
     for id in promise.backend.own_ids:
         promise.ask_each(values.variations(), token=token, id=id)
+    origin = promise.backend.url.removesuffix(urlsplit(promise.backend.url).path)
+    for header in ("Origin", "Referer"):  # as sent by a browser application on the same host
+        promise.ask(token=token, headers={header: origin}, words=f"`{header}: {origin}`")
 
 
 def ask_with(promise: Promise, token: str) -> None:

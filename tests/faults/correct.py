@@ -28,6 +28,7 @@ def responses_have_additional_fields(request: Request, answer: Answer) -> None:
             traceId=generator.randbytes(32).hex(),
             at=generator.getrandbits(62),
             total=10**150,
+            quoted="\ud800",
         )
     if answer.status == 200:
         known = {"name": request.name, "endpoint": request.endpoint, "aiType": request.ai_type}
@@ -228,6 +229,8 @@ CORRECT = {
         unusual_hosts_are_rejected,
         on(405, lambda answer: answer.reject(404)),
         reply(400, lambda method: method == "OPTIONS"),
+        reply(403, lambda header: "other.example" in header("Origin") + header("X-Forwarded-Host")),
+        reply(403, lambda header: not header("User-Agent")),
         ids_that_are_not_uuids_return_400,
         when(
             lambda path: re.search(DOT_SEGMENTS, path),

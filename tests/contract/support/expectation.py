@@ -182,6 +182,9 @@ def _check_head(request: Request) -> Iterator[Rule]:
         yield replace(RULES["json-open/coding"], words=words, has_documented_form=False)
     if "?" in request.target:
         yield RULES["query-open/query"]
+    for name in ("Origin", "Referer", "X-Forwarded-Host"):
+        if "other.example" in (request.header(name) or ""):
+            yield RULES["origin-open/other-host"]
 
 
 def read_json(body: bytes) -> tuple[Any, list[Rule]]:
@@ -263,8 +266,6 @@ def _check_value(value: Any) -> Iterator[Rule]:
 
 
 def _unknown_field(field: str) -> Rule:
-    if not field:
-        return Rule("unknown-fields/unnamed", "an unknown field with an empty name")
     words = f"the unknown field {describe(field)}"
     letters = re.sub(r"[\W\d_]", "", field.lower())
     for name in contract.PROPERTIES:
