@@ -108,14 +108,6 @@ def test_run_with_https_url_has_no_verdict_if_server_closes_connections() -> Non
     assert "--ca" not in result.output
 
 
-def test_missing_sibling_prevents_a_verdict() -> None:
-    """If the sibling's id is unknown, the run has no verdict."""
-    name = "FLASHBACK_SIBLING_AI_LLM_ID"
-    with serving("flask_fixed", Store()) as url:
-        result = run_with_url(url, {**VARIABLES, name: "unknown"})
-    assert_no_verdict(result, name)
-
-
 def test_run_with_https_url_of_an_http_server_has_no_verdict() -> None:
     """A run with an https URL for a server without TLS has no verdict."""
     with serving("flask_fixed", Store()) as url:

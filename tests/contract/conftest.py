@@ -17,16 +17,15 @@ try:
     from support import contract
 except Exception as error:  # noqa: BLE001 - an invalid contract can cause any error
     problem = " ".join(f"{type(error).__name__}: {error}".split())
-    print(  # noqa: T201
-        f"no verdict: openapi.yaml cannot be used ({problem}); run scripts/generate --check and "
+    sys.exit(
+        f"No verdict: openapi.yaml cannot be used ({problem}); run scripts/generate --check and "
         "scripts/test tests/test_openapi.py to locate the problem"
     )
-    sys.exit(2)
 from test_authentication import BAD_TOKENS
 
 from reports.console import Output
 from support import values
-from support.backend import ADMIN, TOKENS, WRITER, Backend, check_sibling, send_controls
+from support.backend import ADMIN, SIBLING_ID, TOKENS, WRITER, Backend, send_controls
 from support.exchange import NoVerdictError
 from support.findings import DEFAULT, load_deviations
 from support.options import LAST_RUN, MEANINGS, NO_VERDICT, add_options
@@ -53,16 +52,18 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(Hooks)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Prepare the run without sending requests."""
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Prepare the run without sending requests; return the exit status if this fails."""
     if config.option.list or config.option.collectonly:
         config.option.collectonly = True
-        return
+        return None
     try:
         config.stash[RUN] = _run(config.option)
     except NoVerdictError as error:
-        raise pytest.UsageError(f"no verdict: {error.reason}; {error.cure}") from None
+        sys.stderr.write(f"No verdict: {error.reason}; {error.cure}\n")
+        return NO_VERDICT
     config.pluginmanager.register(config.stash[RUN])
+    return None
 
 
 def _run(option: argparse.Namespace) -> RunPlugin:
@@ -181,7 +182,7 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
     backend = run.backend
     values.RANDOM.seed(f"{run.option.seed} controls")
     run.controls = send_controls(backend, ({}, values.fresh(), values.GOOD))
-    check_sibling(backend)
+    _update_sibling(run)
     _send_rejected(run)
     yield run
     rest = dict(contract.EVERYTHING)
@@ -191,6 +192,26 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
         backend.send(backend.control(body))
 
 
+def _update_sibling(run: Run) -> None:
+    """Update the sibling. If access is denied, record a finding and do not use the sibling."""
+    backend = run.backend
+    id = backend.given.get(SIBLING_ID, "")
+    if not id:
+        return
+    exchange = backend.exchange(backend.control(values.GOOD, id=id, rule="update/sibling"))
+    if exchange.status in (403, 404):
+        _promise_named("test_member_can_update[WRITE]", run).check(exchange)
+        del backend.given[SIBLING_ID]
+        backend.own_ids.remove(id)
+
+
+def _promise_named(name: str, run: Run) -> Promise:
+    """Return the promise. If it is not selected, return one that only records findings."""
+    promise = run.promises.get(name) or Promise(name, "", "", "unauthorized")
+    promise.run = run
+    return promise
+
+
 def _send_rejected(run: Run) -> None:
     """Send requests that must be rejected, and remember the rejections.
 
@@ -198,8 +219,7 @@ def _send_rejected(run: Run) -> None:
     if no selected test covers that case.
     """
     for name, parts in REJECTED.items():
-        promise = run.promises.get(name) or Promise(name, "", "", "unauthorized")
-        promise.run = run
+        promise = _promise_named(name, run)
         id = run.backend.unknown_id() if "unknown_id" in name else ""
         request = run.backend.request(**{"id": id, "body": {}, **parts})
         exchange = run.backend.exchange(request)

@@ -92,6 +92,15 @@ def test_curl_commands_include_only_the_latest_request() -> None:
     assert ["Authorization" in command for command in commands] == [False, True]
 
 
+def test_curl_command_reproduces_a_failure_after_another_request() -> None:
+    """If a request fails only after another one on its connection, curl also sends that one."""
+    fail = reply(500, lambda previous, connection, body: previous(connection, body, b"") == b"{")
+    with serving(fail) as mock:
+        result = run_on(mock, promises="test_unreadable_body")
+        assert_reproduces(result, environment(mock.tokens, mock.ids))
+    assert result.ids == ["update/intermittent/500"]
+
+
 @pytest.mark.parametrize("prefix", [b"", b"u:", b"Bearer "], ids=repr)
 def test_token_in_base64_is_redacted_completely(prefix: bytes) -> None:
     """After redaction, only the Base64 characters that do not depend on the token remain."""

@@ -3,7 +3,7 @@
 import json
 
 from tests.faults.backend import Change
-from tests.faults.changes import faults, on, reject_with, reply
+from tests.faults.changes import faults, on, reject_with
 from tests.faults.messages import Answer, page
 
 
@@ -17,14 +17,13 @@ faults(
 )
 faults(
     "test_member_can_update",
-    if_match_is_required=reply(412),
     id_is_in_upper_case=on(200, lambda id, answer: answer.set_fields(aiLlmId=id.upper())),
     sibling_id_is_returned=on(200, lambda ids, answer: answer.set_fields(aiLlmId=ids["sibling"])),
     media_type_is_html_for_browsers=lambda header, answer: (
         "text/html" in header("Accept") and answer.set_header("Content-Type", "text/html")
     ),
-    media_type_is_plain_text_for_curl=lambda header, answer: (
-        "curl" in header("User-Agent") and answer.set_header("Content-Type", "text/plain")
+    media_type_is_plain_text_for_browsers=lambda header, answer: (
+        "Mozilla" in header("User-Agent") and answer.set_header("Content-Type", "text/plain")
     ),
     response_has_no_media_type=lambda answer: answer.drop_header("Content-Type"),
     response_is_a_list=lambda answer: answer.set_body(b"[" + answer.body + b"]"),
@@ -66,8 +65,6 @@ faults(
     sql_query_in_404=show("SELECT *\nFROM llm\nWHERE id = $1: no rows"),
     file_path_in_a_header=on(404, lambda answer: answer.set_header("X-File", "/srv/a.py:3")),
     path_of_a_file_in_404=show("open /srv/backend/ai/llm/store.db: permission denied"),
-    django_stack_trace_in_404=show("File &quot;/code/views.py&quot;, line 3, in put"),
-    elixir_stack_trace_in_404=show("lib/llm.ex:12: Llm.put/2"),
     lower_case_sql_query_in_404=show("select * from llm where id=?: no rows"),
 )
 faults(

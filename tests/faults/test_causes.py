@@ -8,6 +8,7 @@ import pytest
 from scripts.contract import environment
 from support.options import BROKEN, MEANINGS
 from tests.faults.backend import serving
+from tests.faults.changes import on
 from tests.faults.faults import FAULTS
 from tests.faults.messages import Answer
 from tests.faults.runner import Names, RunResult, run_with_changes, run_with_url
@@ -20,7 +21,7 @@ SEVERAL_FAULTS = [
         "empty_names_are_ignored": "lengths",
         "reader_changes_the_name_despite_403": "access-levels",
         "suffix_after_the_id_is_ignored": "id-exact",
-        "repeated_key_returns_418": "statuses",
+        "forbidden_update_returns_451": "statuses",
         "not_found_resets_the_connection": "id",
     },
     {
@@ -69,6 +70,17 @@ def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
     promise = result.promise(hidden)
     assert promise["outcome"] == "not tested", result.output
     assert promise["reason"] == "hidden by access-levels/READ/200"
+    assert result.findings[0]["hides"] == 1
+
+
+def test_wrong_status_or_missing_header_hides_no_promise() -> None:
+    changes = [on(400, lambda answer: answer.reject(422)), FAULTS["challenge_is_missing"].change]
+    promises = ("test_bad_token_answers_401[unknown]", "test_missing_body_is_rejected")
+    result = run_with_changes(changes, promises=(*promises, "test_every_response[c"))
+    assert "challenge/WWW-Authenticate/missing" in result.ids
+    assert "statuses/undocumented/422" in result.ids
+    for name in promises:
+        assert result.promise(name)["outcome"] != "not tested", result.output
 
 
 def test_promise_that_is_cut_short_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,6 +133,7 @@ def test_intermittent_error_does_not_hide_missing_access_control() -> None:
         ("FLASHBACK_STRANGER_TOKEN", "unknown-token", "workspace-access/stranger/401"),
         ("FLASHBACK_EXPIRED_TOKEN", "other-writer", "authentication/expired/200"),
         ("FLASHBACK_FOREIGN_AI_LLM_ID", "no-such-id", "workspace-access/foreign/404"),
+        ("FLASHBACK_SIBLING_AI_LLM_ID", "no-such-id", "update/sibling/404"),
     ],
 )
 def test_finding_names_the_variable_that_may_be_wrong(variable: str, value: str, id: str) -> None:

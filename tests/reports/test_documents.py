@@ -118,7 +118,7 @@ def test_annotations_have_a_level() -> None:
     assert lines[2].startswith(
         "::error title=`key` of 8%2C193 characters was accepted::expected 400"
     )
-    assert "%0Aid: lengths:key:maxLength:200" in lines[2]
+    assert "%0Aseen in 2 requests, id: lengths:key:maxLength:200" in lines[2]
     assert github.annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT")
     untested = github.annotations(not_tested())
     assert untested.startswith("::error title=Not all promises were tested::--require-all: 7")

@@ -27,7 +27,7 @@ def _message(finding: Finding) -> str:
     lines = [
         f"expected {finding['expected']}, got {finding['got']}",
         f"{words.clause_reference(finding)}: {finding['clause']['text']}",
-        f"id: {finding['id']}",
+        f"seen in {words.reach(finding)}, id: {finding['id']}",
     ]
     for example in finding["examples"][:1]:
         lines += [f"sent: {example['sent']}", example["curl"]]

@@ -7,6 +7,7 @@ Verdict = dict[str, Any]
 Finding = dict[str, Any]
 Promise = dict[str, Any]
 
+LONGEST_RESPONSE = 300  # in characters; reports without room for details omit longer ones
 OUTCOMES = ("kept", "broken", "accepted", "not tested")
 
 
@@ -104,9 +105,33 @@ def summary(verdict: Verdict) -> str:
     return f"{text}."
 
 
+def fix_first(verdict: Verdict) -> str:
+    """Return which finding to fix first, or an empty string if the order does not matter."""
+    first = next(iter(with_severity(verdict, "broken")), None)
+    if not first or not first["hides"]:
+        return ""
+    hidden = plural(first["hides"], "promise")
+    return f"Fix this finding first, because it prevents the test of {hidden}: {first['title']}."
+
+
+def reach(finding: Finding) -> str:
+    """Return how many requests show the finding, and how many promises it leaves untested."""
+    text = plural(finding["count"], "request")
+    if finding["hides"]:
+        text += f"; prevents the test of {plural(finding['hides'], 'promise')}"
+    return text
+
+
+def response(finding: Finding) -> str:
+    """Return the body of the first example's response on one line, unless it is long."""
+    responses = [example["response"] for example in finding["examples"][:1]]
+    body = " ".join(responses[0]["body"].split()) if any(responses) else ""
+    return body if len(body) <= LONGEST_RESPONSE else ""
+
+
 def explanation(verdict: Verdict) -> list[str]:
     """Return the reason and the remedy, but omit a reason that `summary` already contains."""
-    sentences = [verdict["cure"]]
+    sentences = [verdict["cure"], fix_first(verdict)]
     if verdict["result"] != "no verdict":
         sentences.insert(0, verdict["reason"])
     return list(filter(None, sentences))

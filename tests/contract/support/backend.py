@@ -10,8 +10,9 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any
 
+from reports.words import LONGEST_RESPONSE
 from support import contract, values
-from support.curl import Redactor
+from support.curl import ORDINARY_HEADERS, Redactor
 from support.exchange import UUID, Exchange, NoVerdictError, Request
 from support.expectation import with_rule
 from support.options import MEANINGS
@@ -31,15 +32,15 @@ USERS = {
 OWN = RULES["update/own"]
 
 ATTEMPTS = 4  # maximum number of times to send a request while the backend or a proxy is too busy
-# The endpoint's responses to a control request whose body it rejects
-BODY_ERRORS = (400, 409, 412, 413, 415, 422, 428)
+# The endpoint's responses to a control request whose body or headers it rejects
+BODY_ERRORS = (400, 406, 409, 412, 413, 415, 422, 428)
 TIMEOUTS_IN_FULL = 3  # after this many timeouts, wait at most one second per response
 
 
 class Backend:
     """Creates requests to the backend and sends them."""
 
-    def __init__(self, option: argparse.Namespace, given: Mapping[str, str]) -> None:
+    def __init__(self, option: argparse.Namespace, given: dict[str, str]) -> None:
         """Use the backend at `--backend-url`; `given` maps environment variables to values."""
         self.given = given
         self.url: str = option.backend_url.rstrip("/")
@@ -164,7 +165,7 @@ def _headers(
     others: Mapping[str, str | None],
     authorization: tuple[str, ...],
 ) -> Iterator[tuple[str, str]]:
-    headers = {"Content-Type": "application/json", **others}
+    headers = {**ORDINARY_HEADERS, "Content-Type": "application/json", **others}
     if chunks is not None:
         headers["Transfer-Encoding"] = "chunked"
     elif body or method == "PUT":
@@ -197,16 +198,6 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
     raise setup_error(backend, exchanges[-1])
 
 
-def check_sibling(backend: Backend) -> None:
-    """Raise `NoVerdictError` if the sibling configuration is missing or cannot be updated."""
-    id = backend.given.get(SIBLING_ID)
-    if id:
-        status = backend.exchange(backend.control(values.GOOD, id=id)).status
-        if status in (403, 404):
-            reason = f"{SIBLING_ID}: an update of this configuration returned {status}"
-            raise NoVerdictError(reason, f"set it to {MEANINGS[SIBLING_ID]}")
-
-
 def setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
     """Return the error for a control request that failed; its text comes from rules.yaml."""
     sent = "not sent" if exchange.never_sent else "sent"
@@ -214,6 +205,8 @@ def setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
     problem, cure = next(
         texts for pattern, texts in DATA["setup_errors"].items() if re.match(pattern, response)
     )
+    if exchange.fields and len(exchange.text) <= LONGEST_RESPONSE:
+        problem += f" ({' '.join(exchange.text.split())})"
     if exchange.timed_out:
         cure += ", or allow more time with --timeout"
     if not exchange.status:

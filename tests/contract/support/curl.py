@@ -11,6 +11,8 @@ from support.exchange import Request
 
 LONGEST_BODY = 2000  # in bytes; curl reads longer bodies from files
 LEAST = 4  # in characters; shorter texts reveal too little to require redaction
+# Every request has these headers unless it replaces them. curl also sends such headers.
+ORDINARY_HEADERS = {"Accept": "*/*", "User-Agent": "flashback-contract-tests"}
 # The suffix after the variable's name in the shell expressions that replace secrets
 OPERATORS = r"(?:\^\^|,,|[%#]\?|%\.\*)?\}"
 
@@ -38,10 +40,9 @@ def _pattern_for(text: str) -> str:
 
 
 def _patterns_for(token: str) -> Iterator[str]:
-    """Yield patterns for the token: unchanged, reversed, in Base64, in hex, and fully escaped."""
+    """Yield patterns for the token: unchanged, in Base64, in hex, and fully escaped."""
     octets = token.encode()
     yield _pattern_for(token)
-    yield _pattern_for(token[::-1])
     for part in base64_parts(octets):
         # The characters next to the part also contain bits of the token.
         yield f"[\\w+/-]?{_pattern_for(part)}[\\w+/-]?=*"
@@ -106,9 +107,9 @@ def needs_file(request: Request) -> bool:
     return len(request.body) > LONGEST_BODY or is_file_name or not can_be_pasted
 
 
-def command(request: Request, url: str, redactor: Redactor, body_file: Path | None) -> str:
-    """Return the curl command; `body_file` contains the body if curl must read it from a file."""
-    text = "curl -i --head" if request.method == "HEAD" else f"curl -i -X {request.method}"
+def options_for(request: Request, url: str, redactor: Redactor, body_file: Path | None) -> str:
+    """Return curl's options; `body_file` contains the body if curl must read it from a file."""
+    text = "-i --head" if request.method == "HEAD" else f"-i -X {request.method}"
     if "/." in request.target:
         text += " --path-as-is"
     if set("[]{}") & set(url):
@@ -131,11 +132,14 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
 
 def _header_options(request: Request, redactor: Redactor) -> str:
     text = ""
+    if request.header("Accept") is None:
+        text = " -H Accept:"  # prevents curl from adding this header
     for name, value in request.headers:
+        if name.lower() in ("content-length", "host") or ORDINARY_HEADERS.get(name) == value:
+            continue
         # If a semicolon follows the name, curl sends a header with an empty value.
         header = redactor.quote(f"{name}: {value}" if value else f"{name};")
         if not value.isascii():
             header = f'"$(printf %s {header} | iconv -f utf-8 -t latin1)"'
-        if name.lower() not in ("content-length", "host"):
-            text += f" -H {header}"
+        text += f" -H {header}"
     return text

@@ -45,6 +45,7 @@ class Finding:
     got: str
     subject: str = ""  # the start of the title; by default, the request's description
     is_note: bool = False
+    continues: bool = False  # whether the rest of the response can still be checked
     explained_by: tuple[str, ...] = ()  # ids of broader findings with the same cause
     finder: str = ""  # the promise whose test found it first
     promise: str = ""  # the promise that covers the clause, or `finder` if no promise covers it
@@ -100,11 +101,11 @@ class Finding:
             self.expected = finding.expected
             self.got = finding.got
 
-    def _rank(self, sent: str) -> tuple[bool, int]:
-        """Return a sort key: prefer examples that match the clause, then shorter ones."""
+    def _rank(self, sent: str) -> tuple[bool, bool, int]:
+        """Return a sort key: examples for the clause, then permitted updates, then short ones."""
         request = self.examples[sent].request
         is_unrelated = self.clause == "update" and not request.rule.must_succeed
-        return is_unrelated, request.size
+        return is_unrelated, request.forbidden_by is not None, request.size
 
 
 def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:

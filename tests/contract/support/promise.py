@@ -28,6 +28,7 @@ BUDGET_PER_PROMISE = 2.0
 TOTAL_BUDGET = 15.0
 MOST_LATE = 0.5  # seconds to wait for the effect of an update that returned 200
 MOST_REPEATS = 3  # repetitions of each failed request, to find out whether it always fails
+INTERMITTENT = "update/intermittent"
 clause = pytest.mark.clause
 NOT_SELECTED = "--source excludes all of this promise's requests"
 # Like a 5xx, these statuses can mean that the backend has stopped working; 0 means no response.
@@ -271,8 +272,12 @@ class Promise:
         self._check_safety(exchange)
         if exchange.request.access and exchange.succeeded:
             return
-        for finding in rules.check_response(exchange, self.backend.from_endpoint):
-            if self.record(self._confirmed(finding, exchange), exchange):
+        before = tuple(self.recent)[-2:-1]
+        for found in rules.check_response(exchange, self.backend.from_endpoint):
+            finding = self._confirmed(found, exchange)
+            if finding.rule == INTERMITTENT:  # perhaps the request before it is the cause
+                exchange = replace(exchange, request=replace(exchange.request, earlier=before))
+            if self.record(finding, exchange):
                 return
         self.passed += 1
         self.run.checked_rules.add(exchange.request.rule.id)
@@ -282,7 +287,7 @@ class Promise:
             self.record(finding, exchange)
 
     def record(self, finding: Finding, exchange: Exchange) -> bool:
-        """Record a finding; return whether to skip the remaining rules."""
+        """Record a finding; return whether the remaining rules cannot be checked."""
         run = self.run
         run.checked_rules.add(finding.rule)
         is_selected = run.is_selected(finding.clause) or finding.is_note
@@ -299,7 +304,7 @@ class Promise:
             self.hiding.add(known.id)
         if run.crashed:
             raise OverBudget
-        return hides
+        return hides and not finding.continues
 
     def _confirmed(self, finding: Finding, exchange: Exchange) -> Finding:
         """If the finding is new, repeat the failed request. Return the finding to record.
@@ -327,14 +332,14 @@ class Promise:
     def _intermittent(self, finding: Finding, exchange: Exchange, again: Exchange) -> Finding:
         """Return the finding to report if a request got a different status when it was repeated."""
         rule = exchange.request.rule
-        known = [id for id in self.run.findings if id.startswith("update/intermittent/")]
+        known = [id for id in self.run.findings if id.startswith(INTERMITTENT)]
         # For these clauses, a failure may also depend on earlier requests.
         is_sequence = finding.clause in ("alone", "idempotent") and not known
         if is_sequence or again.status not in rule.statuses:
             return finding
         first = exchange.failure or exchange.got
         return Finding(
-            "update/intermittent",
+            INTERMITTENT,
             finding.outcome,
             rule.expected,
             f"{first}, and {again.got} when the request was repeated on a new connection",

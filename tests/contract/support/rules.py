@@ -10,23 +10,25 @@ from dataclasses import replace
 from typing import Any
 
 from support import contract
-from support.backend import ADMIN, EXPIRED, FOREIGN_ID, READER, STRANGER, USERS
+from support.backend import ADMIN, EXPIRED, FOREIGN_ID, READER, SIBLING_ID, STRANGER, USERS
 from support.exchange import UUID, Exchange, Request
 from support.expectation import read_json, rule_of_field, rule_of_valid
 from support.findings import HINT, Finding
 from support.leaks import find_leak, internals
 from support.options import MEANINGS
-from support.rule import ACCEPTED, DATA, Rule, describe, slug
+from support.rule import ACCEPTED, DATA, RULES, Rule, describe, slug
 
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
 # Servers may return these statuses before routing, for example if the URI is too long.
 BEFORE_ROUTING = (411, 414, 431)
+ABOUT_NAMES = {id for id, rule in RULES.items() if rule.depends_on_earlier}
 APPLIED = "authentication/applied"
 # Statuses that a backend may return if a name is taken, even though the contract requires 400.
 CONFLICTS = (400, 409, 422, 500)
 # The variables other than FLASHBACK_TOKEN, keyed by the rule for their user or configuration
 VARIABLES = {USERS[name]: name for name in (ADMIN, READER, STRANGER, EXPIRED)}
-VARIABLES["workspace-access/foreign"] = FOREIGN_ID
+VARIABLES |= {"workspace-access/foreign": FOREIGN_ID, "update/sibling": SIBLING_ID}
+TOLERATED = ("number", "lone-surrogate")  # in a response, for example in a name that it quotes
 CHANGING_HEADERS = {*DATA["changing_headers"]}
 PROXY_PAGE = re.compile("|".join(DATA["proxy_pages"]), re.IGNORECASE)
 
@@ -117,10 +119,14 @@ def _check_answer(exchange: Exchange, *, is_expected: bool) -> Iterator[Finding]
     if rule.has_documented_form or rule.is_open:
         yield from _check_form(exchange)
         # Treat an undocumented 4xx as a 400 here; a separate finding reports the wrong status.
-        if 400 <= status < 500 and status not in contract.RESPONSES:
-            is_expected = 400 in rule.statuses
+        if _is_undocumented_4xx(exchange):
+            is_expected |= 400 in rule.statuses
     if not is_expected:
         yield _wrong_status(exchange)
+
+
+def _is_undocumented_4xx(exchange: Exchange) -> bool:
+    return 400 <= exchange.status < 500 and exchange.status not in contract.RESPONSES
 
 
 def _finding(exchange: Exchange, rule: Rule, outcome: str, expected: str, got: str) -> Finding:
@@ -201,10 +207,14 @@ def _wrong_status(exchange: Exchange) -> Finding:
             got += ACCEPTED
         elif exchange.succeeded and rule.depends_on_earlier:
             got += ": the name was not taken"
+        elif status == 400 and rule.must_succeed and rule.id in ABOUT_NAMES:
+            got += ": the name is taken"
     got += _hint(exchange)
     finding = _finding(exchange, rule, exchange.got, rule.expected, got)
     if rule.kind == user.kind:
         finding.subject = user.words
+    if _is_undocumented_4xx(exchange):
+        finding.explained_by += (f"statuses/undocumented/{status}",)
     if exchange.succeeded and (request.chunks is not None or rule.clause == "chunked"):
         # The cause may be that the backend treats all chunked bodies as empty.
         finding.explained_by = ("body/empty-in-chunks/200",)
@@ -215,7 +225,7 @@ def _hint(exchange: Exchange) -> str:
     """Return a hint to check the variables that can cause this response if set incorrectly."""
     request = exchange.request
     status = exchange.status
-    suspects = []
+    suspects = [request.rule.id] if request.rule.id == "update/sibling" else []
     is_about_access = exchange.succeeded or status in (401, 403)
     if is_about_access and status not in request.user.statuses:
         suspects.append(request.user.id)
@@ -233,23 +243,28 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
     documented = contract.RESPONSES.keys()
     rule = exchange.request.rule
     clause = "success-response" if exchange.succeeded else "error-response"
-    if status not in documented:
+    is_undocumented_4xx = _is_undocumented_4xx(exchange)
+    if status not in documented and not (is_undocumented_4xx and rule.must_succeed):
         # A rule can require the status of an earlier response, even if that status is undocumented.
         expected = replace(rule, statuses=rule.statuses & documented or documented).expected
         subject = "a status that the contract does not document"
-        yield Finding("statuses/undocumented", str(status), expected, str(status), subject)
+        finding = Finding("statuses/undocumented", str(status), expected, str(status), subject)
+        finding.continues = is_undocumented_4xx
+        yield finding
     got = exchange.media_type or "no Content-Type"
     if got != "application/json":
         # An unusual type could contain a token, which must not be part of the finding's id.
         is_usual = not exchange.media_type or COMMON_TYPE.fullmatch(got)
         outcome = got if is_usual else "unusual"
         subject = f"the media type of a {status} response"
-        yield Finding(f"{clause}/media-type", outcome, "application/json", got, subject)
+        finding = Finding(f"{clause}/media-type", outcome, "application/json", got, subject)
+        finding.continues = "json" in got
+        yield finding
     # Skip other bodies, such as HTML, because their wrong media type has already been reported.
     if "json" in got or exchange.value is not None:
         subject = f"the body of a {status} response"
         value, reasons = read_json(exchange.body)
-        problems = [reason.words for reason in reasons if reason.kind != "number"]
+        problems = [reason.words for reason in reasons if reason.kind not in TOLERATED]
         if problems:
             expected = "strict JSON in UTF-8"
             yield Finding(f"{clause}/json", "not-strict", expected, problems[0], subject)
@@ -294,10 +309,11 @@ def _check_header(exchange: Exchange, rule: str, expected: str, pattern: str) ->
     subject = f"the `{name}` header of a {exchange.status} response"
     value = exchange.header(name)
     if value is None:
-        yield Finding(rule, "missing", expected, "no such header", subject)
+        missing = "no such header"
+        yield Finding(rule, "missing", expected, missing, subject, continues=True)
     elif not re.fullmatch(pattern, value):
         outcome = "without-PUT" if name == "Allow" else "other"
-        yield Finding(rule, outcome, expected, f"`{value}`", subject)
+        yield Finding(rule, outcome, expected, f"`{value}`", subject, continues=True)
 
 
 def _check_fields(exchange: Exchange) -> Iterator[Finding]:
@@ -315,6 +331,7 @@ def _check_fields(exchange: Exchange) -> Iterator[Finding]:
         words = f"`{name}`: {describe(expected)}"
         subject = f"`{name}` in a {exchange.status} response"
         if value is None:
-            yield Finding(f"{clause}/{name}", "missing", words, "no such field", subject)
+            missing = "no such field"
+            yield Finding(f"{clause}/{name}", "missing", words, missing, subject, continues=True)
         elif str(value) != str(expected):  # the schema rule reports wrong types
             yield Finding(f"{clause}/{name}", "other", words, describe(value), subject)

@@ -2,6 +2,7 @@
 
 import platform
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,8 @@ NOT_SHOWN_BY_HTTP = [
     "old credentials are securely replaced",
 ]
 LONGEST_BODY = 2000  # in characters; longer response bodies are truncated
+# What became of a broken promise, keyed by its outcome in a later run
+AGAIN = {**dict.fromkeys(OUTCOMES, "fixed"), "broken": "still broken", "not tested": "not tested"}
 # The severities, starting with the worst, and their names in `by_source`
 SEVERITIES = {"broken": "broken", "accepted": "accepted", "note": "notes"}
 
@@ -32,7 +35,12 @@ def verdict_of(run: Run) -> Document:
     if not run.no_verdict:
         run.add_stale()
     promises = [_promise(run, promise) for promise in run.promises.values()]
-    findings = [_finding(run, finding) for finding in sorted(run.findings.values(), key=_rank)]
+    hidden = Counter[str]()
+    for promise in promises:
+        if promise["outcome"] == "not tested":
+            hidden.update(run.promises[promise["name"]].hiding)
+    ordered = sorted(run.findings.values(), key=lambda finding: _rank(finding, hidden))
+    findings = [_finding(run, finding) | {"hides": hidden[finding.id]} for finding in ordered]
     outcomes = Counter(promise["outcome"] for promise in promises)
     tools = {"python": platform.python_version()}
     for package in ("schemathesis", "hypothesis", "pytest"):
@@ -67,10 +75,11 @@ def verdict_of(run: Run) -> Document:
     }
 
 
-def _rank(finding: Finding) -> tuple[bool, int, int]:
+def _rank(finding: Finding, hidden: Mapping[str, int]) -> tuple[bool, int, int, int]:
+    """Return a sort key that puts findings that prevent many tests first."""
     severity = [*SEVERITIES].index(finding.severity)
     source = contract.SOURCES.index(contract.CLAUSES[finding.clause].source)
-    return not finding.is_missing_authentication, severity, source
+    return not finding.is_missing_authentication, severity, -hidden[finding.id], source
 
 
 def _result(run: Run, outcomes: Counter[str]) -> Document:
@@ -125,12 +134,9 @@ def _promise(run: Run, promise: Promise) -> Document:
         outcome = "accepted"
     again = None
     if run.earlier.get(name) == "broken":
-        if outcome != "broken":
-            again = "fixed"
-        elif promise.rounds > 1:
+        again = AGAIN[outcome]
+        if outcome == "broken" and promise.rounds > 1:
             again = "flaky"
-        else:
-            again = "still broken"
     return {
         "name": name,
         "family": promise.family,
@@ -204,9 +210,9 @@ def _example(run: Run, exchange: Exchange, name: str) -> Document:
             body_file = f"bodies/{name}-{number}.bin"
             file = folder / body_file
             _save_body(step, file, backend.redactor)
-        commands.append(curl.command(step, backend.url + step.target, backend.redactor, file))
+        commands.append(curl.options_for(step, backend.url + step.target, backend.redactor, file))
     return {
-        "curl": "\n".join(commands),
+        "curl": "curl " + " \\\n  --next ".join(commands),  # on the same connection
         "request": {
             "method": request.method,
             "url": backend.url + request.target,
