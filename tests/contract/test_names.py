@@ -28,7 +28,6 @@ from support.values import (
 
 # A faulty backend might pass once by chance, so the race is repeated.
 ROUNDS = 20
-LATE = 0.2  # in seconds
 ALONE = RULES["alone/at-once"]
 AT_ONCE = RULES["unique-names/taken-at-once"]
 
@@ -154,7 +153,7 @@ def test_rejected_update_changes_nothing(promise: Promise) -> None:
             promise.prepare(body=kept)
     if is_kept:
         promise.ask(body={**fresh(), "key": ""})
-        time.sleep(LATE)  # the backend might apply the rejected update later
+        time.sleep(0.2)  # the backend might apply the rejected update late
         promise.ask("all-or-nothing/kept", id=sibling, body=kept)
 
 
