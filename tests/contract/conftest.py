@@ -225,7 +225,7 @@ def _send_rejected(run: Run) -> None:
         exchange = run.backend.exchange(request)
         if exchange.status:
             run.backend.from_endpoint.append(exchange)
-        is_update = exchange.succeeded and exchange.request.user.statuses == {401}
+        is_update = exchange.is_accepted and exchange.request.user.statuses == {401}
         if is_update or not exchange.status:
             promise.check(exchange)
 

@@ -184,7 +184,7 @@ def test_non_ascii_values_can_explain_a_finding() -> None:
 
 def test_finding_says_that_a_name_was_not_taken() -> None:
     """If a name should be taken but is not, the finding says so."""
-    [*_, finding] = findings_in(request({"name": "x"}, rule="partial/name-kept"), 200)
+    [*_, finding] = findings_in(request({"name": "x"}, rule="partial/name-kept"), 200, b"{}")
     assert finding.got == "200: the name was not taken"
 
 

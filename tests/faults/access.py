@@ -140,9 +140,6 @@ faults(
     update_with_a_wrong_token_changes_the_name=on(
         401, lambda request, answer: request.token == "wrong" and _rename(request, answer)
     ),
-    update_with_an_expired_token_changes_the_name=on(
-        401, lambda request, answer: request.role == "expired" and _rename(request, answer)
-    ),
     reader_changes_the_name_despite_403=on(
         403, lambda request, answer: request.role == "reader" and _rename(request, answer)
     ),

@@ -72,6 +72,7 @@ faults(
     success_is_duplicated=lambda answer: answer.set_body(
         answer.body.replace(b"{", b'{"success": true, ', 1)
     ),
+    every_error_has_the_status_200=lambda answer: answer.set_status(200),
     message_is_an_object_in_200=on(200, lambda answer: answer.set_fields(message={"en": "done"})),
     media_type_is_plain_text_in_200=on(
         200, lambda answer: answer.set_header("Content-Type", "text/plain")

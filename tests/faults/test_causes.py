@@ -37,6 +37,7 @@ SEVERAL_FAULTS = [
         "every_fiftieth_request_returns_500": "update",
         "two_of_seventy_connections_are_reset": "update",
     },
+    {"every_error_has_the_status_200": "success-response"},
     {"missing_body_is_an_empty_update": "body", "every_update_returns_500": "update"},
     {
         "taken_name_returns_500": "unique-names",

@@ -119,6 +119,11 @@ class Exchange(_Message):
         return 200 <= self.status < 300
 
     @property
+    def is_accepted(self) -> bool:
+        """Whether the request succeeded; false for a 200 whose body says that it did not."""
+        return self.succeeded and (self.status, self.fields.get("success")) != (200, False)
+
+    @property
     def media_type(self) -> str:
         """The response's media type without parameters, in lower case."""
         return (self.header("Content-Type") or "").partition(";")[0].strip().lower()

@@ -187,7 +187,7 @@ class Promise:
         time.sleep(pause)
         taken = self.backend.control(body, rule="unique-names/taken", id=sibling)
         second = self.backend.exchange(replace(taken, earlier=(first.request,)))
-        return second if first.succeeded and second.succeeded else None
+        return second if first.succeeded and second.is_accepted else None
 
     def request(self, **parts: Any) -> Request:
         """Return a request; see `Backend.request`."""
@@ -270,7 +270,7 @@ class Promise:
     def check(self, exchange: Exchange) -> None:
         """Check an exchange against all rules."""
         self._check_safety(exchange)
-        if exchange.request.access and exchange.succeeded:
+        if exchange.request.access and exchange.is_accepted:
             return
         before = tuple(self.recent)[-2:-1]
         for found in rules.check_response(exchange, self.backend.from_endpoint):

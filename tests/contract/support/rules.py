@@ -21,7 +21,8 @@ from support.rule import ACCEPTED, DATA, RULES, Rule, describe, slug
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
 # Servers may return these statuses before routing, for example if the URI is too long.
 BEFORE_ROUTING = (411, 414, 431)
-ABOUT_NAMES = {id for id, rule in RULES.items() if rule.depends_on_earlier}
+# The rules for updates with a name that no other configuration has
+FREE_NAMES = {id for id, rule in RULES.items() if rule.depends_on_earlier and rule.must_succeed}
 APPLIED = "authentication/applied"
 # Statuses that a backend may return if a name is taken, even though the contract requires 400.
 CONFLICTS = (400, 409, 422, 500)
@@ -76,7 +77,7 @@ def check_safety(exchange: Exchange, tokens: Iterable[str]) -> Iterator[Finding]
         expected = "no internal details in a response"
         subject = f"an internal detail in a {got} response"
         yield Finding("internals/error", "returned", expected, describe(internal), subject)
-    if request.access and exchange.succeeded:
+    if request.access and exchange.is_accepted:
         expected = f"{request.rule.expected}, and no update"
         answer = got + ACCEPTED + _hint(exchange)
         finding = _finding(exchange, request.access, got, expected, answer)
@@ -201,24 +202,30 @@ def _wrong_status(exchange: Exchange) -> Finding:
     if rule.clause == "update" and user.kind == "ADMIN" and status in (401, 403, 404):
         # Users with WRITE access can update, so the cause must be the ADMIN access itself.
         rule = replace(rule, id="access-levels/ADMIN")
-    got = exchange.got
-    if user.statuses != {401}:
-        if exchange.succeeded and request.reasons:
-            got += ACCEPTED
-        elif exchange.succeeded and rule.depends_on_earlier:
-            got += ": the name was not taken"
-        elif status == 400 and rule.must_succeed and rule.id in ABOUT_NAMES:
-            got += ": the name is taken"
-    got += _hint(exchange)
+    got = exchange.got + _effect(exchange) + _hint(exchange)
     finding = _finding(exchange, rule, exchange.got, rule.expected, got)
     if rule.kind == user.kind:
         finding.subject = user.words
+    if exchange.succeeded and not exchange.is_accepted:
+        finding.explained_by += ("success-response/success-const/invalid",)
     if _is_undocumented_4xx(exchange):
         finding.explained_by += (f"statuses/undocumented/{status}",)
     if exchange.succeeded and (request.chunks is not None or rule.clause == "chunked"):
         # The cause may be that the backend treats all chunked bodies as empty.
         finding.explained_by = ("body/empty-in-chunks/200",)
     return finding
+
+
+def _effect(exchange: Exchange) -> str:
+    """Return what the status shows about the update, as text that follows the status."""
+    rule = exchange.request.rule
+    if exchange.request.user.statuses == {401}:
+        return ""
+    if exchange.is_accepted and exchange.request.reasons:
+        return ACCEPTED
+    if exchange.is_accepted and rule.depends_on_earlier:
+        return ": the name was not taken"
+    return ": the name is taken" if exchange.status == 400 and rule.id in FREE_NAMES else ""
 
 
 def _hint(exchange: Exchange) -> str:
