@@ -49,7 +49,7 @@ def main() -> int:
             return NO_VERDICT if _run([], dict(os.environ)) else KEPT
         status = _test_mock(options) if options.backend_url is None else _test_given(options)
     except (ValueError, OSError, KeyboardInterrupt) as why:
-        print(f"scripts/contract: no verdict: {str(why) or 'interrupted'}", file=sys.stderr)
+        print(f"No verdict: {str(why) or 'interrupted'}", file=sys.stderr)
         return NO_VERDICT
     status -= FINISHED
     return status if status in (KEPT, BROKEN) else NO_VERDICT

@@ -1,6 +1,7 @@
 """Backends that allow unauthorized updates, or reject authorized ones."""
 
 import asyncio
+import html
 import re
 import unicodedata
 from collections.abc import Callable
@@ -58,6 +59,9 @@ faults(
 )
 faults(
     "test_stranger_cannot_update",
+    every_twentieth_request_of_a_stranger_is_accepted=promote(
+        "stranger", lambda count: count("stranger") % 20 == 0
+    ),
     role_in_the_body_is_trusted=when(
         lambda role, text: role == "stranger" and text("role") == "ADMIN",
         lambda request: request.as_user("owner").set_body(b"{}"),
@@ -84,6 +88,9 @@ faults(
     admin_can_update_the_foreign_configuration=as_user(
         "stranger", lambda role, is_for: role == "admin" and is_for("foreign")
     ),
+    foreign_configuration_may_be_updated_in_chunks=as_user(
+        "stranger", lambda is_chunked, is_for: is_chunked and is_for("foreign")
+    ),
 )
 
 
@@ -99,6 +106,7 @@ faults(
     unknown_id_returns_400=on(404, lambda answer: answer.reject(400)),
     unknown_id_returns_403_to_strangers=reject_with(403, lambda role: role == "stranger"),
     unknown_id_accepts_an_empty_update=accept(lambda body: body == b"{}"),
+    unknown_id_accepts_a_chunked_update=accept(lambda is_chunked: is_chunked),
 )
 faults(
     "test_member_can_update[ADMIN]",
@@ -133,12 +141,24 @@ faults(
     update_with_an_empty_secret_changes_the_name=on(
         400, lambda request, answer: request.fields.get("secret") == "" and _rename(request, answer)
     ),
+    update_with_a_null_type_changes_the_name=on(
+        400,
+        lambda request, answer: (
+            request.fields.get("aiType", "") is None and _rename(request, answer)
+        ),
+    ),
+    update_with_a_numeric_key_changes_the_name=on(
+        400, lambda request, answer: request.fields.get("key") == 5 and _rename(request, answer)
+    ),
     update_with_a_too_long_key_changes_the_name=on(
         400, lambda request, answer: request.key[8192:] and _rename(request, answer)
     ),
     unauthenticated_update_changes_the_name=on(401, _rename),
     update_with_a_wrong_token_changes_the_name=on(
         401, lambda request, answer: request.token == "wrong" and _rename(request, answer)
+    ),
+    update_with_an_expired_token_changes_the_name=on(
+        401, lambda request, answer: request.role == "expired" and _rename(request, answer)
     ),
     reader_changes_the_name_despite_403=on(
         403, lambda request, answer: request.role == "reader" and _rename(request, answer)
@@ -246,6 +266,9 @@ faults(
     "test_different_names_do_not_conflict",
     zero_is_not_a_name=when(lambda name: name == "0", lambda request: request.drop_field("name")),
     names_are_trimmed_before_comparison=_reject_similar(str.strip),
+    tags_in_names_are_removed=_reject_similar(partial(re.sub, "<.*?>", "")),
+    html_entities_in_names_are_decoded=_reject_similar(html.unescape),
+    backslashes_in_names_are_removed=_reject_similar(lambda name: name.replace("\\", "")),
     long_names_are_truncated=on(
         200, lambda name, is_for, rename: name[200:] and is_for("main") and rename(name[:200])
     ),

@@ -3,7 +3,7 @@
 import json
 
 from tests.faults.backend import Change
-from tests.faults.changes import faults, on, reject_with
+from tests.faults.changes import faults, on, reject_with, reply
 from tests.faults.messages import Answer, page
 
 
@@ -17,6 +17,7 @@ faults(
 )
 faults(
     "test_member_can_update",
+    if_match_is_required=reply(412),
     id_is_in_upper_case=on(200, lambda id, answer: answer.set_fields(aiLlmId=id.upper())),
     sibling_id_is_returned=on(200, lambda ids, answer: answer.set_fields(aiLlmId=ids["sibling"])),
     media_type_is_html_for_browsers=lambda header, answer: (
@@ -65,6 +66,8 @@ faults(
     sql_query_in_404=show("SELECT *\nFROM llm\nWHERE id = $1: no rows"),
     file_path_in_a_header=on(404, lambda answer: answer.set_header("X-File", "/srv/a.py:3")),
     path_of_a_file_in_404=show("open /srv/backend/ai/llm/store.db: permission denied"),
+    django_stack_trace_in_404=show("File &quot;/code/views.py&quot;, line 3, in put"),
+    elixir_stack_trace_in_404=show("lib/llm.ex:12: Llm.put/2"),
     lower_case_sql_query_in_404=show("select * from llm where id=?: no rows"),
 )
 faults(
