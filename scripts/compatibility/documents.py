@@ -7,17 +7,14 @@ import json
 import re
 import subprocess
 from dataclasses import dataclass, field
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "openapi.yaml"
@@ -52,16 +49,16 @@ NAMED = {  # objects whose keys are names, not keywords
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
     *("webhooks", *SCHEMA_MAP_KEYWORDS),
 }
-# For each keyword, the kind of object to which a reference in its value must lead. All other
-# references lead to path items.
-KINDS = {
+# For each keyword, the section of `components` to which a reference in its value can lead. All
+# other references lead to path items.
+SECTIONS = {
     "callbacks": "callbacks",
-    "headers": "header",
-    "links": "link",
-    "parameters": "parameter",
-    "requestBody": "request-body",
-    "responses": "response",
-    "securitySchemes": "security-scheme",
+    "headers": "headers",
+    "links": "links",
+    "parameters": "parameters",
+    "requestBody": "requestBodies",
+    "responses": "responses",
+    "securitySchemes": "securitySchemes",
 }
 # Schemas that refer to each other can have billions of nested references.
 MAX_REFERENCES = 10_000
@@ -164,31 +161,34 @@ class Contract:
             is_component = "schema" in inside and str(reference).startswith("#/components/")
             self.followed += is_component
             if reference in inside:
-                steps = inside[inside.index(reference) :]
-                levels = [step for step in steps if step[:1] != "#"]
+                levels = _keys(inside[inside.index(reference) :])
                 target: Any = {"$ref": f"{len(levels)} up"}
             elif is_component and self.followed > MAX_REFERENCES:
                 target = {"$ref": f"{reference} in {self._digest}"}  # changes become undecided
             else:
                 target = self.inlined(self.resolve(reference), (*inside, reference))
             if "schema" not in inside:  # keys next to the reference override keys in its target
-                self._check_kind(reference, target, inside)
+                self._check_section(reference, target, inside)
                 return {**target, **result}
-            branches = result.get("allOf", [])
-            if not is_list(branches):
-                branches = [[branches]]  # a list in allOf will be reported as an invalid schema
-            result["allOf"] = [*branches, target]
+            branches = result.setdefault("allOf", [])
+            if is_list(branches):
+                result["allOf"] = [*branches, target]
         return _simplified(result)
 
-    def _check_kind(self, reference: str, target: Any, inside: tuple[str, ...]) -> None:
-        """Raise CannotCompareError if the reference leads to the wrong kind of object."""
-        steps = [step for step in inside if step[:1] != "#"]
-        kind = KINDS.get(steps[-1], "path-item")
+    def _check_section(self, reference: str, target: Any, inside: tuple[str, ...]) -> None:
+        """Raise CannotCompareError if the reference leads to the wrong kind of component."""
+        steps = _keys(inside)
+        section = f"#/components/{SECTIONS.get(steps[-1], 'pathItems')}/"
         is_loop = target == {"$ref": "0 up"}
-        if is_loop or not _is_kind(kind)(self.resolve(reference)):
-            what = kind.replace("-", " ").removesuffix("s")
+        is_elsewhere = reference.startswith("#/components/") and not reference.startswith(section)
+        if is_loop or is_elsewhere or not is_mapping(target):
             place = "/".join(steps)
-            raise self.error(f"{place}: $ref {reference!r} does not lead to a {what}; fix it")
+            raise self.error(f"{place}: $ref {reference!r} does not lead into {section}; fix it")
+
+
+def _keys(steps: tuple[str, ...]) -> list[str]:
+    """Return the keys that lead to a part of the contract, without the references."""
+    return [step for step in steps if not step.startswith("#")]
 
 
 def _simplified(schema: dict[str, Any]) -> Any:
@@ -205,39 +205,24 @@ def _simplified(schema: dict[str, Any]) -> Any:
 
 def must_be_valid(contract: Contract) -> None:
     """Raise CannotCompareError if the contract is invalid. The message includes the location."""
-    try:
-        canonical_json(contract.document).encode()
-    except UnicodeEncodeError as failure:
-        place = ascii(failure.object[max(failure.start - 20, 0) : failure.end])
-        raise contract.error(f"lone surrogate in {place}; remove it") from None
-    # If several errors concern the same object, the last one names the keys that are not allowed.
-    for error in [*_openapi_validator().iter_errors(contract.document)][-1:]:
-        place = "/".join(map(str, error.absolute_path)) or "the document"
-        what = error.message.partition("\n")[0][:200]
+    # The import takes half a second. The module has no type hints.
+    validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
+    errors = list(validator.iter_errors(contract.document))
+    if errors:  # the last of several errors in an object names the keys that are not allowed
+        place = "/".join(map(str, errors[-1].absolute_path)) or "the document"
+        what = errors[-1].message.partition("\n")[0][:200]
         raise contract.error(f"{place} is not valid OpenAPI 3.1 ({what}); fix it")
 
 
-@cache
-def _is_kind(kind: str) -> Callable[[Any], bool]:
-    """Return a function that checks whether a value is an OpenAPI object of this kind."""
-    import jsonschema_rs  # noqa: PLC0415 # not installed yet if a user only runs --help
-
-    definitions = _openapi_validator().schema["$defs"]
-    schema = {"$ref": f"#/$defs/{kind}-or-reference", "$defs": definitions}
-    return jsonschema_rs.Draft202012Validator(schema).is_valid
-
-
-def _openapi_validator() -> Any:
-    # Imported here because the import takes half a second. The module has no type hints.
-    return import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
-
-
 @lru_cache(maxsize=8)  # comparing two clients reads both contracts again
-def _as_json(text: str) -> str:
+def _as_json(text: str) -> bytes:
+    """Return the YAML text as JSON; raise ValueError if a string contains a lone surrogate."""
     from ruamel.yaml import YAML  # noqa: PLC0415 # slow to import
 
     reader: Any = YAML(typ="safe")
-    return json.dumps(reader.load(text), allow_nan=False, default=str)  # dates become strings
+    document: Any = reader.load(text)
+    # `default` turns dates into strings.
+    return json.dumps(document, allow_nan=False, ensure_ascii=False, default=str).encode()
 
 
 def parse_version(contract: Contract) -> tuple[int, ...]:

@@ -381,11 +381,14 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         ((SCHEMA, "other.yaml#/AiType"), "bundle"),
         ((SCHEMA, "'#AiType'"), "does not start with '#/'"),
         (("- name: id\n", f"- $ref: {SCHEMA}\n        - name: id\n"), "parameters: $ref '#"),
-        (("paths:\n", f"paths:\n  /x:\n    $ref: {SCHEMA}\n"), "does not lead to a path item"),
+        (
+            ("paths:\n", f"paths:\n  /x:\n    $ref: {SCHEMA}\n"),
+            "does not lead into #/components/pathItems/",
+        ),
         (("responses/Updated", "headers/RetryAfter"), "put/responses: $ref '#"),
         (
             ("    Updated:\n", f"    Updated:\n      $ref: {UPDATED}\n    Unused:\n"),
-            "to a response",
+            "into #/components/responses/",
         ),
         (
             ("      type: http\n", f"      $ref: {SCHEMA}\n    Unused:\n      type: http\n"),
@@ -400,7 +403,7 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         (("title: AiType\n", "allOf: [{properties: [a]}, {maxLength: 9}]\n"), INVALID),
         ((SCHEMA, f"{SCHEMA}\n          allOf: 0"), INVALID),
         (("operationId:", "operation:"), "not valid OpenAPI 3.1"),
-        (("  /ai/llm/{id}:", r'  "/ai\uD800/llm/{id}":'), r"lone surrogate in '"),
+        (("  /ai/llm/{id}:", r'  "/ai\uD800/llm/{id}":'), "surrogates not allowed"),
         (("        - BearerAuth: []", "        - Bearer: []"), "'Bearer'"),
     ],
 )
