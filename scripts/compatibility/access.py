@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -28,7 +29,7 @@ def compare_security(pair: Pair) -> None:
     security = pair.at("security")
     has_moved = bool(moved_keys(pair))
     for name, given in before.items():
-        if any(needed <= given for needed in after.values()):
+        if _suffice(given, after):
             continue
         if has_moved or any(_kinds(needed) <= _kinds(given) for needed in after.values()):
             security.add(Change.UNDECIDED, f"{name} may no longer be sufficient", *sides)
@@ -36,27 +37,28 @@ def compare_security(pair: Pair) -> None:
             what = f"{name} is no longer sufficient"
             security.add(Change.BREAKING, what, *sides, f"with {name}")
     for name, given in after.items():
-        if not any(needed <= given for needed in before.values()):
+        if not _suffice(given, before):
             security.add(Change.ADDITION, f"{name} is now sufficient", *sides)
 
 
+def _suffice(given: Credentials, alternatives: dict[str, Credentials]) -> bool:
+    """Return whether the credentials satisfy one of the alternatives."""
+    return any(needed <= given for needed in alternatives.values())
+
+
 def moved_keys(pair: Pair) -> set[tuple[str, str]]:
-    """Return the parameters that are required in one contract but only API keys in the other."""
-    old = pair.base.parameters
-    new = pair.head.parameters
-    removed = {key for key in old.keys() - new.keys() if old[key].get("required")}
-    added = {key for key in new.keys() - old.keys() if new[key].get("required")}
-    accepted = set.union(*_api_keys(pair.head))
-    required = set.intersection(*_api_keys(pair.base))
-    return (removed & accepted) | (added & required)
+    """Return the parameters that only one contract has, and that are API keys in the other."""
+    old = pair.base.parameters.keys()
+    new = pair.head.parameters.keys()
+    return ((old - new) & _api_keys(pair.head)) | ((new - old) & _api_keys(pair.base))
 
 
-def _api_keys(operation: Operation) -> list[set[tuple[str, str]]]:
-    """Return the locations and names of the API keys in each of the security requirements."""
-    found: list[set[tuple[str, str]]] = []
-    for schemes in operation.security:
-        parts = map(operation.scheme, schemes)
-        found.append({(str(part.get("in")), _field_name(part)) for part in parts})
+def _api_keys(operation: Operation) -> set[tuple[str, str]]:
+    """Return the locations and names of the API keys in the security requirements."""
+    found: set[tuple[str, str]] = set()
+    for name in chain(*operation.security):
+        scheme = operation.scheme(name)
+        found.add((str(scheme.get("in")), _field_name(scheme)))
     return found
 
 
