@@ -173,12 +173,12 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
     Also report a field that only one response documents, if the field can have any value. For
     other fields, the proofs show the difference.
     """
-    before = own_annotations(old)
-    after = own_annotations(new)
+    before = own_annotations(old, IRRELEVANT[pair.side])
+    after = own_annotations(new, IRRELEVANT[pair.side])
     for keyword in dict.fromkeys((*before, *after)):
         was = before.get(keyword, "none")
         now = after.get(keyword, "none")
-        if was != now and keyword != IRRELEVANT[pair.side]:
+        if was != now:
             change = ANNOTATIONS.get((keyword, keyword not in before), Change.UNDECIDED)
             where = f"{path}.{keyword}".lstrip(".")
             old_value = json.loads(before.get(keyword, "null"))

@@ -50,20 +50,23 @@ FORMATS: dict[str, Schema] = {
 }
 
 
-def own_annotations(schema: Any) -> dict[str, str]:
+def own_annotations(schema: Any, irrelevant: str) -> dict[str, str]:
     """Return the schema's annotations as JSON texts, except those whose value is false.
 
     A `default` is included even if its value is false. All annotations in `allOf` count as one.
+    `irrelevant` is the annotation that has no effect: writeOnly in requests, readOnly in responses.
     """
     result: dict[str, str] = {}
     if not is_mapping(schema):
         return result
-    inherited = list(filter(None, map(own_annotations, subschemas(*schema.get("allOf", ())))))
-    if inherited:
-        result["allOf"] = canonical_json(inherited)
+    branches = subschemas(*schema.get("allOf", ()))
+    inherited = [own_annotations(branch, irrelevant) for branch in branches]
+    if any(inherited):
+        result["allOf"] = canonical_json(list(filter(None, inherited)))
     for keyword, value in schema.items():
         is_present = value is not False or keyword == "default"
-        if is_present and not (keyword in COMPARED or keyword == "xml" or keyword[:1] == "$"):
+        is_compared = keyword in COMPARED or keyword in {"xml", irrelevant}
+        if is_present and not is_compared and not keyword.startswith("$"):
             result[keyword] = canonical_json(value)
     return result
 
