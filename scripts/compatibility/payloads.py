@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from email.message import Message
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.containment import Proof, proved
@@ -56,6 +55,8 @@ IRRELEVANT = {"request": "writeOnly", "response": "readOnly"}
 JSON = re.compile(r"(application|text)/json|.*\+json")
 # The parameter and header keys that this module has comparison rules for.
 PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
+UTF_8 = "charset=utf-8"
+CHARSET = re.compile(r'charset="?utf-8"?', re.IGNORECASE)
 # A schema that has only these keywords restricts each field separately.
 SIMPLE = {"type", "properties", "required", "additionalProperties"}
 
@@ -255,17 +256,10 @@ def _contents(holder: Part) -> dict[str, Part]:
     """
     result: dict[str, Part] = {}
     for name, content in mapping_at(holder, "content").items():
-        message = Message()
-        message["Content-Type"] = name
-        (kind, _), *parameters = message.get_params([])
-        kept: set[str] = set()
-        for attribute, value in parameters:
-            if attribute == "charset":
-                kept.add(f"charset={value.lower()}")
-            elif attribute:  # a final semicolon counts as a parameter without a name
-                kept.add(f"{attribute}={value}")
+        kind, *parameters = map(str.strip, CHARSET.sub(UTF_8, name).split(";"))
+        kept = set(filter(None, parameters))
         if JSON.fullmatch(kind.lower()):
-            kept.discard("charset=utf-8")
+            kept.discard(UTF_8)
         key = ";".join([kind.lower(), *sorted(kept)])
         first = result.setdefault(key, content)
         if first != content:  # changes to a second, different schema are undecided
