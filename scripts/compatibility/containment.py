@@ -40,6 +40,7 @@ TEXTS: dict[str, Any] = {
 UNUSABLE = re.compile(r'"0000-|[\ud800-\udfff]|[0-9]{300}')
 # Text that all locations can carry: no `"`, `,`, `;` or `\`, and no leading or trailing space.
 SAFE = re.compile(r"(?! )[!#-+\--:<-\[\]-~ ]*(?<! )")
+DECLARATION = re.compile('"(type|enum|const)"')
 DOTS = {"", ".", ".."}  # text that paths cannot carry
 NEVER: dict[str, Any] = {"path": "", "query": []}  # for each location, a value that it cannot carry
 
@@ -69,8 +70,7 @@ class Prover:
         """
         is_proved = proved(small, large, location)
         most = min(FEW if is_proved else ONE, self.remaining)
-        no_witness: list[Any] = []
-        found = call_or_default(lambda: self._search(small, large, location, most), no_witness)
+        found: list[Any] = call_or_default(lambda: self._search(small, large, location, most), [])
         if found:
             return Proof(holds=False, witness=found[0])
         return Proof(holds=is_proved or None)
@@ -83,7 +83,7 @@ class Prover:
         accepts = validator(large).is_valid
 
         def is_witness(value: Any) -> bool:
-            if not _is_declared(value, small, location) or not admits(value):
+            if not admits(value):
                 return False
             received = _received(location, value, large)
             return bool(received) and not any(map(accepts, received))
@@ -94,15 +94,11 @@ class Prover:
         return found
 
 
-def _is_declared(value: Any, schema: Schema, location: str) -> bool:
-    """Return whether the schema declares a type for the value.
-
-    Strings and values in bodies need no declaration. For a list, the schema must declare an
-    array.
-    """
-    words = '"array"' if is_list(value) else '"(type|enum|const)"'
-    is_free = location == BODY or isinstance(value, str)
-    return is_free or bool(re.search(words, canonical_json(schema)))
+def sendable(schema: Schema, location: str) -> Schema:
+    """Return the schema. Limit a parameter or header that declares no type to strings."""
+    if location == BODY or DECLARATION.search(canonical_json(schema)):
+        return schema
+    return {"allOf": [schema, {"type": "string"}]}
 
 
 def _received(location: str, value: Any, schema: Schema) -> list[Any]:
@@ -119,11 +115,9 @@ def _received(location: str, value: Any, schema: Schema) -> list[Any]:
         return [value]
     items = value if is_list(value) and location == "query" else [value]
     readings = [_readings(location, item) for item in items]
-    # Lists of ambiguous items, such as 5 and true, have many readings. Skip such lists unless all
-    # items are equal; a receiver reads equal items in the same way.
-    is_mixed = len(set(map(canonical_json, items))) > 1  # in Python, 1 equals true
-    is_ambiguous = any(len(texts) > 1 for texts in readings)
-    if not all(readings) or (is_mixed and is_ambiguous):
+    # Lists of different items, such as 5 and true, can have many readings, so skip them. A receiver
+    # reads equal items in the same way.
+    if not all(readings) or len(set(map(canonical_json, items))) > 1:
         return []
     lists = [list(texts) for texts in zip(*readings, strict=True)]
     if len(items) != 1:

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.containment import Proof, proved
+from scripts.compatibility.containment import Proof, proved, sendable
 from scripts.compatibility.findings import Change
 from scripts.compatibility.schemas import (
     HIDDEN,
@@ -99,11 +99,12 @@ def _field(schema: Any, path: str) -> Any:
 def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
     """For each changed field, return whether all values that can be sent are still valid."""
     hidden = HIDDEN[pair.side]
-    sent = head if pair.status else base
-    received = base if pair.status else head
+    sent, received = base, head
+    if pair.status:
+        sent, received = head, base
     result: dict[str, Proof] = {}
     # Unless all values that can be sent are also accepted, the change is breaking or undecided.
-    small = view(sent, hidden, sending=True)
+    small = sendable(view(sent, hidden, sending=True), pair.location)
     large = view(received, hidden, sending=False)
     is_supported = not (has_reference(small, large) or has_mixed(hidden, sent, received))
     for field, part, limits in steps(small, large):
@@ -113,7 +114,7 @@ def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
         if not proof.holds:
             result[field] = proof
     # In the opposite direction, a difference in any other field is an addition.
-    small = view(received, hidden, sending=True)
+    small = sendable(view(received, hidden, sending=True), pair.location)
     large = view(sent, hidden, sending=False)
     for field, part, limits in steps(small, large):
         if field not in result and not proved(part, limits, pair.location):
