@@ -10,6 +10,7 @@ from itertools import combinations, cycle, islice, product
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.schemas import (
+    call_or_default,
     constants,
     difference,
     plain_form,
@@ -41,10 +42,12 @@ QUANTIFIER = re.compile(r"[{,](\d{1,3})(?=[,}])")  # a limit in a pattern, such 
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # the number of values to keep for each subschema
 MANY = 700  # the number of candidates to try for each subschema
-DIGITS = 18  # the maximum number of digits in a number
 LONGEST = 70_000  # the maximum length of a string, an array or an object
 LARGEST = 400_000  # the maximum number of characters in an array
+DIGITS = 18  # the maximum number of digits in a number
 PATTERN = 1_500  # generating strings from a pattern counts as this many candidates
+SHORT = 1_000  # the maximum number of characters in a value that replaces a schema
+ENOUGH = 20_000  # the number of candidates to try to find one valid value
 
 
 class BoundaryValues:
@@ -129,8 +132,7 @@ class BoundaryValues:
             yield from (int(number), int(number) + 1, int(number) - 1)
             yield from (number, number + 0.5, number - 0.5, number / 2, number + 0.001)
         for size in self.sizes["Length"]:
-            if size < DIGITS:
-                yield 10**size
+            yield 10 ** min(size, DIGITS)
 
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
         matches: list[str] = []
@@ -170,9 +172,8 @@ class BoundaryValues:
         found: dict[str, list[Any]] = {}
         first: dict[str, Any] = {}
         others = schema.get("additionalProperties", True)
-        fields = self._fields(schema, others)
-        properties = mapping_at(schema, "properties")
-        for name in (*required, *properties, *sorted(self.names), *fields):
+        fields = mapping_at(schema, "properties")
+        for name in (*required, *fields, *sorted(self.names)):
             found[name] = self.admitted(fields.get(name, others))
             if found[name]:
                 first[name] = found[name][0]
@@ -189,14 +190,14 @@ class BoundaryValues:
         for size in sizes:
             yield dict(islice(first.items(), size))
 
-    def _fields(self, schema: dict[str, Any], others: Any) -> dict[str, Any]:
-        """Return the fields' schemas, including those of a few names that match a pattern."""
-        fields: dict[str, Any] = {}
-        for name in self.admitted(schema.get("propertyNames", False)):
-            fields[str(name)] = others
-        for pattern, part in mapping_at(schema, "patternProperties").items():
-            fields |= dict.fromkeys(matching(pattern)[:FEW], part)
-        return fields | mapping_at(schema, "properties")
+
+def fixed(schema: Schema) -> Schema:
+    """Return a schema for one short value that `schema` admits, or `schema` if none is found."""
+    values = BoundaryValues(schema, {}, ENOUGH)
+    found: list[Any] = call_or_default(lambda: values.admitted(schema), [])
+    if found and len(canonical_json(found[0])) < SHORT:
+        return {"const": found[0]}
+    return schema
 
 
 def _branches(schema: dict[str, Any]) -> Iterator[Any]:

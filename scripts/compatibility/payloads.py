@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from scripts.compatibility.boundaries import fixed
 from scripts.compatibility.containment import Proof, proved, sendable
 from scripts.compatibility.findings import Change
 from scripts.compatibility.schemas import (
@@ -127,8 +128,9 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
 
     Yield the field and two schemas: the part of `small` that affects the field, and the part of
     `large` that constrains it. For example, if only the field `a` differs, the first schema is an
-    object with the old `a` and no other optional fields, and the second is an object with the new
-    `a`. If the schemas differ outside `properties`, yield both schemas.
+    object with the old `a`, one value for each other required field and no optional fields, and
+    the second is an object with the new `a`. If the schemas differ outside `properties`, yield both
+    schemas.
     """
     if canonical_json(small) == canonical_json(large):
         return
@@ -139,9 +141,10 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
     after = mapping_at(large, "properties")
     is_simple = small.keys() <= SIMPLE
     others = dict(before)
-    if is_simple:  # no field affects another, so forbid the other optional fields
-        optional = before.keys() - set(small.get("required", ()))
-        others |= dict.fromkeys(optional, False)
+    if is_simple:  # no field affects another, so fix the required fields and forbid the others
+        required = small.get("required", ())
+        for name, part in before.items():
+            others[name] = name in required and fixed(part)
     for name in dict.fromkeys((*before, *after)):
         place = f"{where}.{name}".lstrip(".")
         if name in after:

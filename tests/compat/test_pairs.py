@@ -104,6 +104,18 @@ def test_number_of_searched_changes_is_limited() -> None:
     assert changes.count(Change.UNDECIDED) == 40 - changes.count(Change.BREAKING)
 
 
+def test_a_change_among_many_required_fields_is_found() -> None:
+    """One value of each other required field is enough to show that a changed field breaks."""
+    fields: dict[str, Any] = {}
+    for length in range(40):
+        fields[f"f{length}"] = {"type": "string", "pattern": f"^[a-z]{{1,{length + 9}}}$"}
+    base = {"type": "object", "required": list(fields), "properties": fields}
+    head = {**base, "properties": {**fields, "f39": {**fields["f39"], "maxLength": 40}}}
+    (finding,) = compared_schemas(base, head)
+    assert finding.change == Change.BREAKING
+    assert finding.place == "PUT /0, body, field f39"
+
+
 def test_many_conditions_are_searched_within_the_time_limit() -> None:
     """scripts/compat finds a breaking change among many conditions in less than 5 s."""
     kind: dict[str, Any] = {"required": ["kind"], "properties": {"kind": {"enum": [*range(8)]}}}
