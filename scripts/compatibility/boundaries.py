@@ -214,16 +214,16 @@ def _branches(schema: dict[str, Any]) -> Iterator[Any]:
 
 @lru_cache(maxsize=256)
 def matching(pattern: str) -> list[str]:
-    """Return a few strings that match the pattern, or none if the pattern is invalid.
+    """Return a few printable ASCII strings that match the pattern, the same ones in every run.
 
-    The strings are the same in every run.
+    Return none if the pattern is invalid or does not match any such string.
     """
-    from hypothesis import HealthCheck, given, settings  # noqa: PLC0415 # slow to import
-    from hypothesis.errors import FailedHealthCheck, Unsatisfiable  # noqa: PLC0415
-    from hypothesis.strategies import from_regex  # noqa: PLC0415
+    from hypothesis import HealthCheck, errors, given, settings  # noqa: PLC0415 # slow to import
+    from hypothesis.strategies import characters, from_regex  # noqa: PLC0415
 
+    printable = characters(codec="ascii", exclude_categories=["Cc"])
     try:
-        strategy = from_regex(re.compile(pattern))
+        strategy = from_regex(re.compile(pattern), alphabet=printable)
     except (re.error, OverflowError):
         return []
     found: set[str] = set()
@@ -237,6 +237,6 @@ def matching(pattern: str) -> list[str]:
     def collect(text: str) -> None:
         found.add(text.removesuffix("\n"))  # `$` also matches before a final line break
 
-    with suppress(FailedHealthCheck, Unsatisfiable):
+    with suppress(errors.FailedHealthCheck, errors.InvalidArgument, errors.Unsatisfiable):
         collect()
     return sorted(found, key=lambda text: (len(text), text))

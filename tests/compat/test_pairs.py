@@ -46,6 +46,14 @@ def test_example_dates_are_never_in_the_year_zero() -> None:
     assert dt.date.fromisoformat(finding.witness).year
 
 
+def test_examples_for_patterns_are_printable() -> None:
+    """Findings never show control characters or unassigned characters as an example."""
+    base = {"type": "string", "minLength": 8, "pattern": "[0-9]"}
+    (finding,) = compared_schemas(base, {**base, "allOf": [{"pattern": "[A-Z]"}]})
+    assert finding.witness.isascii()
+    assert finding.witness.isprintable()
+
+
 def test_the_id_of_a_finding_depends_on_the_field_and_where_it_changes() -> None:
     """A decision stays valid if other fields change, but not if its field changes elsewhere too."""
     old = {"properties": {"a": {"maxLength": 9}}}
