@@ -101,10 +101,11 @@ def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Findin
 
 
 def _described(breakage: griffe.Breakage) -> str:
-    values = (breakage.old_value, breakage.new_value)
-    names = dict.fromkeys(
-        str(getattr(value, "name", value)) for value in values if value is not None
-    )
+    names: list[str] = []
+    for value in (breakage.old_value, breakage.new_value):
+        name = str(getattr(value, "name", value))
+        if value is not None and name not in names:
+            names.append(name)
     return f"{breakage.kind.value} ({' → '.join(names)})"
 
 
