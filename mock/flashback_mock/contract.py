@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 BUNDLED = HERE / "openapi.yaml"
 DEFAULT_CONTRACT = BUNDLED if BUNDLED.exists() else HERE.parents[1] / "openapi.yaml"
 PARAMETER = re.compile(r"\{[^{}]*\}")  # a path parameter, such as `{id}`
-STATUSES = (200, 400, 401, 403, 404, 500)  # every contract must document these statuses
+REQUIRED_STATUSES = (200, 400, 401, 403, 404, 500)  # every contract must document these
 # CSafeLoader is 8 times faster than SafeLoader, but PyYAML can be built without it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -72,15 +72,15 @@ class Contract:
         in_path = next(parameter for parameter in parameters if parameter["in"] == "path")
         self._id = self.validator(in_path["schema"])
         responses: Json = operation["responses"]
-        self.answers: dict[int, dict[str, Json]] = {}
+        self.response_examples: dict[int, dict[str, Json]] = {}
         for status, response in responses.items():
             if status.isdecimal():
-                self.answers[int(status)] = self._examples(self._resolve(response))
-        for required in STATUSES:
-            if not self.answers.get(required):
+                self.response_examples[int(status)] = self._examples(self._resolve(response))
+        for required in REQUIRED_STATUSES:
+            if not self.response_examples.get(required):
                 raise ValueError(f"no example for status {required}")
             self.message(required)  # raises an error if the example has no message
-        self.name_taken: str = self.answers[400]["nameTaken"]["message"]
+        self.name_taken: str = self.response_examples[400]["nameTaken"]["message"]
         self.version = str(self.document["info"]["version"])
 
     def example(self, status: str, name: str) -> tuple[int, Json]:
@@ -90,7 +90,7 @@ class Contract:
         matches, raise a `ValueError` that lists all examples.
         """
         listed: list[str] = []
-        for known_status, examples in self.answers.items():
+        for known_status, examples in self.response_examples.items():
             for known_name, example in examples.items():
                 if status in ("", str(known_status)) and name in ("", known_name):
                     return known_status, example
@@ -100,7 +100,7 @@ class Contract:
 
     def message(self, status: int) -> str:
         """Return the message from the first example for a status."""
-        message: str = next(iter(self.answers[status].values()))["message"]
+        message: str = next(iter(self.response_examples[status].values()))["message"]
         return message
 
     def id_error(self, value: str) -> str | None:
@@ -109,7 +109,7 @@ class Contract:
         The message does not contain the id.
         """
         for error in self._id.iter_errors(value):
-            return f"id: {rule(error)}"
+            return f"id: {violation(error)}"
         return None
 
     def body_error(self, value: object) -> str | None:
@@ -131,7 +131,7 @@ class Contract:
         if error.kind.name == "additionalProperties":
             # Do not quote the unknown name, which could be a misplaced credential.
             return f"has an unknown field; the known fields are {', '.join(self.fields)}"
-        return rule(error, self.fields.get(field, {}).get("x-rule", ""))
+        return violation(error, self.fields.get(field, {}).get("x-rule", ""))
 
     def _examples(self, message: Json) -> dict[str, Json]:
         """Return the examples, keyed by name, for the first media type of a request or response."""
@@ -168,7 +168,7 @@ def _read(path: Path) -> Json:
     raise ValueError(f"{path}: {problem}; use --contract to specify another file")
 
 
-def rule(error: jsonschema_rs.ValidationError, description: str = "") -> str:
+def violation(error: jsonschema_rs.ValidationError, description: str = "") -> str:
     """Return the message for a violated rule. The message does not contain the invalid value.
 
     `description` is the message for keywords that are not in `RULES`, such as `pattern`.

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import yaml
 
-from .contract import Contract, rule
+from .contract import Contract, violation
 from .tracebacks import without_frames
 
 DEFAULT = Path(__file__).with_name("fixtures.yaml")
@@ -207,7 +207,7 @@ def _check_schema(document: Any, contract: Contract) -> None:
             place.append(error.kind.value[0])
             message = f"unknown field; the known fields are {', '.join(broken['properties'])}"
         else:
-            message = rule(error, broken.get("x-rule", ""))
+            message = violation(error, broken.get("x-rule", ""))
         # If the space after a colon is missing, the part after the colon could be a credential.
         names = ".".join(name.partition(":")[0] for name in place)
         raise ValueError(f"{names or 'the file'}: {message}")

@@ -22,7 +22,7 @@ from .stores import store_at
 Wrap = Callable[[Handler], Handler]
 
 # The URL of a mock that listens on a wildcard address contains the loopback address instead.
-LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not used for listening
+CLIENT_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not used for listening
 MAX_WRAPPED_BYTES = 1 << 26  # size limit for bodies that are passed to a wrapped handler
 
 _served = set[Mock]()
@@ -40,7 +40,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 def base_url(listener: socket.socket) -> str:
     """Return the URL at which clients on this machine can reach a listening socket."""
     host, port = listener.getsockname()[:2]
-    host = LOOPBACK.get(host, str(host))
+    host = CLIENT_HOSTS.get(host, str(host))
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

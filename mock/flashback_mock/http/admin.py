@@ -30,7 +30,7 @@ AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a `Mock` method
 
 # The response status for each type of error.
-STATUSES: dict[type[Exception], int] = {
+ERRORS: dict[type[Exception], int] = {
     NotFoundError: 404,
     ValueError: 400,
     TimeoutError: 504,
@@ -94,8 +94,8 @@ class Admin:
             content = error_answer(error.status, error.message)
         except AssertionError as error:
             content = {"updated": False, "message": str(error)}
-        except tuple(STATUSES) as error:
-            status = next(STATUSES[kind] for kind in STATUSES if isinstance(error, kind))
+        except tuple(ERRORS) as error:
+            status = next(ERRORS[kind] for kind in ERRORS if isinstance(error, kind))
             content = error_answer(status, str(error).replace("after_update", "afterUpdate"))
         answer = content if isinstance(content, Answer) else json_answer(200, content)
         answer.headers.setdefault("Cache-Control", "no-store")

@@ -89,7 +89,9 @@ class App:
         except HttpError as error:
             entry.reason = error.reason or error.message
             # Replace an undocumented status with 400, which every contract documents.
-            status = error.status if error.status in self._mock.contract.answers else 400
+            status = error.status
+            if status not in self._mock.contract.response_examples:
+                status = 400
             answer = error_answer(status, error.message)
         except Exception as error:  # noqa: BLE001 - every failure results in a 500
             entry.reason = f"failed: {_cause(error)}"

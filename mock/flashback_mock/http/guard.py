@@ -7,7 +7,9 @@ import secrets
 from .messages import HttpError, Request
 
 # Allow no other host names: an attacker could use them for DNS rebinding.
-LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE | re.ASCII)
+LOOPBACK_HOST = re.compile(
+    r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE | re.ASCII
+)
 
 
 class Guard:
@@ -34,7 +36,7 @@ class Guard:
         opened = (headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest"))
         linked = is_page and request.method == "GET" and opened == ("navigate", "document")
         if self._token is None:
-            if not LOOPBACK.fullmatch(headers.get("Host", "")):
+            if not LOOPBACK_HOST.fullmatch(headers.get("Host", "")):
                 raise HttpError(403, "Host: must be localhost, 127.0.0.1 or [::1]")
         elif hmac.compare_digest(request.token, self._token):
             return

@@ -126,7 +126,7 @@ class Operation:
         status = int(plan["status"])  # for an HTTPStatus, the log would show its name
         if status == 200:
             return success_answer(id, self._contract.message(200))
-        if self._contract.answers.get(status):
+        if self._contract.response_examples.get(status):
             return json_answer(*self._contract.example(str(status), ""))
         phrase = responses.get(status, f"Status {status}")
         media_type = CIMultiDict(plan.get("headers", {})).get("Content-Type", "text/html")

@@ -16,7 +16,7 @@ KEYS_FILE = "FLASHBACK_MOCK_KEYS_FILE"
 RESTORE = "restore the file from a backup, or use --keys to specify another file"
 
 
-def key_file(option: Path | None, store: str) -> Path:
+def key_path(option: Path | None, store: str) -> Path:
     """Return the path to the key file for the store with this id.
 
     `--keys` overrides $FLASHBACK_MOCK_KEYS_FILE. If neither is set, each store has its own file.

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from flashback_mock.fixtures import Fixtures, Token
 
 from .errors import ForbiddenError, NameTakenError, NotFoundError, UnauthorizedError
-from .store import MAY_UPDATE, Store, Stored
+from .store import MAY_UPDATE, Store, StoredConfiguration
 from .vault import Vault
 
 
@@ -22,7 +22,7 @@ class MemoryStore(Store):
     def _clear(self) -> None:
         self._tokens = dict[str, Token]()  # keyed by the token's value
         self._access = dict[tuple[str, str], str]()  # keyed by workspace and user
-        self._configurations = dict[str, Stored]()  # keyed by id
+        self._configurations = dict[str, StoredConfiguration]()  # keyed by id
         self._ids = dict[tuple[str, str | None], str]()  # keyed by workspace and name
 
     async def open(self, fixtures: Fixtures | None) -> bool:
@@ -54,14 +54,14 @@ class MemoryStore(Store):
         self._configurations[id] = changed
         return user
 
-    async def find(self, id: str) -> Stored:
+    async def find(self, id: str) -> StoredConfiguration:
         if id not in self._configurations:
             raise NotFoundError
         return self._configurations[id]
 
     async def add(self, more: Fixtures) -> None:
         for given in more.configurations:
-            empty = Stored(self._vault, given.workspace, given.id)
+            empty = StoredConfiguration(self._vault, given.workspace, given.id)
             added = empty.with_changes(given.fields, self._credentials)
             if added.id in self._configurations or added.full_name in self._ids:
                 raise NameTakenError

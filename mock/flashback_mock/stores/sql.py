@@ -19,9 +19,9 @@ from flashback_mock.fixtures import Fixtures
 
 from . import schema
 from .errors import ForbiddenError, NameTakenError, NotFoundError, StoreError, UnauthorizedError
-from .keys import key_file, read_vault, write_keys
+from .keys import key_path, read_vault, write_keys
 from .schema import CONFIGURATION, CREDENTIAL, MEMBER, STORE, TOKEN
-from .store import MAY_UPDATE, Credential, Store, Stored
+from .store import MAY_UPDATE, Credential, Store, StoredConfiguration
 from .vault import Vault
 
 P = ParamSpec("P")
@@ -90,7 +90,7 @@ class SqlStore(Store):
 
     @property
     def key_file(self) -> Path:
-        return key_file(self._keys, self._id)
+        return key_path(self._keys, self._id)
 
     @property
     def location(self) -> str:
@@ -134,7 +134,7 @@ class SqlStore(Store):
             raise NotFoundError
         if row.access not in MAY_UPDATE:
             raise ForbiddenError
-        stored = Stored(self._vault_for(row.key_id), row.workspace, id, row.plain)
+        stored = StoredConfiguration(self._vault_for(row.key_id), row.workspace, id, row.plain)
         changed = stored.with_changes(changes, self._credentials)
         if changed.plain != stored.plain:
             db.execute(CONFIGURATION.update().where(CONFIGURATION.c.id == id), _columns(changed))
@@ -142,7 +142,7 @@ class SqlStore(Store):
         return user
 
     @transaction
-    def find(self, db: Connection, id: str) -> Stored:
+    def find(self, db: Connection, id: str) -> StoredConfiguration:
         rows = db.execute(schema.STORED.where(CONFIGURATION.c.id == id)).all()
         if not rows:
             raise NotFoundError
@@ -151,7 +151,7 @@ class SqlStore(Store):
             if row.field:
                 credentials[row.field] = Credential(row.sealed, row.changed)
         vault = self._vault_for(rows[0].key_id)
-        return Stored(vault, rows[0].workspace, id, rows[0].plain, credentials)
+        return StoredConfiguration(vault, rows[0].workspace, id, rows[0].plain, credentials)
 
     @transaction
     def delete_configuration(self, db: Connection, id: str) -> None:
@@ -188,7 +188,8 @@ class SqlStore(Store):
             place = (row.workspace, row.id, row.field)
             sealed = new.seal(old.open(row.sealed, *place), *place)
             credentials = {row.field: Credential(sealed, row.changed)}
-            self._replace_credentials(db, Stored(new, row.workspace, row.id, {}, credentials))
+            resealed = StoredConfiguration(new, row.workspace, row.id, {}, credentials)
+            self._replace_credentials(db, resealed)
         db.execute(STORE.update(), {"key_id": new.key_id})
         return len(rows)
 
@@ -219,13 +220,13 @@ class SqlStore(Store):
         for member in fixtures.members:
             db.execute(self._upserts[MEMBER], vars(member))
         for given in fixtures.configurations:
-            empty = Stored(vault, given.workspace, given.id)
+            empty = StoredConfiguration(vault, given.workspace, given.id)
             added = empty.with_changes(given.fields, self._credentials)
             columns = {"id": added.id, "workspace": added.workspace, **_columns(added)}
             db.execute(CONFIGURATION.insert(), columns)
             self._replace_credentials(db, added)
 
-    def _replace_credentials(self, db: Connection, stored: Stored) -> None:
+    def _replace_credentials(self, db: Connection, stored: StoredConfiguration) -> None:
         """Erase the previous values of these credentials, and insert the new values."""
         for field, (sealed, changed) in stored.credentials.items():
             db.execute(self._erase_field, {"of_configuration": stored.id, "of_field": field})
@@ -244,5 +245,5 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def _columns(stored: Stored) -> dict[str, Any]:
+def _columns(stored: StoredConfiguration) -> dict[str, Any]:
     return {"name": stored.plain.get("name"), "plain": stored.plain}

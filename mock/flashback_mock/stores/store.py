@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from flashback_mock.fixtures import Fixtures
 
@@ -23,7 +23,7 @@ class Credential(NamedTuple):
 
 
 @dataclass(slots=True)
-class Stored:
+class StoredConfiguration:
     """A configuration with unencrypted fields and sealed credentials.
 
     `plain` and `credentials` are keyed by field name. `vault` encrypts and decrypts credentials.
@@ -40,7 +40,7 @@ class Stored:
         """Return the workspace and the name. The pair is unique unless the name is None."""
         return self.workspace, self.plain.get("name")
 
-    def with_changes(self, changes: Mapping[str, str], secret: Collection[str]) -> "Stored":
+    def with_changes(self, changes: Mapping[str, str], secret: Collection[str]) -> Self:
         """Return a copy with these changes. Seal the fields that are named in `secret`."""
         plain = dict(self.plain)
         credentials = dict(self.credentials)
@@ -51,7 +51,7 @@ class Stored:
                 credentials[name] = Credential(sealed, now)
             else:
                 plain[name] = value
-        return Stored(self.vault, self.workspace, self.id, plain, credentials)
+        return replace(self, plain=plain, credentials=credentials)
 
     def describe(self) -> dict[str, Any]:
         """Return the fields as JSON.
@@ -105,7 +105,7 @@ class Store(Protocol):
         already has the new name.
         """
 
-    async def find(self, id: str) -> Stored:
+    async def find(self, id: str) -> StoredConfiguration:
         """Return the configuration with this id."""
 
     async def add(self, more: Fixtures) -> None:

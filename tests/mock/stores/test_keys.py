@@ -10,7 +10,7 @@ import pytest
 
 from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.stores.errors import NameTakenError, StoreError
-from flashback_mock.stores.keys import KEYS_FILE, key_file, read_vault, write_keys
+from flashback_mock.stores.keys import KEYS_FILE, key_path, read_vault, write_keys
 from flashback_mock.stores.vault import HEADER_BYTES, Vault
 from tests.mock.stores.locations import FIXTURES, StoreLocation
 from tests.mock.stores.processes import full_disk
@@ -108,12 +108,12 @@ def test_key_file_location(
     key_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`--keys` overrides the environment variable. By default, each store has its own key file."""
-    assert key_file(None, "id") == key_folder / "flashback-mock" / "id.keys"
+    assert key_path(None, "id") == key_folder / "flashback-mock" / "id.keys"
     with monkeypatch.context() as homeless:
         homeless.delenv("XDG_DATA_HOME")
         homeless.setattr(Path, "expanduser", Mock(side_effect=RuntimeError))
         with pytest.raises(StoreError, match=f"home directory for the keys; set .{KEYS_FILE}"):
-            key_file(None, "id")
+            key_path(None, "id")
     monkeypatch.setenv(KEYS_FILE, str(tmp_path / "named"))
-    assert key_file(None, "id") == tmp_path / "named"
-    assert key_file(tmp_path / "option", "id") == tmp_path / "option"
+    assert key_path(None, "id") == tmp_path / "named"
+    assert key_path(tmp_path / "option", "id") == tmp_path / "option"
