@@ -14,7 +14,8 @@ from flashback_mock.fixtures import BEARER_TOKEN, Configuration, Fixtures, Membe
 from flashback_mock.stores.store import Access, Store
 from flashback_mock.tracebacks import without_frames
 
-from .calls import check_types, control
+from .arguments import check_types
+from .blocking import blocking
 from .journal import CRITERIA, Entry, history, matches
 from .plans import Step, check_step
 
@@ -99,7 +100,7 @@ class Mock:
             options["status"] = status
         self.answer_sequence(options)
 
-    @control
+    @blocking
     async def answer_sequence(self, *steps: Step) -> None:
         """Plan one answer per step. A step is a dictionary of arguments for `answer_next`."""
         if not steps:
@@ -115,19 +116,19 @@ class Mock:
         if durations:
             await self.server.close_port(max(durations))
 
-    @control
+    @blocking
     async def clear_planned(self) -> None:
         """Remove all planned answers and the delay, and reopen a port closed by `refused`."""
         self.planned.clear()
         self.delay = 0.0
         await self.server.open_port()
 
-    @control
+    @blocking
     async def clear_requests(self) -> None:
         """Clear the request log."""
         self._log.clear()
 
-    @control
+    @blocking
     async def wait_for(
         self,
         /,
@@ -162,7 +163,7 @@ class Mock:
             self._waiting.remove(logged)
         return found
 
-    @control
+    @blocking
     async def configuration(self, id: str) -> dict[str, Any]:
         """Return the stored configuration.
 
@@ -170,7 +171,7 @@ class Mock:
         """
         return (await self.store.find(id)).describe()
 
-    @control
+    @blocking
     async def reveals(self, /, id: str, **credentials: str) -> bool:
         """Return whether the given credentials, such as `secret="…"`, equal the stored ones."""
         fields = self._fields(credentials)
@@ -182,7 +183,7 @@ class Mock:
         stored = await self.store.find(id)
         return all(stored.has(name, value) for name, value in fields.items())
 
-    @control
+    @blocking
     async def assert_updated(self, /, id: str, **fields: str) -> None:
         """Raise `AssertionError` unless the configuration was updated and has these field values.
 
@@ -209,7 +210,7 @@ class Mock:
             lines = [f"configuration {id} {headline}", *problems, *history(self.requests)]
             raise AssertionError("\n  ".join(lines))
 
-    @control
+    @blocking
     async def add_configuration(
         self, /, *, workspace: str = "", id: str = "", **fields: str
     ) -> str:
@@ -226,12 +227,12 @@ class Mock:
         await self.store.add(Fixtures(configurations=(added,)))
         return id
 
-    @control
+    @blocking
     async def delete_configuration(self, id: str) -> None:
         """Delete a configuration. Later updates to it return 404."""
         await self.store.delete_configuration(id)
 
-    @control
+    @blocking
     async def add_member(
         self, user: str, *, workspace: str = "", access: Access = "WRITE", token: str = ""
     ) -> str:
@@ -250,7 +251,7 @@ class Mock:
         await self.store.add(Fixtures((Token(token, user),), (member,)))
         return token
 
-    @control
+    @blocking
     async def expire_token(self, token: str) -> None:
         """Make a token expire immediately."""
         user = await self.store.user_of(token)
@@ -264,7 +265,7 @@ class Mock:
 
     revoke_token = expire_token  # the service returns 401 for both expired and revoked tokens
 
-    @control
+    @blocking
     async def reset(self) -> None:
         """Restore the fixtures, and clear the planned answers, the delay and the request log."""
         await self.store.reset(self.fixtures)

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypedDict, get_type_hints
 
 from flashback_mock.contract import Contract
 
-from .calls import check_types
+from .arguments import check_types
 
 Fault = Literal["reset", "empty", "refused", "timeout", "truncated", "malformed"]
 WITHOUT_STATUS = ("reset", "empty", "refused", "timeout")

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from multidict import CIMultiDict
 
-from flashback_mock.control.calls import TIMES, check_types
+from flashback_mock.control.arguments import TIMES, check_types
 from flashback_mock.control.journal import Entry
 from flashback_mock.control.mock import Mock
 from flashback_mock.stores.errors import NotFoundError, StoreError

@@ -1,26 +1,18 @@
-"""Argument checks, and a decorator that runs `Mock` methods in the mock's event loop."""
+"""A decorator that runs `Mock` methods in the mock's event loop."""
 
 import asyncio
-import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import update_wrapper, wraps
 from inspect import Parameter, signature
 from threading import get_ident
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Concatenate,
-    Literal,
-    ParamSpec,
-    TypeVar,
-    get_args,
-    get_origin,
-)
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from flashback_mock.stores.errors import NotFoundError
 from flashback_mock.tracebacks import without_frames
+
+from .arguments import check_types
 
 if TYPE_CHECKING:
     from .mock import Mock
@@ -29,15 +21,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-# These annotations allow several types. Any other annotation allows only the type it names.
-ACCEPTED: dict[Any, tuple[type, ...]] = {float: (float, int), tuple: (list, tuple)}
-# These arguments are times, given in seconds in Python and in milliseconds in JSON.
-TIMES = ("delay", "duration", "fixedDelay", "timeout")
-MAX_SECONDS = 600.0
-SURROGATE = re.compile("[\ud800-\udfff]")  # lone surrogates cannot be encoded in UTF-8
 
 
-def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
+def blocking(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     """Return a blocking method that runs a coroutine method in the mock's event loop.
 
     The blocking method raises `ValueError` if an argument is missing, unknown or of the wrong type,
@@ -77,32 +63,3 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
         )
 
     return update_wrapper(call, checked)
-
-
-def check_types(
-    given: Mapping[str, Any], annotations: Mapping[str, Any], *other_names: str
-) -> None:
-    """Raise `ValueError` if a name is unknown or a value does not match its annotation.
-
-    A time must be between 0 and 600 seconds. The error for an unknown name lists the valid names,
-    which include `other_names`.
-    """
-    for name, value in given.items():
-        if name not in annotations:
-            # Do not quote the unknown name, which could be a misplaced credential.
-            known = ", ".join([*other_names, *annotations])
-            raise ValueError(f"unknown field; the known fields are {known}")
-        annotation = annotations[name]
-        kind = get_origin(annotation) or annotation
-        if kind is Literal:
-            if value not in get_args(annotation):
-                raise ValueError(f"{name}: must be one of {', '.join(get_args(annotation))}")
-            continue
-        is_misused_bool = isinstance(value, bool) and kind is not bool  # a bool is also an int
-        accepted = ACCEPTED.get(kind, (kind,))
-        if is_misused_bool or not isinstance(value, accepted):
-            raise ValueError(f"{name}: must be of type {accepted[0].__name__}")
-        if isinstance(value, str) and SURROGATE.search(value):
-            raise ValueError(f"{name}: contains a lone surrogate")
-        if name in TIMES and not 0 <= value <= MAX_SECONDS:
-            raise ValueError(f"{name}: must be between 0 and 10 minutes")
