@@ -95,7 +95,7 @@ REJECTED: list[tuple[str, object, int, str]] = [
     ("requests/wait", b'{"status": 1, "status": 2}', 400, "body: contains a duplicate key"),
     ("requests/wait", b" " * (1 << 19), 413, "body: must be at most "),
     ("requests/wait", {"timeout": -(10**400)}, 400, "timeout: must be between 0 and"),
-    ("settings", {"delay": 1}, 400, "unknown field; the known fields are fixedDelay, answerNext"),
+    ("settings", {"delay": 1}, 400, "delay: unknown field; the known fields are fixedDelay, "),
     ("settings", {"answerNext": [5]}, 400, "answerNext: must be a JSON object"),
     ("settings", {"answerNext": {"afterUpdate": 1}}, 400, "afterUpdate: must be of type bool"),
     ("settings", {"fixedDelay": 9, "answerNext": [{"status": 500}, {"status": 1}]}, 400, "status"),

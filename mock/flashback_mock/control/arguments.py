@@ -9,6 +9,8 @@ ACCEPTED: dict[Any, tuple[type, ...]] = {float: (float, int), tuple: (list, tupl
 # These arguments are times, given in seconds in Python and in milliseconds in JSON.
 TIMES = ("delay", "duration", "fixedDelay", "timeout")
 MAX_SECONDS = 600.0
+# A name of letters and underscores is probably misspelled. Any other could be a credential.
+QUOTABLE = re.compile("[A-Za-z_]{1,30}")
 SURROGATE = re.compile("[\ud800-\udfff]")  # lone surrogates cannot be encoded in UTF-8
 
 
@@ -18,13 +20,13 @@ def check_types(
     """Raise `ValueError` if a name is unknown or a value does not match its annotation.
 
     A time must be between 0 and 600 seconds. The error for an unknown name lists the valid names,
-    which include `other_names`.
+    which include `other_names`. It quotes the unknown name unless that could be a credential.
     """
     for name, value in given.items():
         if name not in annotations:
-            # Do not quote the unknown name, which could be a misplaced credential.
             known = ", ".join([*other_names, *annotations])
-            raise ValueError(f"unknown field; the known fields are {known}")
+            place = f"{name}: " if QUOTABLE.fullmatch(str(name)) else ""
+            raise ValueError(f"{place}unknown field; the known fields are {known}")
         annotation = annotations[name]
         kind = get_origin(annotation) or annotation
         if kind is Literal:
