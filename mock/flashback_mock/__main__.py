@@ -25,6 +25,7 @@ try:
     from .serving import is_loopback, new_event_loop, serving
     from .stores import store_at
     from .stores.errors import StoreError
+    from .stores.memory import MemoryStore
 except ModuleNotFoundError as error:
     sys.exit(f"flashback_mock: requires {error.name}; run: pip install 'flashback-client[mock]'")
 
@@ -84,9 +85,9 @@ def _print(text: str) -> None:
 
 
 async def _rotate_keys(options: argparse.Namespace) -> None:
-    if not options.store:
-        raise ValueError("rotate-keys requires --store; specify the store to re-encrypt")
     store = store_at(options.store, Contract(options.contract).credentials, options.keys)
+    if isinstance(store, MemoryStore):
+        raise ValueError("rotate-keys requires --store; specify the store to re-encrypt")
     await store.open(None)
     try:
         _print(f"Rotating the master key of the store {store.location}")

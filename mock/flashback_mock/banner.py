@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 from .contract import PARAMETER
 from .control.mock import Mock
 from .http.guard import Guard
+from .stores.memory import MemoryStore
 
 # The maximum number of tokens, and of configurations, that the banner lists. If nothing reads
 # standard output, a longer banner could fill the pipe and block the mock.
@@ -19,7 +20,7 @@ def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> st
     url = mock.base_url
     fixtures = mock.fixtures
     lines = ["Store", f"  {mock.store.location}"]
-    if "in memory" not in mock.store.location:
+    if not isinstance(mock.store, MemoryStore):
         lines.append(
             "  The store cannot be opened without its master keys. In a container, put the store "
             "and the keys on separate volumes."

@@ -69,7 +69,7 @@ def test_banner_and_shutdown(
     The store and its key file have mode 0600.
     """
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    store = ["--store", str(tmp_path / "störe"), "--keys", "keys/file"]
+    store = ["--store", str(tmp_path / "in memory störe"), "--keys", "keys/file"]
     with command("--log-level", "warning", *store, cwd=tmp_path) as (process, banner, url):
         for shown in (
             "owner-token     WRITE in acme",
@@ -79,10 +79,10 @@ def test_banner_and_shutdown(
             f"Web page with the request log and planned answers\n  {url}\n",
             f"master keys in {tmp_path}/keys/file\n",
             "put the store and the keys on separate volumes.",
-            "st\\xf6re",
+            "in memory st\\xf6re",
         ):
             assert shown in banner
-        for file in (tmp_path / "störe", tmp_path / "keys" / "file"):
+        for file in (tmp_path / "in memory störe", tmp_path / "keys" / "file"):
             assert file.stat().st_mode & 0o777 == 0o600
         assert put(url, MAIN, {}).status_code == 200
         with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) as waiting:
@@ -107,6 +107,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("--cors-origin *", NOT_AN_ORIGIN),
     ("--store {folder}/store.db --keys {folder}/keys", "the key file is in the store's folder"),
     ("--keys {folder}/keys", "--keys requires --store"),
+    ("rotate-keys", "cannot rotate the key: rotate-keys requires --store; specify the store to"),
     ("--admin-token", "$FLASHBACK_MOCK_ADMIN_TOKEN: must be a bearer token"),
 ]
 

@@ -3,17 +3,20 @@
 import re
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import StoreError
 from .memory import MemoryStore
-from .store import Store
+
+if TYPE_CHECKING:
+    from .sql import SqlStore  # requires the `store` extra
 
 SCHEME = re.compile("[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 
 
 def store_at(
     location: Path | str | None, credentials: Collection[str], keys: Path | None = None
-) -> Store:
+) -> "MemoryStore | SqlStore":
     """Return the store at `location`, or an in-memory store if `location` is None.
 
     `location` is a path or a `postgresql://` URL. `credentials` contains the names of the fields to

@@ -25,8 +25,8 @@ class MemoryStore(Store):
         self._configurations = dict[str, StoredConfiguration]()  # keyed by id
         self._ids = dict[tuple[str, str | None], str]()  # keyed by workspace and name
 
-    async def open(self, fixtures: Fixtures | None) -> bool:
-        await self.add(fixtures or Fixtures())
+    async def open(self, fixtures: Fixtures) -> bool:
+        await self.add(fixtures)
         return True
 
     async def close(self) -> None:

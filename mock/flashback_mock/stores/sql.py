@@ -97,6 +97,7 @@ class SqlStore(Store):
         return f"{self._name}, master keys in {self.key_file}"
 
     async def open(self, fixtures: Fixtures | None) -> bool:
+        """Open the store and return whether it is new. If `fixtures` is None, it must exist."""
         try:
             return await self._open(fixtures)
         except BaseException:
@@ -172,6 +173,7 @@ class SqlStore(Store):
         self._insert(db, fixtures)
 
     async def rotate(self) -> int:
+        """Re-encrypt all credentials with a new master key. Return the number of credentials."""
         count = await self._reencrypt()
         await self._destroy_old_keys()
         return count

@@ -8,7 +8,6 @@ from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from flashback_mock.fixtures import Fixtures
 
-from .errors import StoreError
 from .vault import Vault
 
 Access = Literal["READ", "WRITE", "ADMIN"]
@@ -85,11 +84,8 @@ class Store(Protocol):
     def location(self) -> str:
         """Describe where the state and master keys are stored. The text contains no secrets."""
 
-    async def open(self, fixtures: Fixtures | None) -> bool:
-        """Open the store and return whether it is new.
-
-        If `fixtures` is None, the store must already exist.
-        """
+    async def open(self, fixtures: Fixtures) -> bool:
+        """Open the store and return whether it is new. Only a new store gets the fixtures."""
 
     async def close(self) -> None:
         """Close all files and connections."""
@@ -120,7 +116,3 @@ class Store(Protocol):
 
     async def reset(self, fixtures: Fixtures) -> None:
         """Replace the entire state with the fixtures."""
-
-    async def rotate(self) -> int:
-        """Re-encrypt all credentials with a new master key. Return the number of credentials."""
-        raise StoreError("an in-memory store has no master key to rotate")

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine.default import DefaultDialect
 
 from flashback_mock.stores import postgresql, sqlite, store_at
+from flashback_mock.stores.sql import SqlStore
 from tests.mock.stores.locations import CONTRACT, MAIN, OWNER
 
 # The fork server imports these modules once, so that the processes it forks start quickly.
@@ -33,10 +34,17 @@ def numbered(number: int) -> dict[str, str]:
     return {"name": f"{number}", "key": f"{number}", "secret": "s" * (number * 40 % 3000 + 1)}
 
 
+async def open_store(address: str, keys: Path) -> SqlStore:
+    """Open an existing store."""
+    store = store_at(address, CONTRACT.credentials, keys)
+    assert isinstance(store, SqlStore)
+    await store.open(None)
+    return store
+
+
 async def update_forever(address: str, keys: Path, updated: Pipe) -> None:
     """Send numbered updates to a store; after each update, send its number to `updated`."""
-    store = store_at(address, CONTRACT.credentials, keys)
-    await store.open(None)
+    store = await open_store(address, keys)
     for number in count(1):
         await store.update(OWNER, MAIN, numbered(number))
         updated.send(number)
@@ -81,8 +89,7 @@ async def rotate(address: str, keys: Path, last_step: int) -> None:
 
         return call
 
-    store = store_at(address, CONTRACT.credentials, keys)
-    await store.open(None)
+    store = await open_store(address, keys)
     for owner, name in STEPS:
         setattr(owner, name, killing(getattr(owner, name)))
     await store.rotate()

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import Connection
 
 from flashback_mock import Fixtures
-from flashback_mock.stores import store_at
 from flashback_mock.stores.errors import StoreError
+from flashback_mock.stores.sqlite import SqliteStore
 from tests.mock.stores.locations import CONTRACT, FIXTURES, MAIN, OWNER, StoreLocation
 
 READ = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('SELECT 1 FROM sqlite_master')"
@@ -36,7 +36,7 @@ def location(path: Path, key_folder: Path, runner: Runner) -> StoreLocation:
 def assert_rejected(path: Path, reason: str, fixtures: Fixtures | None = FIXTURES) -> None:
     """Assert that opening the store fails and that the error matches `reason`."""
     with pytest.raises(StoreError, match=reason):
-        asyncio.run(store_at(str(path), CONTRACT.credentials).open(fixtures))
+        asyncio.run(SqliteStore(path, CONTRACT.credentials, None).open(fixtures))
 
 
 def test_file_from_another_program_is_not_changed(tmp_path: Path) -> None:
