@@ -65,7 +65,7 @@ async def serving(
     """
     app = App(mock, cors_origins)
     if guard or is_loopback(listener):
-        Admin(mock, guard or Guard(), app)
+        Admin(mock, guard or Guard(), app).add_routes()
     handler: Handler = app.answer
     max_body = mock.contract.max_body_bytes
     if wrap:

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from multidict import CIMultiDict
 
+from flashback_mock.contract import Json
 from flashback_mock.control.arguments import TIMES, check_types
 from flashback_mock.control.journal import Entry
 from flashback_mock.control.mock import Mock
@@ -25,7 +26,6 @@ MAX_LISTED = 1000  # encoding a longer list of requests would delay other respon
 SETTINGS = {"fixedDelay": float, "answerNext": object}
 OK = {"status": "ok"}
 
-Json = dict[str, Any]
 AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a `Mock` method
 
@@ -70,9 +70,12 @@ class Admin:
         self._mock = mock
         self._guard = guard
         self._app = app
-        app.add("GET", f"{PREFIX}/login/{{session}}", self._login)
+
+    def add_routes(self) -> None:
+        """Add the routes to the application."""
+        self._app.add("GET", f"{PREFIX}/login/{{session}}", self._login)
         for path in ("/", PREFIX, f"{PREFIX}/"):
-            app.add("GET", path, self._root)
+            self._app.add("GET", path, self._root)
         self._add("GET", "/docs", self._docs)
         self._add("GET", "/docs/{name}", self._docs)
         self._add("GET", "/fixtures", self._fixtures)
@@ -155,11 +158,12 @@ class Admin:
         return await self._settings(request)
 
     async def _add_configuration(self, request: Request) -> Answer:
-        id = str(await self._perform(Mock.add_configuration, str, request))
+        arguments = self._arguments(request)
+        id = await _await_control(Mock.add_configuration, self._mock, **arguments)
         return json_answer(201, (await self._mock.store.find(id)).describe())
 
 
-async def _await_control(control: Control, /, *arguments: Any, **options: Any) -> object:
+async def _await_control(control: Control, /, *arguments: Any, **options: Any) -> Any:
     """Await the method's coroutine. Calling the method itself would block the event loop."""
     coroutine_method: AdminHandler = cast("Any", control).__wrapped__
     return await coroutine_method(*arguments, **options)

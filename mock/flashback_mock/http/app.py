@@ -28,7 +28,7 @@ EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
 class App:
     """Routes and logs requests. Pages whose origin is in `cors_origins` can send updates."""
 
-    def __init__(self, mock: Mock, cors_origins: Collection[str] = ()) -> None:
+    def __init__(self, mock: Mock, cors_origins: Collection[str]) -> None:
         self._mock = mock
         self._operation = Operation(mock)
         self._origins = frozenset(cors_origins)
