@@ -5,12 +5,15 @@ CI runs tests/contract against the mock to test the behavior that the contract s
 
 from collections.abc import Generator
 from datetime import UTC, datetime
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
 
 import flashback_mock
 from flashback_mock import Mock
+from flashback_mock.stores.errors import UnauthorizedError
+from flashback_mock.stores.memory import MemoryStore
 from tests.mock.wire import (
     JSON,
     connected,
@@ -135,6 +138,14 @@ def test_reason_for_a_401_is_logged(
         entry = mock.requests[-1]
         assert entry.reason == f"Authorization: {reason}"
         assert entry.configuration == (id if id == mock.ids["main"] else "")
+
+
+def test_token_that_becomes_valid_too_late_is_rejected(
+    http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 401 is returned even if the token becomes valid after the store has rejected it."""
+    monkeypatch.setattr(MemoryStore, "update", AsyncMock(side_effect=UnauthorizedError))
+    assert http.put("x", json={}).status_code == 401
 
 
 @pytest.mark.parametrize("form", [b"%b?a=b", b"%b#fragment", b"http://x:1%b"])

@@ -115,8 +115,7 @@ class Operation:
     def _rejection(self, rejected: RejectedError) -> HttpError:
         if isinstance(rejected, NameTakenError):
             return HttpError(400, self._contract.name_taken)
-        status = 404 if isinstance(rejected, NotFoundError) else 403
-        return HttpError(status, self._contract.message(status))
+        return HttpError(rejected.status, self._contract.message(rejected.status))
 
     def planned(self, plan: Step, id: str) -> Answer:
         """Return the planned response."""
