@@ -63,7 +63,8 @@ class App:
     def reject(self, request: Request, status: int, message: str) -> Answer:
         """Log a request that has no route or cannot be parsed, and return an error response."""
         request.entry.reason = message
-        return self._finish(request, error_answer(status, message))
+        level = logging.INFO if status < 500 else logging.ERROR
+        return self._finish(request, error_answer(status, message), level)
 
     def _reject_method(self, request: Request, allowed: Collection[str]) -> Answer:
         methods = ", ".join(allowed)
@@ -82,6 +83,7 @@ class App:
     async def _put(self, request: Request, raw_id: str) -> Answer:
         """Return the planned answer or the real response to an update."""
         entry = request.entry
+        level = logging.INFO
         id = _decode(raw_id)
         plan = take_plan(self._mock.planned, id)
         try:
@@ -95,6 +97,7 @@ class App:
             answer = error_answer(status, error.message)
         except Exception as error:  # noqa: BLE001 - every failure results in a 500
             entry.reason = f"failed: {_cause(error)}"
+            level = logging.ERROR
             answer = error_answer(500, self._mock.contract.message(500))
         if plan:
             if "status" in plan or "example" in plan:
@@ -102,7 +105,7 @@ class App:
             answer.headers.update(plan.get("headers", {}))
             answer.fault = entry.fault = plan.get("fault", "")
         answer.delay = self._mock.delay + plan.get("delay", 0)
-        return self._finish(request, answer)
+        return self._finish(request, answer, level)
 
     async def _preflight(self, request: Request, _raw_id: str) -> Answer:
         headers = request.headers
@@ -116,13 +119,12 @@ class App:
         }
         return self._finish(request, Answer(204, b"", CIMultiDict(allowed)))
 
-    def _finish(self, request: Request, answer: Answer) -> Answer:
-        """Log the request and add headers to the response."""
+    def _finish(self, request: Request, answer: Answer, level: int = logging.INFO) -> Answer:
+        """Log the request at this level and add headers to the response."""
         entry = request.entry
         entry.status = 0 if entry.fault in WITHOUT_STATUS else answer.status
         entry.milliseconds = (datetime.now(UTC) - entry.time) / MILLISECOND
         self._mock.log(entry)
-        level = logging.ERROR if entry.reason.startswith("failed: ") else logging.INFO
         log.log(level, entry)
         answer.headers["X-Request-Id"] = entry.request_id
         if self._origins:
