@@ -15,7 +15,7 @@ import pytest
 import flashback_mock
 from flashback_client import FlashbackClient, errors
 from flashback_mock import Fault, Mock, Step
-from tests.mock.wire import MAIN, connected, empty_update, receive_all
+from tests.mock.wire import JSON, MAIN, connected, empty_update, receive_all
 from tests.programs import run
 
 PLANS: list[tuple[Step, type[errors.FlashbackError]]] = [
@@ -211,6 +211,20 @@ def test_plan_applies_to_invalid_requests(mock: Mock) -> None:
         with pytest.raises(errors.AuthenticationError):
             client.update_ai_llm("unknown")
     assert [(entry.status, entry.user) for entry in mock.requests] == [(500, ""), (401, "")]
+
+
+def test_log_says_that_a_response_was_planned(http: httpx.Client, mock: Mock) -> None:
+    """The log shows that a response was planned, and the error that it replaced."""
+    for content, reason in (
+        (b"{}", "planned answer"),
+        (b"", "planned answer; without the plan: 400, body: is empty"),
+    ):
+        mock.answer_next(429, headers={"X-A": "1"})
+        assert http.put(MAIN, content=content, headers=JSON).status_code == 429
+        assert mock.requests[-1].reason.startswith(reason)
+    mock.answer_next(headers={"X-A": "1"})
+    http.put(MAIN, json={})
+    assert mock.requests[-1].reason == ""
 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [

@@ -99,11 +99,11 @@ class App:
             entry.reason = f"failed: {_cause(error)}"
             level = logging.ERROR
             answer = error_answer(500, self._mock.contract.message(500))
-        if plan:
-            if "status" in plan or "example" in plan:
-                answer = self._operation.planned(plan, id)
-            answer.headers.update(plan.get("headers", {}))
-            answer.fault = entry.fault = plan.get("fault", "")
+        if "status" in plan or "example" in plan:
+            entry.reason = _planned_reason(answer, entry.reason)
+            answer = self._operation.planned(plan, id)
+        answer.headers.update(plan.get("headers", {}))
+        answer.fault = entry.fault = plan.get("fault", "")
         answer.delay = self._mock.delay + plan.get("delay", 0)
         return self._finish(request, answer, level)
 
@@ -142,6 +142,13 @@ def _decode(raw_id: str) -> str:
         return unquote(raw_id, errors="strict")
     except UnicodeError:
         return ""
+
+
+def _planned_reason(real: Answer, reason: str) -> str:
+    """Return the reason to log for a planned response that replaces the real one."""
+    if not reason:
+        return "planned answer"
+    return f"planned answer; without the plan: {real.status}, {reason}"
 
 
 def _cause(error: Exception) -> str:
