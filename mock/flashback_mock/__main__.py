@@ -148,7 +148,10 @@ def _options() -> argparse.Namespace:
     add("--log-format", default=log_format, choices=["text", "json"], help=about)
     options = parser.parse_args()
     if options.command not in (None, "rotate-keys"):  # `choices` would hide a misspelled option
-        parser.error("unknown command; the only command is rotate-keys")
+        message = "unknown command; the only command is rotate-keys"
+        if options.admin_token:
+            message = f"--admin-token takes no value; set the token in ${ADMIN_TOKEN}"
+        parser.error(message)
     return options
 
 

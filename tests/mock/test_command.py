@@ -127,10 +127,16 @@ def test_misspelled_option_is_named(
     startup_error: StartupError, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The error for an unknown option names the option, even if a value follows it."""
-    for options, message in (("--prot 1", "arguments: --prot"), ("rotate", "is rotate-keys")):
+    for options, message in (
+        ("--prot 1", "arguments: --prot"),
+        ("rotate", "is rotate-keys"),
+        ("--admin-token abc", "takes no value; set the token in $FLASHBACK_MOCK_ADMIN_TOKEN\n"),
+    ):
         with pytest.raises(SystemExit):
             startup_error(*options.split())
-        assert message in capsys.readouterr().err
+        error = capsys.readouterr().err
+        assert message in error
+        assert "abc" not in error
 
 
 CONTRACTS: list[tuple[str | None, str | None, str]] = [
