@@ -43,12 +43,14 @@ def test_client_example_rotates_the_secret(root: Path, mock: Mock) -> None:
 
 
 def test_example_tests_pass(root: Path, tmp_path: Path) -> None:
-    """The example tests in the README pass."""
-    (tmp_path / "test_readme.py").write_text(code_blocks(root / "README.md")[1], "utf-8")
+    """The example tests in the README and in docs/mock.md pass."""
+    for page in (root / "README.md", root / "docs" / "mock.md"):
+        example = code_blocks(page)[1]
+        (tmp_path / f"test_{page.stem}.py").write_text(example, "utf-8")
     command = (sys.executable, "-m", "pytest", "-q", "-p", "flashback_mock.pytest_plugin")
     variables = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # loading all plugins would take longer
     output = run(*command, cwd=tmp_path, variables=variables)
-    assert "2 passed" in output
+    assert "3 passed" in output
 
 
 def test_example_promise_and_fault_match_the_tests(root: Path) -> None:
