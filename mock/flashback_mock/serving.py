@@ -107,12 +107,12 @@ def running(  # noqa: PLR0913 - all parameters have defaults
     store: Path | str | None = None,
     *,
     cors_origins: Collection[str] = (),
-    wrap: Wrap | None = None,
+    _wrap: Wrap | None = None,  # used only by this repository's tests
 ) -> Generator[Mock]:
     """Serve a mock in a new thread until the block ends. Yield the mock.
 
-    `wrap` is a function that wraps the request handler. Raise `OSError` if the mock cannot listen
-    on the address, `ValueError` for an invalid argument, and `StoreError` for an unusable store.
+    Raise `OSError` if the mock cannot listen on the address, `ValueError` for an invalid argument,
+    and `StoreError` for an unusable store.
     """
     from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - slow to import
 
@@ -122,6 +122,6 @@ def running(  # noqa: PLR0913 - all parameters have defaults
     mock = Mock(contract, initial, store_at(store, contract.credentials))
     options = {"loop_factory": new_event_loop}
     with listen(host, port) as listener, start_blocking_portal("asyncio", options) as portal:
-        block = serving(mock, listener, cors_origins=cors_origins, wrap=wrap)
+        block = serving(mock, listener, cors_origins=cors_origins, wrap=_wrap)
         with portal.wrap_async_context_manager(block):
             yield mock

@@ -78,7 +78,7 @@ def serving(*changes: Change) -> Generator[flashback_mock.Mock]:
 
         return respond
 
-    with flashback_mock.running(contract(), wrap=wrap) as mock:
+    with flashback_mock.running(contract(), _wrap=wrap) as mock:
         yield mock
     if errors:
         raise errors[0]
