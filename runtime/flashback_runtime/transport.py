@@ -1,6 +1,7 @@
 """Connection pools, TLS contexts, and the blocking client's network backend.
 
 The other modules import httpx from this module so that a later switch to httpx2 is a small change.
+Only errors.py, which this module needs, imports httpx itself.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .secrets import Secret
 if TYPE_CHECKING:
     import httpcore
 
-__all__ = ("Connections", "httpx")
+__all__ = ("httpx",)  # type checkers require it for names that other modules import from here
 
 R = TypeVar("R")
 
