@@ -153,7 +153,8 @@ def _outcome(
     for member in chain:
         _redact(running, member)
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
-    if isinstance(root, Exception) and str(root) not in text:  # a CancelledError has no message
+    # The message of a CancelledError, which is not an Exception, would only name a cancel scope.
+    if isinstance(root, Exception) and str(root) not in text:
         text += f" ({root})"
     if is_closed:
         text = "the client was closed during the call"
