@@ -119,7 +119,6 @@ class Failure(NamedTuple):
     cause: Exception
     sent: bool
     """Whether the service may have received the request."""
-    retry_after: None = None
 
 
 @define(eq=False)

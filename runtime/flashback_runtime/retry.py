@@ -129,8 +129,9 @@ def _delay(running: RunningCall, outcome: Outcome) -> float | None:
     if not is_unsent and not running.call.is_idempotent:
         return None
     backoff = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(running.retries, 10))
-    jitter = random.uniform(0, backoff)  # noqa: S311 - not used for cryptography
-    delay = max(outcome.retry_after or 0.0, jitter)
+    delay = random.uniform(0, backoff)  # noqa: S311 - not used for cryptography
+    if isinstance(outcome, Response):
+        delay = max(delay, outcome.retry_after or 0.0)
     seconds_left = running.deadline - time.monotonic()
     return delay if delay < min(_MAX_WAIT, seconds_left) else None
 
