@@ -14,6 +14,7 @@ from unittest.mock import patch
 import pytest
 import yaml
 
+import flashback_runtime
 from scripts import generate
 from tests.programs import run as run_program
 
@@ -142,7 +143,8 @@ for name in models.__all__:
 def test_templates_support_other_operations(tmp_path: Path) -> None:
     """The templates support query parameters, other methods, and bodies without fixed fields."""
     generate.generate(KEYS, tmp_path / "flashback_client")
-    variables = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{generate.RUNTIME.parent}"}
+    runtime = Path(flashback_runtime.__file__).parents[1]
+    variables = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{runtime}"}
     assert run_program(sys.executable, "-W", "error", "-c", CALLS, variables=variables) == ""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import flashback_runtime
 from scripts import generate
 from tests.client.support import OK
 from tests.client.wire import http_response, serving
@@ -94,7 +95,8 @@ def test_client_works_on_python(name: str) -> None:
     # The client logs its retry after the 500 but must not write to stdout or stderr.
     with serving(OK, http_response(500), OK, http_response(404)) as server:
         # The packages are pure Python, so the same files work with every Python version.
-        paths = (sysconfig.get_path("purelib"), generate.OUTPUT.parent, generate.RUNTIME.parent)
+        runtime = Path(flashback_runtime.__file__).parents[1]
+        paths = (sysconfig.get_path("purelib"), generate.OUTPUT.parent, runtime)
         variables = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONDONTWRITEBYTECODE": "1"}
         options = ("-s", "-P", "-W", "error")
         output = run(program, *options, "-c", SMOKE, server.url, variables=variables)
