@@ -92,6 +92,25 @@ class RunningCall:
         }
         return kind(f"{self.target}: {text} ({details})", known | attributes)
 
+    def response_error(self, kind: type[E], response: Response[Any], message: str | None) -> E:
+        """Return an error that also describes the response."""
+        text = str(response.status_code)
+        if message:
+            text += f" {message}"
+        location = printable(response.headers.get("location", ""))
+        if location and 300 <= response.status_code < 400:
+            text = f"{text}; redirects are not followed (Location: {location})"
+        return self.error(
+            kind,
+            text,
+            status_code=response.status_code,
+            message=message,
+            request_id=response.request_id,
+            retry_after=response.retry_after,
+            headers=dict(response.headers),
+            body=response.content[:_MAX_ERROR_BODY].decode("latin-1"),
+        )
+
     @property
     def target(self) -> str:
         return f"{self.call.method} {self.url}"
@@ -110,6 +129,33 @@ class RunningCall:
         if self.settings.proxy:
             credentials += proxy_credentials(self.settings.proxy)
         return redact(text, credentials)
+
+    def redact_response(self, response: Response[Any]) -> None:
+        """Replace credentials in the response's body and headers.
+
+        If the body is not UTF-8 and contains a credential, replace the whole body.
+        """
+        text = response.content.decode("utf-8", "replace")
+        cleaned = self.redacted(text)
+        if cleaned != text:
+            response.content = cleaned.encode()
+        has_more = cleaned != text and "\ufffd" in text
+        for charset in ("latin-1", json.detect_encoding(response.content)):
+            view = response.content.decode(charset, "replace")
+            has_more |= view != cleaned and self.redacted(view) != view
+        if has_more:
+            response.content = REDACTED.encode()
+        fields = httpx.Headers(response.headers).multi_items()
+        redacted = [(name, self.redacted(value)) for name, value in fields]
+        response.headers = httpx.Headers(redacted, "utf-8")
+
+    def parse(self, response: Response[Any]) -> None:
+        """Parse the response's body into the documented model. Set `problem` if parsing fails."""
+        try:
+            response.parsed = self.call.parse(response)
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            problem = f"{type(error).__name__}: {error}"
+            response.problem = problem.removesuffix(NULL_HINT).removesuffix(": ")
 
 
 class Failure(NamedTuple):
@@ -172,39 +218,14 @@ class Response(Generic[P]):
         """Parse the body as JSON. Raise ValueError if it is not valid JSON."""
         return json.loads(self.content)
 
-    def parse(self) -> None:
-        """Parse the body into the documented model. Set `problem` if parsing fails."""
-        try:
-            self.parsed = self._running.call.parse(self)
-        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            problem = f"{type(error).__name__}: {error}"
-            self.problem = problem.removesuffix(NULL_HINT).removesuffix(": ")
-
     def raise_for_status(self) -> Self:
         """Return this response if its status is successful; otherwise, raise an error."""
         call = self._running.call
         if self.status_code in call.successes:
             return self
         undocumented = UnexpectedServerError if self.status_code >= 500 else UnexpectedStatusError
-        raise self.error(call.errors.get(self.status_code, undocumented), self._message())
-
-    def error(self, kind: type[E], message: str | None) -> E:
-        text = str(self.status_code)
-        if message:
-            text += f" {message}"
-        location = printable(self.headers.get("location", ""))
-        if location and 300 <= self.status_code < 400:
-            text = f"{text}; redirects are not followed (Location: {location})"
-        return self._running.error(
-            kind,
-            text,
-            status_code=self.status_code,
-            message=message,
-            request_id=self.request_id,
-            retry_after=self.retry_after,
-            headers=dict(self.headers),
-            body=self.content[:_MAX_ERROR_BODY].decode("latin-1"),
-        )
+        kind = call.errors.get(self.status_code, undocumented)
+        raise self._running.response_error(kind, self, self._message())
 
     def _message(self) -> str | None:
         try:
@@ -212,25 +233,6 @@ class Response(Generic[P]):
         except (LookupError, RecursionError, TypeError, ValueError):
             return None
         return printable(message) if isinstance(message, str) else None
-
-    def redact(self) -> None:
-        """Replace credentials in the body and the headers.
-
-        If the body is not UTF-8 and contains a credential, replace the whole body.
-        """
-        redacted = self._running.redacted
-        text = self.content.decode("utf-8", "replace")
-        cleaned = redacted(text)
-        if cleaned != text:
-            self.content = cleaned.encode()
-        has_more = cleaned != text and "\ufffd" in text
-        for charset in ("latin-1", json.detect_encoding(self.content)):
-            view = self.content.decode(charset, "replace")
-            has_more |= view != cleaned and redacted(view) != view
-        if has_more:
-            self.content = REDACTED.encode()
-        fields = httpx.Headers(self.headers).multi_items()
-        self.headers = httpx.Headers([(name, redacted(value)) for name, value in fields], "utf-8")
 
 
 def printable(text: str) -> str:

@@ -35,7 +35,7 @@ class Unset(Enum):
 
 UNSET: Final = Unset.UNSET
 _ASCII = int(re.ASCII)  # faster than `re.ASCII`, which `re` converts to an int on every call
-# A hint for optional fields. `Response.parse` removes it from errors about responses.
+# A hint for optional fields. `RunningCall.parse` removes it from errors about responses.
 NULL_HINT = "; leave it out instead"
 # Error messages use these names for the types.
 _TYPE_NAMES: dict[type[object], str] = {float: "number", Secret: "str", type(None): "None"}

@@ -145,12 +145,13 @@ def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
     outcome.maybe_applied = running.maybe_applied
     is_success = outcome.status_code in running.call.successes
     if not is_success:
-        outcome.redact()
+        running.redact_response(outcome)
     if outcome.problem is None:
-        outcome.parse()
+        running.parse(outcome)
     if is_success and outcome.problem is not None:
-        outcome.redact()
+        running.redact_response(outcome)
         running.maybe_applied = not running.call.is_safe
         problem = printable(running.redacted(outcome.problem))
-        raise outcome.error(ResponseDecodeError, f"body does not match the contract: {problem}")
+        message = f"body does not match the contract: {problem}"
+        raise running.response_error(ResponseDecodeError, outcome, message)
     return outcome
