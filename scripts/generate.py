@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.compatibility import documents
-from scripts.template_functions import functions
+from scripts.template_functions import TemplateFunctions
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = ROOT / "openapi.yaml"
@@ -217,7 +217,8 @@ def render(contract: Path, output: Path) -> None:
             adapt(data)
             project = Project(openapi=data, config=config, custom_template_path=TEMPLATES)
             escape = project.env.filters["safe_for_docstring"]
-            project.env.globals.update(functions(document, escape))
+            functions = TemplateFunctions(document, escape)
+            project.env.globals.update(functions.by_name())
             with contextlib.redirect_stdout(io.StringIO()):
                 warnings += project.build()
     except GenerationError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import textwrap
 from http import HTTPStatus
@@ -48,69 +47,155 @@ _RULES = {
 }
 
 
-def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[str, Any]:
-    """Return the template functions, keyed by name. `escape` makes text safe for docstrings."""
+class TemplateFunctions:
+    """The template functions for one contract."""
 
-    def schema_of(part: Any) -> dict[str, Any]:
-        schema: dict[str, Any] = part.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return resolved(contract, schema)
+    def __init__(self, contract: dict[str, Any], escape: Callable[[Any], str]) -> None:
+        """Store the contract and a function that makes text safe for docstrings."""
+        self.contract = contract
+        self.escape = escape
 
-    def field_schemas(model: Any) -> dict[str, Any]:
-        return schemas_of_fields(contract, schema_of(model.data))
+    def by_name(self) -> dict[str, Any]:
+        """Return the contract and the functions under the names that the templates use."""
+        return {
+            "argument": argument,
+            "contract": self.contract,
+            "error_name": error_name,
+            "errors_of": errors_of,
+            "extra_rule": self.extra_rule,
+            "field_schemas": self.field_schemas,
+            "parameter": self.parameter,
+            "parameter_rule": self.parameter_rule,
+            "prose": self.prose,
+            "rule": self.rule,
+            "secret_names": self.secret_names,
+            "secured": self.secured,
+            "success_type": success_type,
+        }
 
-    def extra_rule(model: Any) -> str:
+    def secured(self, endpoint: Any) -> bool:
+        """Return whether the endpoint requires a token."""
+        _, operation = self._declaration(endpoint)
+        # The generator ignores the contract's top-level `security`.
+        return any(operation.get("security", self.contract.get("security", [])))
+
+    def secret_names(self, model: Any) -> list[str]:
+        """Return the Python names of the model's `writeOnly` fields."""
+        schemas = self.field_schemas(model)
+        fields = model.required_properties + model.optional_properties
+        return [field.python_name for field in fields if schemas[field.name].get("writeOnly")]
+
+    def extra_rule(self, model: Any) -> str:
         """Return the rule for additional properties, or an empty string if any value is valid."""
         extra = model.additional_properties
         if kind(extra, {}) not in {"bool", "float", "int", "str"}:
             return ""
-        items = rule(contract, extra, schema_of(model.data.additionalProperties))
+        items = self.rule(extra, self._schema_of(model.data.additionalProperties))
         return f"Rule(dict, items={items})"
 
-    def secret_names(model: Any) -> list[str]:
-        schemas = field_schemas(model)
-        fields = model.required_properties + model.optional_properties
-        return [field.python_name for field in fields if schemas[field.name].get("writeOnly")]
+    def field_schemas(self, model: Any) -> dict[str, Any]:
+        """Return the schemas of the model's fields, keyed by their names in the contract."""
+        return self._properties(self._schema_of(model.data))
 
-    def secured(endpoint: Any) -> bool:
-        _, operation = declaration(contract, endpoint)
-        # The generator ignores the contract's top-level `security`.
-        return any(operation.get("security", contract.get("security", [])))
+    def _schema_of(self, part: Any) -> dict[str, Any]:
+        """Return the generator's copy of a schema as a dict, without a `$ref`."""
+        schema: dict[str, Any] = part.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return self._resolved(schema)
 
-    return {
-        "argument": argument,
-        "contract": contract,
-        "errors_of": errors_of,
-        "extra_rule": extra_rule,
-        "field_schemas": field_schemas,
-        "error_name": error_name,
-        "parameter_rule": functools.partial(parameter_rule, contract),
-        "parameter": functools.partial(parameter, contract),
-        "prose": functools.partial(prose, escape),
-        "rule": functools.partial(rule, contract),
-        "secret_names": secret_names,
-        "secured": secured,
-        "success_type": success_type,
-    }
+    def parameter_rule(self, endpoint: Any, prop: Any) -> str:
+        """Return the source code of a `fields.Rule` for the parameter."""
+        found = self.parameter(endpoint, prop)
+        schema = self._resolved(found.get("schema", {}))
+        if found["in"] == "header":
+            pattern = schema.get("pattern", "")
+            message = "must be one line of ASCII"
+            if pattern:
+                message += f" and match {pattern}"
+            # Both patterns must match; the second one can match anywhere.
+            both = f"^(?={_HEADER_VALUE}$).*?(?:{pattern})"
+            schema = {"x-rule": message, **schema, "pattern": both}
+        return self.rule(prop, schema)
 
+    def rule(self, prop: Any, schema: dict[str, Any]) -> str:
+        """Return the source code of a `fields.Rule` for the property."""
+        models: list[str] = []
+        kinds: list[str] = []
+        # For the members of a union, only the types are checked. The generator flattens nested
+        # unions.
+        for member in getattr(prop, "inner_properties", [prop]):
+            if hasattr(member, "required_properties"):
+                models.append(member.class_info.name)
+            else:
+                kinds.append(kind(member, schema))
+        arguments = [kinds[0] if len(kinds) == 1 else f"({', '.join(kinds)})"]
+        if models:
+            arguments.append(f"models={tuple(models)}")
+        if hasattr(prop, "inner_property"):
+            items = self.rule(prop.inner_property, self._resolved(schema.get("items", {})))
+            arguments.append(f"items={items}")
+        for key, name in _RULES.items():
+            if key in schema:
+                limit = schema[key]
+                if key in {"minimum", "maximum"} and limit == int(limit):
+                    limit = int(limit)  # the generator turns `minimum: 1` into 1.0
+                arguments.append(f"{name}={limit!r}")
+        return f"Rule({', '.join(arguments)})"
 
-def prose(
-    escape: Callable[[Any], str], text: Any, width: int, indent: int = 0, label: object = ""
-) -> str:
-    """Return the label and the text as wrapped, indented paragraphs for a docstring."""
-    margin = " " * indent
-    wrapper = textwrap.TextWrapper(
-        width + indent, margin, margin, break_long_words=False, break_on_hyphens=False
-    )
-    labeled = f"{label}: {escape(text)}" if label else escape(text)
-    blocks: list[str] = []
-    for paragraph in labeled.split("\n\n"):
-        lines = _MARKDOWN_LINE.split(paragraph.strip())
-        if "```" in paragraph:  # a code block
-            lines = paragraph.splitlines()
-        blocks.append("\n".join(wrapper.fill(" ".join(line.split())) for line in lines))
-    joined = "\n\n".join(blocks).removeprefix(margin)
-    # Add a space so that a final quote does not touch the docstring's closing quotes.
-    return f"{joined} " if joined.endswith('"') else joined
+    def parameter(self, endpoint: Any, prop: Any) -> dict[str, Any]:
+        """Return the parameter from the contract, because the generator's copy has no schema."""
+        item, operation = self._declaration(endpoint)
+        [place] = [place for place, listed in endpoint.iter_all_parameters() if listed is prop]
+        # An operation parameter overrides a path-item parameter.
+        for listed in (*operation.get("parameters", []), *item.get("parameters", [])):
+            found = self._resolved(listed)
+            if (found["in"], found["name"]) == (place, prop.name):
+                return found
+        raise LookupError(f"the parameter {prop.name} is not in the contract")
+
+    def _declaration(self, endpoint: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return an endpoint's path item and operation from the contract."""
+        shape = path_shape(endpoint.path.get_untrusted_value())
+        for path, item in self.contract["paths"].items():
+            if path_shape(path) == shape and endpoint.method in item:
+                return item, item[endpoint.method]
+        raise LookupError(f"{endpoint.method} {endpoint.path} is not in the contract")
+
+    def _properties(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return the schemas of an object's fields, including fields from `allOf`."""
+        schemas: dict[str, Any] = {}
+        parts = [self._resolved(part) for part in schema.get("allOf", [])]
+        groups = [self._properties(part) for part in parts]
+        groups.append(schema.get("properties", {}))
+        for fields in groups:
+            for name, field in fields.items():
+                schemas[name] = schemas.get(name, {}) | self._resolved(field)
+        return schemas
+
+    def _resolved(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Replace a `$ref` with its component. Keywords next to it override the component's."""
+        while "$ref" in value:
+            *_, section, name = value["$ref"].split("/")
+            siblings = dict(value)
+            del siblings["$ref"]
+            value = self.contract["components"][section][name] | siblings
+        return value
+
+    def prose(self, text: Any, width: int, indent: int = 0, label: object = "") -> str:
+        """Return the label and the text as wrapped, indented paragraphs for a docstring."""
+        margin = " " * indent
+        wrapper = textwrap.TextWrapper(
+            width + indent, margin, margin, break_long_words=False, break_on_hyphens=False
+        )
+        labeled = f"{label}: {self.escape(text)}" if label else self.escape(text)
+        blocks: list[str] = []
+        for paragraph in labeled.split("\n\n"):
+            lines = _MARKDOWN_LINE.split(paragraph.strip())
+            if "```" in paragraph:  # a code block
+                lines = paragraph.splitlines()
+            blocks.append("\n".join(wrapper.fill(" ".join(line.split())) for line in lines))
+        joined = "\n\n".join(blocks).removeprefix(margin)
+        # Add a space so that a final quote does not touch the docstring's closing quotes.
+        return f"{joined} " if joined.endswith('"') else joined
 
 
 def error_name(status: str | int) -> str:
@@ -121,45 +206,6 @@ def error_name(status: str | int) -> str:
     except ValueError:
         phrase = f"Status{number}"
     return re.sub("[^0-9A-Za-z]", "", phrase.title()).removesuffix("Error") + "Error"
-
-
-def parameter_rule(contract: dict[str, Any], endpoint: Any, prop: Any) -> str:
-    """Return the source code of a `fields.Rule` for the parameter."""
-    found = parameter(contract, endpoint, prop)
-    schema = resolved(contract, found.get("schema", {}))
-    if found["in"] == "header":
-        pattern = schema.get("pattern", "")
-        message = "must be one line of ASCII"
-        if pattern:
-            message += f" and match {pattern}"
-        # Both patterns must match; the second one can match anywhere.
-        schema = {"x-rule": message, **schema, "pattern": f"^(?={_HEADER_VALUE}$).*?(?:{pattern})"}
-    return rule(contract, prop, schema)
-
-
-def rule(contract: dict[str, Any], prop: Any, schema: dict[str, Any]) -> str:
-    """Return the source code of a `fields.Rule` for the property."""
-    models: list[str] = []
-    kinds: list[str] = []
-    # For the members of a union, only the types are checked. The generator flattens nested unions.
-    for member in getattr(prop, "inner_properties", [prop]):
-        if hasattr(member, "required_properties"):
-            models.append(member.class_info.name)
-        else:
-            kinds.append(kind(member, schema))
-    arguments = [kinds[0] if len(kinds) == 1 else f"({', '.join(kinds)})"]
-    if models:
-        arguments.append(f"models={tuple(models)}")
-    if hasattr(prop, "inner_property"):
-        items = rule(contract, prop.inner_property, resolved(contract, schema.get("items", {})))
-        arguments.append(f"items={items}")
-    for key, name in _RULES.items():
-        if key in schema:
-            limit = schema[key]
-            if key in {"minimum", "maximum"} and limit == int(limit):
-                limit = int(limit)  # the generator turns `minimum: 1` into 1.0
-            arguments.append(f"{name}={limit!r}")
-    return f"Rule({', '.join(arguments)})"
 
 
 def kind(prop: Any, schema: dict[str, Any]) -> str:
@@ -201,49 +247,6 @@ def success_type(endpoint: Any) -> str:
     return " | ".join(dict.fromkeys(types))
 
 
-def declaration(contract: dict[str, Any], endpoint: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return an endpoint's path item and operation from the contract."""
-    shape = path_shape(endpoint.path.get_untrusted_value())
-    for path, item in contract["paths"].items():
-        if path_shape(path) == shape and endpoint.method in item:
-            return item, item[endpoint.method]
-    raise LookupError(f"{endpoint.method} {endpoint.path} is not in the contract")
-
-
 def path_shape(path: str) -> str:
     """Return the path without its parameter names, which the generator can change."""
     return re.sub(r"\{.*?\}", "{}", path)
-
-
-def parameter(contract: dict[str, Any], endpoint: Any, prop: Any) -> dict[str, Any]:
-    """Return the parameter from the contract, because the generator's copy has no schema."""
-    item, operation = declaration(contract, endpoint)
-    [place] = [place for place, listed in endpoint.iter_all_parameters() if listed is prop]
-    # An operation parameter overrides a path-item parameter.
-    for listed in (*operation.get("parameters", []), *item.get("parameters", [])):
-        found = resolved(contract, listed)
-        if (found["in"], found["name"]) == (place, prop.name):
-            return found
-    raise LookupError(f"the parameter {prop.name} is not in the contract")
-
-
-def schemas_of_fields(contract: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schemas of an object's fields, keyed by name, including fields from `allOf`."""
-    schemas: dict[str, Any] = {}
-    parts = [resolved(contract, part) for part in schema.get("allOf", [])]
-    groups = [schemas_of_fields(contract, part) for part in parts]
-    groups.append(schema.get("properties", {}))
-    for fields in groups:
-        for name, field in fields.items():
-            schemas[name] = schemas.get(name, {}) | resolved(contract, field)
-    return schemas
-
-
-def resolved(contract: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
-    """Replace a `$ref` with its component. Keywords next to the `$ref` override the component's."""
-    while "$ref" in value:
-        *_, kind, name = value["$ref"].split("/")
-        siblings = dict(value)
-        del siblings["$ref"]
-        value = contract["components"][kind][name] | siblings
-    return value
