@@ -51,8 +51,16 @@ class Service(NamedTuple):
     logger: logging.Logger
 
     def variable(self, name: str) -> str:
-        """Return the value of the environment variable, or an empty string if it is unset."""
-        return os.environ.get(f"{self.name}_{name}", "")
+        """Return the value of the environment variable, or an empty string if it is unset.
+
+        Raise ArgumentError if the variable is set but empty, which is usually a mistake: with an
+        empty base URL, the token would be sent to the contract's server.
+        """
+        variable = f"{self.name}_{name}"
+        value = os.environ.get(variable)
+        if value == "":
+            raise ArgumentError.about(variable, "is empty; set a value, or unset the variable")
+        return value or ""
 
 
 class Settings(NamedTuple):

@@ -27,6 +27,22 @@ def test_environment_variables_supply_missing_arguments(monkeypatch: pytest.Monk
     assert sent == ["Bearer of-the-environment", "Bearer given"]
 
 
+@pytest.mark.parametrize("name", ["TOKEN", "BASE_URL", "ALLOW_HTTP"])
+def test_empty_environment_variable_is_rejected(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A variable that is set but empty raises an ArgumentError that names it.
+
+    Otherwise, if the variable in a CI job is empty by mistake, the token would be sent to the
+    contract's server. A variable that an argument overrides may be empty.
+    """
+    variable = f"FLASHBACK_{name}"
+    monkeypatch.setenv("FLASHBACK_TOKEN", TOKEN)
+    monkeypatch.setenv(variable, "")
+    with pytest.raises(errors.ArgumentError, match=f"^{variable} is empty; set a value") as caught:
+        FlashbackClient(transport=Service())
+    assert caught.value.field == variable
+    FlashbackClient(TOKEN, base_url=SERVER, allow_http=False, transport=Service())
+
+
 def test_http_is_accepted_only_for_loopback() -> None:
     """An http:// URL must have a loopback host, because HTTP does not encrypt the token."""
     for host in ("host.test", "127.0.0.1.evil.test"):
