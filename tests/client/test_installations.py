@@ -12,6 +12,7 @@ import pytest
 import flashback_runtime
 from scripts import generate
 from tests.client.support import OK
+from tests.client.test_reference import EXAMPLES
 from tests.client.wire import http_response, serving
 from tests.programs import run
 from tests.test_generate import KEYS
@@ -51,9 +52,13 @@ print(*sys.version_info[:2], sep='.')
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create a project that contains consumer.py and a client generated from another contract."""
+    """Create a project with consumer.py, the examples and a client for another contract."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copy(HERE / "consumer.py", folder)
+    (folder / "examples").mkdir()
+    names = "config = 'id'\ntokens = {'acme': 'token'}\n"
+    for number, example in enumerate(EXAMPLES):
+        (folder / "examples" / f"example_{number}.py").write_text(names + example, "utf-8")
     generate.generate(KEYS, folder / "second_client")
     (folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
     return folder
@@ -67,9 +72,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_strict_type_checking_passes(
     project: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Strict type checking passes for consumer.py and for a second generated client."""
+    """Strict type checking passes for consumer.py, docs/client.md and a second generated client."""
     monkeypatch.setenv("PATH", str(BIN), prepend=os.pathsep)
-    run(*command, "consumer.py", "second_client", cwd=project)
+    run(*command, "consumer.py", "examples", "second_client", cwd=project)
 
 
 def find_python(name: str) -> str | None:
