@@ -1,7 +1,5 @@
 """Compare two versions of the contract, and check that info.version reflects the changes."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

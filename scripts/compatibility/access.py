@@ -1,18 +1,13 @@
 """Compare the security requirements and the server URLs of operations."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from scripts.compatibility.findings import Change
+from scripts.compatibility.operations import Operation, Pair, Part
 from scripts.compatibility.values import canonical_json, mapping_at
-
-if TYPE_CHECKING:
-    from scripts.compatibility.operations import Operation, Pair, Part
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
 # The required schemes and scopes, each with the URLs at which a client can get a token.

@@ -1,15 +1,15 @@
 """Generate boundary values, on which two similar schemas are likely to disagree."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from itertools import combinations, cycle, islice, product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scripts.compatibility.schemas import (
+    Schema,
     call_or_default,
     constants,
     difference,
@@ -18,11 +18,6 @@ from scripts.compatibility.schemas import (
     validator,
 )
 from scripts.compatibility.values import canonical_json, is_mapping, mapping_at
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from scripts.compatibility.schemas import Schema
 
 TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
 FORMATS = {

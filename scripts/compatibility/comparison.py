@@ -1,10 +1,8 @@
 """Compare two contracts: their operations, and then all other keys of the documents."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import product, starmap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scripts.compatibility.access import (
     addresses,
@@ -14,14 +12,18 @@ from scripts.compatibility.access import (
     urls,
 )
 from scripts.compatibility.containment import Prover
+from scripts.compatibility.documents import Contract
 from scripts.compatibility.findings import Change, Finding, merged
-from scripts.compatibility.operations import METHODS, Operation, Pair, operations, status_pairs
+from scripts.compatibility.operations import (
+    METHODS,
+    Operation,
+    Pair,
+    Part,
+    operations,
+    status_pairs,
+)
 from scripts.compatibility.payloads import compare_contents, compare_schemas, compare_texts
 from scripts.compatibility.values import explain, mapping_at, shortened
-
-if TYPE_CHECKING:
-    from scripts.compatibility.documents import Contract
-    from scripts.compatibility.operations import Part
 
 LIMIT = "x-max-bytes"
 # For each kind of object, the keys that have their own comparison rules.

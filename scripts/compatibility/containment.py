@@ -3,16 +3,15 @@
 A witness is a counterexample: a value that only the other schema admits.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scripts.compatibility.boundaries import BoundaryValues
 from scripts.compatibility.schemas import (
+    Schema,
     call_or_default,
     constants,
     covers,
@@ -20,9 +19,6 @@ from scripts.compatibility.schemas import (
     validator,
 )
 from scripts.compatibility.values import BODY, canonical_json, is_list
-
-if TYPE_CHECKING:
-    from scripts.compatibility.schemas import Schema
 
 ALL = 80_000  # the number of values to try per comparison; trying them all takes about 2 seconds
 ONE = 20_000  # the number of values to try per search

@@ -1,7 +1,5 @@
 """Load contracts from files or from git, validate them, and resolve their references."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,22 +1,16 @@
 """The findings of a comparison, the decisions in compat.yaml, and the resulting verdict."""
 
-from __future__ import annotations
-
 import datetime as dt
 import hashlib
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import yaml
 
-from scripts.compatibility.documents import CannotCompareError, parse_version
+from scripts.compatibility.documents import CannotCompareError, Contract, parse_version
 from scripts.compatibility.values import canonical_json, is_list, is_mapping
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from scripts.compatibility.documents import Contract
 
 
 class Change(IntEnum):

@@ -1,21 +1,16 @@
 """Read a contract's operations, including what they inherit from the path and the contract."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 from urllib.parse import unquote
 
+from scripts.compatibility.containment import Prover
+from scripts.compatibility.documents import Contract
 from scripts.compatibility.findings import Change, Finding
 from scripts.compatibility.values import BODY, canonical_json, mapping_at
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from scripts.compatibility.containment import Prover
-    from scripts.compatibility.documents import Contract
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 VARIABLE = re.compile(r"\{([^}]*)\}")
@@ -114,7 +109,7 @@ class Pair:
     location: str = BODY  # where the part is sent: body, query, path, header or cookie
     label: str = "body"  # the part's name in the evidence
 
-    def at(self, part: str, **changes: Any) -> Pair:
+    def at(self, part: str, **changes: Any) -> Self:
         """Return a copy of this pair for one of its parts, such as `body`."""
         return replace(self, place=f"{self.place}, {part}", **changes)
 

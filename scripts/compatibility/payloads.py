@@ -1,17 +1,18 @@
 """Compare what requests and responses can contain: JSON bodies, parameters and headers."""
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scripts.compatibility.boundaries import fixed
 from scripts.compatibility.containment import Proof, proved, sendable
 from scripts.compatibility.findings import Change
+from scripts.compatibility.operations import Pair, Part
 from scripts.compatibility.schemas import (
     HIDDEN,
+    Schema,
     check_schema,
     has_mixed,
     has_reference,
@@ -27,12 +28,6 @@ from scripts.compatibility.values import (
     mapping_at,
     shortened,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from scripts.compatibility.operations import Pair, Part
-    from scripts.compatibility.schemas import Schema
 
 # Maps (side, is_compatible) to a schema change's severity and description.
 WHAT = {

@@ -6,24 +6,17 @@ field only if a format determines that type, because the comparison of requests 
 covers all other types.
 """
 
-from __future__ import annotations
-
 import re
 import tempfile
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import griffe
 
-from scripts.compatibility.documents import ROOT
+from scripts.compatibility.documents import ROOT, Contract
 from scripts.compatibility.findings import Change, Finding
 from scripts.generate import GenerationError, generate
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from scripts.compatibility.documents import Contract
 
 PACKAGE = "flashback_client"
 RUNTIME = ROOT / "runtime"

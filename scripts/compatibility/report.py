@@ -1,19 +1,12 @@
 """Format a verdict as text, Markdown, GitHub annotations or JSON."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import groupby
-from typing import TYPE_CHECKING
 
-from scripts.compatibility.findings import Change
+from scripts.compatibility.findings import Change, Finding, Verdict
 from scripts.compatibility.values import shortened
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from scripts.compatibility.findings import Finding, Verdict
 
 TITLES = {
     Change.BREAKING: "Breaking",

@@ -1,11 +1,10 @@
 """Prepare JSON Schemas for comparison, and use jsonschema_rs to compare them."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterator
 from copy import copy
 from itertools import chain
 from math import prod
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import jsonschema_rs
 from jsonschema_rs.canonical import Containment
@@ -15,13 +14,9 @@ from scripts.compatibility.documents import (
     SCHEMA_KEYWORDS,
     SCHEMA_LIST_KEYWORDS,
     SCHEMA_MAP_KEYWORDS,
+    Contract,
 )
 from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from scripts.compatibility.documents import Contract
 
 T = TypeVar("T")
 Schema = dict[str, Any] | bool

@@ -1,14 +1,10 @@
 """Check, shorten and serialize JSON values."""
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeGuard
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Any, TypeGuard
 
 BODY = "body"  # a location in addition to OpenAPI's query, path, header and cookie
 LONGEST = 60  # the maximum length of a value in a report, in characters
