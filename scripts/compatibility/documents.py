@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
+from scripts.compatibility.values import canonical_json, explain, is_list, is_mapping, mapping_at
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "openapi.yaml"
@@ -218,7 +218,23 @@ def _as_json(text: str) -> bytes:
     from ruamel.yaml import YAML  # noqa: PLC0415 # slow to import
 
     reader: Any = YAML(typ="safe")
-    document: Any = reader.load(text)
+    return _dumped(reader.load(text))
+
+
+@lru_cache(maxsize=8)
+def _ambiguity(text: str) -> str:
+    """Return the first value that PyYAML, a YAML 1.1 parser, reads differently, or an empty text.
+
+    The mock and the contract tests use PyYAML, in which `NO` is false and `1e3` is a string.
+    """
+    import yaml  # noqa: PLC0415 # see parse()
+
+    document = json.loads(_as_json(text))
+    differences = explain(document, json.loads(_dumped(yaml.safe_load(text))))
+    return next(differences, "")
+
+
+def _dumped(document: Any) -> bytes:
     # `default` turns dates into strings.
     return json.dumps(document, allow_nan=False, ensure_ascii=False, default=str).encode()
 
@@ -235,15 +251,22 @@ def parse_version(contract: Contract) -> tuple[int, ...]:
 
 def parse(text: str, source: str) -> Contract:
     """Parse a contract; raise CannotCompareError if it is not an OpenAPI 3.1 document."""
+    import yaml  # noqa: PLC0415 # scripts/generate --help works without it
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415 # slow to import
 
     try:
         document: Any = json.loads(_as_json(text))
-    except (YAMLError, TypeError, ValueError, RecursionError) as error:
+        ambiguity = _ambiguity(text)
+    except (YAMLError, yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         what = " ".join(str(getattr(error, "problem", error)).split())[:200]
         raise CannotCompareError(f"{source} is not valid YAML: {where}{what}; fix it") from None
+    if ambiguity:
+        raise CannotCompareError(
+            f"{source}: YAML 1.1 parsers read a value differently ({ambiguity}); put it in quotes "
+            "or, if it is a number, write it as a plain decimal"
+        )
     version = document.get("openapi") if is_mapping(document) else None
     if not str(version).startswith("3.1"):
         raise CannotCompareError(

@@ -291,8 +291,9 @@ def test_an_invalid_contract_in_an_old_commit_is_skipped(clone: Path, get_report
 
 
 def test_a_date_without_quotes_is_a_string() -> None:
-    """An unquoted date in a contract is read as a string."""
-    parsed = documents.parse("openapi: 3.1.0\nx-date: 2026-01-31\n", "openapi.yaml")
+    """An unquoted date or time in a contract is read as a string."""
+    text = "openapi: 3.1.0\nx-date: 2026-01-31\nx-time: 2026-01-31T10:00:00Z\n"
+    parsed = documents.parse(text, "openapi.yaml")
     assert parsed.document["x-date"] == "2026-01-31"
 
 
