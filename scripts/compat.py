@@ -6,9 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-from scripts.compatibility import comparison, documents, findings, python_interface, report
-from scripts.compatibility.documents import NAME, CannotCompareError
+from scripts import documents
+from scripts.compatibility import comparison, findings, python_interface, report
 from scripts.compatibility.values import canonical_json
+from scripts.documents import NAME, ContractError
 
 IN_ORDER = 0
 NOT_IN_ORDER = 1
@@ -27,7 +28,7 @@ def main() -> int:
     options = _options()
     try:
         return _compare(options)
-    except CannotCompareError as error:
+    except ContractError as error:
         print(f"scripts/compat: {report.printable(str(error))}", file=sys.stderr)
     except BrokenPipeError:  # the program that reads the output, such as `head`, has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

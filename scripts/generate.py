@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scripts.compatibility import documents
+from scripts import documents
 from scripts.template_functions import TemplateFunctions
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,7 +118,7 @@ def read(contract: Path) -> dict[str, Any]:
             if isinstance(part.get("$ref"), str):
                 location = f" (in {place})"
                 parsed.resolve(part["$ref"])
-    except documents.CannotCompareError as error:
+    except documents.ContractError as error:
         raise GenerationError(f"{error}{location}") from None
     return parsed.document
 

@@ -12,7 +12,6 @@ from scripts.compatibility.access import (
     urls,
 )
 from scripts.compatibility.containment import Prover
-from scripts.compatibility.documents import Contract
 from scripts.compatibility.findings import Change, Finding, merged
 from scripts.compatibility.operations import (
     METHODS,
@@ -23,7 +22,9 @@ from scripts.compatibility.operations import (
     status_pairs,
 )
 from scripts.compatibility.payloads import compare_contents, compare_schemas, compare_texts
+from scripts.compatibility.references import InlinedContract
 from scripts.compatibility.values import explain, mapping_at, shortened
+from scripts.documents import Contract
 
 LIMIT = "x-max-bytes"
 # For each kind of object, the keys that have their own comparison rules.
@@ -55,12 +56,14 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     """Return the changes to requests and responses.
 
     If requests and responses are unchanged, return the changes to the documentation. Raise
-    CannotCompareError if a contract is invalid.
+    ContractError if a contract is invalid.
     """
     findings: list[Finding] = []
     prover = Prover()
-    before = list(operations(base))
-    after = list(operations(head))
+    old_contract = InlinedContract.of(base)
+    new_contract = InlinedContract.of(head)
+    before = list(operations(old_contract))
+    after = list(operations(new_contract))
     served = {new.key: addresses(new) for new in after}
     old_addresses = set().union(*map(addresses, before))
     new_addresses = set().union(*served.values())
@@ -82,10 +85,10 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
         if new not in paired:
             added = Pair(new, new, findings, prover, new.name)
             _add_operation(added, before)
-    old_whole = Operation(base, "", "", {}, base.api)
-    new_whole = Operation(head, "", "", {}, head.api)
+    old_whole = Operation(old_contract, "", "", {}, old_contract.api)
+    new_whole = Operation(new_contract, "", "", {}, new_contract.api)
     whole = Pair(old_whole, new_whole, findings, prover, "contract")
-    whole.add_other_keys(DOCUMENT, base.api, head.api)
+    whole.add_other_keys(DOCUMENT, old_whole.parts, new_whole.parts)
     return merged(findings) or _wording_changes(base, head)
 
 

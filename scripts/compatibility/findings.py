@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from scripts.compatibility.documents import CannotCompareError, Contract, parse_version
 from scripts.compatibility.values import canonical_json, is_list, is_mapping
+from scripts.documents import Contract, ContractError, parse_version
 
 
 class Change(IntEnum):
@@ -130,17 +130,17 @@ def _rank(finding: Finding) -> tuple[Any, ...]:
 
 
 def read_decisions(path: Path) -> dict[str, Any]:
-    """Map finding IDs to compat.yaml's entries; raise CannotCompareError if an entry is invalid."""
+    """Map finding IDs to compat.yaml's entries; raise ContractError if an entry is invalid."""
     try:
         text = path.read_text("utf-8") if path.exists() else ""
         entries: Any = yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: invalid UTF-8 or date
         what = " ".join(str(error).split())
-        raise CannotCompareError(f"{path} cannot be read ({what}); fix it") from None
+        raise ContractError(f"{path} cannot be read ({what}); fix it") from None
     if entries is None:  # the file is missing or contains only comments
         entries = []
     if not is_list(entries):
-        raise CannotCompareError(
+        raise ContractError(
             f"{path}: expected a list whose entries each start with '- ', got {entries}; fix it"
         )
     decisions: dict[str, Any] = {}
@@ -152,12 +152,12 @@ def read_decisions(path: Path) -> dict[str, Any]:
             and str(entry["reason"] or "").strip()
             and isinstance(entry["date"], dt.date)
         ):
-            raise CannotCompareError(
+            raise ContractError(
                 f"{path}: expected an entry with finding, verdict ({', '.join(VERDICTS)}), reason "
                 f"and date (such as 2026-01-31), got {entry}; fix it"
             )
         name = str(entry["finding"])
         if name in decisions:
-            raise CannotCompareError(f"{path}: finding {name} has several entries; fix it")
+            raise ContractError(f"{path}: finding {name} has several entries; fix it")
         decisions[name] = entry
     return decisions

@@ -8,8 +8,8 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from scripts.compatibility.containment import Prover
-from scripts.compatibility.documents import Contract
 from scripts.compatibility.findings import Change, Finding
+from scripts.compatibility.references import InlinedContract
 from scripts.compatibility.values import BODY, canonical_json, mapping_at
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -27,7 +27,7 @@ Part = dict[str, Any]
 class Operation:
     """An operation (one HTTP method on one path), with all references inlined."""
 
-    contract: Contract
+    contract: InlinedContract
     path: str
     method: str
     item: Part  # the path item
@@ -86,7 +86,7 @@ class Operation:
         return self.parts.get("servers") or self.item.get("servers") or []
 
     def scheme(self, name: str) -> Part:
-        """Return the security scheme; raise CannotCompareError if it does not exist."""
+        """Return the security scheme; raise ContractError if it does not exist."""
         schemes = mapping_at(self.contract.document.get("components"), "securitySchemes")
         if name not in schemes:
             raise self.contract.error(
@@ -154,7 +154,7 @@ class Pair:
             self.add_undecided(what, old.get(key), new.get(key))
 
 
-def operations(contract: Contract) -> Iterator[Operation]:
+def operations(contract: InlinedContract) -> Iterator[Operation]:
     """Yield a contract's operations."""
     for path, item in mapping_at(contract.api, "paths").items():
         for method in METHODS:

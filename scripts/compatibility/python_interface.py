@@ -14,8 +14,8 @@ from pathlib import Path
 
 import griffe
 
-from scripts.compatibility.documents import ROOT, Contract
 from scripts.compatibility.findings import Change, Finding
+from scripts.documents import ROOT, Contract
 from scripts.generate import GenerationError, generate
 
 PACKAGE = "flashback_client"

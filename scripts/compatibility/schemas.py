@@ -9,17 +9,18 @@ from typing import Any, TypeVar
 import jsonschema_rs
 from jsonschema_rs.canonical import Containment
 
-from scripts.compatibility.documents import (
-    DIALECTS,
-    SCHEMA_KEYWORDS,
-    SCHEMA_LIST_KEYWORDS,
-    SCHEMA_MAP_KEYWORDS,
-    Contract,
-)
 from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
+from scripts.documents import DIALECTS, Contract
 
 T = TypeVar("T")
 Schema = dict[str, Any] | bool
+# The values of these keywords are schemas, lists of schemas, and maps of schemas, respectively.
+SCHEMA_KEYWORDS = {
+    *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
+    *("then", "unevaluatedItems", "unevaluatedProperties"),
+}
+SCHEMA_LIST_KEYWORDS = {"allOf", "anyOf", "oneOf", "prefixItems"}
+SCHEMA_MAP_KEYWORDS = {"dependentSchemas", "patternProperties", "properties"}
 # Keywords that restrict the whole value, or several of its fields.
 CONDITIONS = {
     *("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"),
@@ -82,7 +83,7 @@ def has_mixed(annotation: str, *schemas: Schema) -> bool:
 
 
 def check_schema(contract: Contract, schema: Schema, where: str) -> None:
-    """Raise CannotCompareError if the schema is not valid. The message includes the location.
+    """Raise ContractError if the schema is not valid. The message includes the location.
 
     Patterns that jsonschema_rs cannot compile are allowed.
     """

@@ -6,8 +6,8 @@ import copy
 from typing import Any
 
 from scripts.compatibility import comparison
-from scripts.compatibility.documents import Contract
 from scripts.compatibility.findings import Change, Finding
+from scripts.documents import Contract
 
 
 def edited(document: dict[str, Any], edits: list[dict[str, Any]]) -> dict[str, Any]:

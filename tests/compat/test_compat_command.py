@@ -17,9 +17,10 @@ import pytest
 import yaml
 
 from scripts import compat as command
-from scripts.compatibility import documents, findings, python_interface
-from scripts.compatibility.documents import Contract
+from scripts import documents
+from scripts.compatibility import findings, python_interface
 from scripts.compatibility.findings import Change, Finding
+from scripts.documents import Contract
 
 ROOT = Path(__file__).parents[2]
 GIT = {

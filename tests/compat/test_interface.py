@@ -13,7 +13,7 @@ from scripts.compatibility import python_interface
 from tests.compat.edits import contract, edited, worst
 
 if TYPE_CHECKING:
-    from scripts.compatibility.documents import Contract
+    from scripts.documents import Contract
 
 Edits = list[dict[str, Any]]
 ROOT = Path(__file__).parents[2]
