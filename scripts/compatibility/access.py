@@ -123,7 +123,7 @@ def urls(operation: Operation) -> set[str]:
 
 def addresses(operation: Operation) -> set[str]:
     """Return the operation's method and full URL on each server, without parameter names."""
-    return {f"{operation.method} {url}" for url in urls(operation)}
+    return {_address(operation, server) for server in servers(operation)}
 
 
 def _address(operation: Operation, server: str) -> str:

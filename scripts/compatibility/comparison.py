@@ -69,8 +69,8 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     new_addresses = set().union(*served.values())
     paired: list[Operation] = []
     for old in before:
-        urls = addresses(old)
-        matches = [new for new in after if urls & served[new.key]]
+        own_addresses = addresses(old)
+        matches = [new for new in after if own_addresses & served[new.key]]
         if not matches:
             matches = [new for new in after if new.key == old.key]
         for new in matches:
