@@ -6,7 +6,7 @@ A witness is a counterexample: a value that only the other schema admits.
 import json
 import re
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 from scripts.compatibility.boundaries import BoundaryValues
@@ -66,26 +66,22 @@ class Prover:
         """
         is_proved = proved(small, large, location)
         most = min(FEW if is_proved else ONE, self.remaining)
-        found: list[Any] = call_or_default(lambda: self._search(small, large, location, most), [])
-        if found:
-            return Proof(holds=False, witness=found[0])
-        return Proof(holds=is_proved or None)
+        found = call_or_default(lambda: self._search(small, large, location, most), None)
+        return found or Proof(holds=is_proved or None)
 
-    def _search(self, small: Schema, large: Schema, location: str, most: int) -> list[Any]:
-        """Return a list with one witness, or an empty list if none is found."""
+    def _search(self, small: Schema, large: Schema, location: str, most: int) -> Proof | None:
+        """Return a proof with a witness, or None if none is found."""
         if most <= 0:
-            return []
+            return None
         admits = validator(small).is_valid
         accepts = validator(large).is_valid
-
-        def is_witness(value: Any) -> bool:
-            if not admits(value):
-                return False
-            received = _received(location, value, large)
-            return bool(received) and not any(map(accepts, received))
-
         candidates = BoundaryValues(small, large, most)
-        found = list(islice(filter(is_witness, candidates.values(candidates.form)), 1))
+        found = None
+        for value in filter(admits, candidates.values(candidates.form)):
+            received = _received(location, value, large)
+            if received and not any(map(accepts, received)):
+                found = Proof(holds=False, witness=value)
+                break
         self.remaining -= most - candidates.remaining + SEARCH
         return found
 
