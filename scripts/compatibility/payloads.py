@@ -11,7 +11,6 @@ from scripts.compatibility.containment import Proof, proved, sendable
 from scripts.compatibility.findings import Change
 from scripts.compatibility.operations import Pair, Part
 from scripts.compatibility.schemas import (
-    HIDDEN,
     Schema,
     check_schema,
     has_mixed,
@@ -47,6 +46,8 @@ ANNOTATIONS = {
     ("readOnly", False): Change.ADDITION,
     ("writeOnly", True): Change.ADDITION,
 }
+# The annotations of fields that are not sent, and the annotations that have no effect.
+HIDDEN = {"request": "readOnly", "response": "writeOnly"}
 IRRELEVANT = {"request": "writeOnly", "response": "readOnly"}
 JSON = re.compile(r"(application|text)/json|.*\+json")
 # The parameter and header keys that this module has comparison rules for.
@@ -103,7 +104,7 @@ def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
     small = sendable(view(sent, hidden, sending=True), pair.location)
     large = view(received, hidden, sending=False)
     is_supported = not (has_reference(small, large) or has_mixed(hidden, sent, received))
-    for field, part, limits in steps(small, large):
+    for field, part, limits in by_field(small, large):
         if not is_supported:
             return {"": Proof(holds=None)}
         proof = pair.prover.contained(part, limits, pair.location)
@@ -112,13 +113,13 @@ def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
     # In the opposite direction, a difference in any other field is an addition.
     small = sendable(view(received, hidden, sending=True), pair.location)
     large = view(sent, hidden, sending=False)
-    for field, part, limits in steps(small, large):
+    for field, part, limits in by_field(small, large):
         if field not in result and not proved(part, limits, pair.location):
             result[field] = Proof(holds=True)
     return result
 
 
-def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
+def by_field(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
     """Split the comparison of two schemas into one comparison for each field that differs.
 
     Yield the field and two schemas: the part of `small` that affects the field, and the part of
@@ -143,7 +144,7 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
     for name in dict.fromkeys((*before, *after)):
         place = f"{where}.{name}".lstrip(".")
         if name in after:
-            for inner, part, limits in steps(before.get(name, True), after[name], place):
+            for inner, part, limits in by_field(before.get(name, True), after[name], place):
                 fields = dict(others)
                 if is_simple and name in before:
                     fields[name] = part

@@ -33,7 +33,6 @@ COMPARED = {
     *("required", "dependentRequired", "format"),
     *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
 }
-HIDDEN = {"request": "readOnly", "response": "writeOnly"}
 # With more alternatives than this, computing the canonical form would take seconds.
 MAX_ALTERNATIVES = 100
 # The time to compute a difference grows with the fourth power of the number of subschemas.
