@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import chain
 from urllib.parse import urlsplit, urlunsplit
 
-from scripts.compatibility.findings import Change
+from scripts.compatibility.findings import Severity
 from scripts.compatibility.operations import Operation, Pair, Part
 from scripts.compatibility.values import canonical_json, mapping_at
 
@@ -27,13 +27,13 @@ def compare_security(pair: Pair) -> None:
         if _suffice(given, after):
             continue
         if has_moved or any(_kinds(needed) <= _kinds(given) for needed in after.values()):
-            security.add(Change.UNDECIDED, f"{name} may no longer be sufficient", *sides)
+            security.add(Severity.UNDECIDED, f"{name} may no longer be sufficient", *sides)
         else:
             what = f"{name} is no longer sufficient"
-            security.add(Change.BREAKING, what, *sides, f"with {name}")
+            security.add(Severity.BREAKING, what, *sides, f"with {name}")
     for name, given in after.items():
         if not _suffice(given, before):
-            security.add(Change.ADDITION, f"{name} is now sufficient", *sides)
+            security.add(Severity.ADDITION, f"{name} is now sufficient", *sides)
 
 
 def _suffice(given: Credentials, alternatives: dict[str, Credentials]) -> bool:
@@ -141,10 +141,10 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
         if _address(pair.base, url) in after:
             continue
         if all(map(FIXED.fullmatch, [url, *new])):  # URLs that are not fixed might match any URL
-            place.add(Change.BREAKING, f"{url or '/'} is removed", url, new, f"at {url}")
+            place.add(Severity.BREAKING, f"{url or '/'} is removed", url, new, f"at {url}")
         else:
             what = f"{url or '/'} may no longer be served"
-            place.add(Change.UNDECIDED, what, url, new)
+            place.add(Severity.UNDECIDED, what, url, new)
     for url in new:
         if _address(pair.head, url) not in before:
-            place.add(Change.ADDITION, f"{url or '/'} is new", old, url)
+            place.add(Severity.ADDITION, f"{url or '/'} is new", old, url)

@@ -12,7 +12,7 @@ from scripts.compatibility.access import (
     urls,
 )
 from scripts.compatibility.containment import Prover
-from scripts.compatibility.findings import Change, Finding, merged
+from scripts.compatibility.findings import Finding, Severity, merged
 from scripts.compatibility.operations import (
     METHODS,
     Operation,
@@ -35,20 +35,20 @@ REQUEST_BODY = {"required", "content", LIMIT}
 RESPONSE = {"headers", "content"}
 # Severities by (before, after): None means absent, False means optional, and True means required.
 REQUEST_PRESENCE = {
-    (None, False): (Change.ADDITION, "is new and optional"),
-    (None, True): (Change.BREAKING, "is new and required"),
-    (False, None): (Change.BREAKING, "is removed"),
-    (False, True): (Change.BREAKING, "is now required"),
-    (True, None): (Change.BREAKING, "is removed"),
-    (True, False): (Change.ADDITION, "is now optional"),
+    (None, False): (Severity.ADDITION, "is new and optional"),
+    (None, True): (Severity.BREAKING, "is new and required"),
+    (False, None): (Severity.BREAKING, "is removed"),
+    (False, True): (Severity.BREAKING, "is now required"),
+    (True, None): (Severity.BREAKING, "is removed"),
+    (True, False): (Severity.ADDITION, "is now optional"),
 }
 RESPONSE_PRESENCE = {
-    (None, False): (Change.ADDITION, "is new"),
-    (None, True): (Change.ADDITION, "is new"),
-    (False, None): (Change.UNDECIDED, "is removed; it was optional"),
-    (False, True): (Change.ADDITION, "is now always present"),
-    (True, None): (Change.BREAKING, "is removed"),
-    (True, False): (Change.BREAKING, "can now be missing"),
+    (None, False): (Severity.ADDITION, "is new"),
+    (None, True): (Severity.ADDITION, "is new"),
+    (False, None): (Severity.UNDECIDED, "is removed; it was optional"),
+    (False, True): (Severity.ADDITION, "is now always present"),
+    (True, None): (Severity.BREAKING, "is removed"),
+    (True, False): (Severity.BREAKING, "can now be missing"),
 }
 
 
@@ -79,7 +79,7 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
             _compare_pair(pair)
         if not matches:
             removed = Pair(old, old, findings, prover, old.name)
-            removed.add(Change.BREAKING, "is removed", old.parts)
+            removed.add(Severity.BREAKING, "is removed", old.parts)
         paired += matches
     for new in after:
         if new not in paired:
@@ -109,9 +109,9 @@ def _add_operation(pair: Pair, before: list[Operation]) -> None:
     hidden = [old for old in before if any(starmap(_hides, product(added, urls(old))))]
     if hidden:
         what = f"is new, and its path also matches URLs of {hidden[0].name}"
-        pair.add(Change.UNDECIDED, what, new=pair.head.parts)
+        pair.add(Severity.UNDECIDED, what, new=pair.head.parts)
     else:
-        pair.add(Change.ADDITION, "is new", new=pair.head.parts)
+        pair.add(Severity.ADDITION, "is new", new=pair.head.parts)
 
 
 def _hides(new_url: str, old_url: str) -> bool:
@@ -135,7 +135,7 @@ def _wording_changes(base: Contract, head: Contract) -> list[Finding]:
     if not places:
         return []
     what = f"only the wording differs, or the meaning is the same ({shortened(places, '; ')})"
-    return [Finding(Change.WORDS, "contract", what)]
+    return [Finding(Severity.WORDS, "contract", what)]
 
 
 def _compare_parameters(pair: Pair) -> None:
@@ -148,7 +148,7 @@ def _compare_parameters(pair: Pair) -> None:
         part = pair.at(label, location=parameter["in"], label=label)
         if key in moved:
             what = "is an API key in one of the contracts, so it is not compared"
-            part.add(Change.UNDECIDED, what, before.get(key), after.get(key))
+            part.add(Severity.UNDECIDED, what, before.get(key), after.get(key))
         else:
             _compare_parameter(part, before.get(key), after.get(key))
 
@@ -166,12 +166,12 @@ def _compare_presence(pair: Pair, old: Part | None, new: Part | None) -> None:
     was_required = None if old is None else bool(old.get("required"))
     is_required = None if new is None else bool(new.get("required"))
     if (was_required, is_required) in presence:
-        change, what = presence[was_required, is_required]
+        severity, what = presence[was_required, is_required]
         word = "without" if is_required or pair.status else "with"
         sides: tuple[Any, Any] = (old, new)
         if old is not None and new is not None:  # other changes must not affect the finding's ID
             sides = (was_required, is_required)
-        pair.add(change, what, *sides, f"{word} {pair.label}")
+        pair.add(severity, what, *sides, f"{word} {pair.label}")
 
 
 def _compare_body(pair: Pair) -> None:
@@ -202,7 +202,7 @@ def _compare_responses(pair: Pair) -> None:
         response = replace(part, status="default" if is_default else status)
         if old_entry is None:
             what = "is new and was not documented before"
-            response.add(Change.BREAKING, what, None, {new_entry: after[new_entry]})
+            response.add(Severity.BREAKING, what, None, {new_entry: after[new_entry]})
         elif new_entry is not None:
             old = before[old_entry]
             new = after[new_entry]
@@ -216,9 +216,9 @@ def _compare_responses(pair: Pair) -> None:
                 compare_contents(body, old, new)
         elif is_success and not has_success:
             what = "is removed, and no successful status remains"
-            part.add(Change.BREAKING, what, old_entry, None, f"expecting {status}")
+            part.add(Severity.BREAKING, what, old_entry, None, f"expecting {status}")
         else:
-            part.add(Change.ADDITION, "is no longer returned", old_entry, removed=True)
+            part.add(Severity.ADDITION, "is no longer returned", old_entry, removed=True)
 
 
 def _compare_headers(response: Pair, old: Part, new: Part) -> None:

@@ -13,7 +13,7 @@ from scripts.compatibility.values import canonical_json, is_list, is_mapping
 from scripts.documents import Contract, ContractError, parse_version
 
 
-class Change(IntEnum):
+class Severity(IntEnum):
     """The severity of a change. UNDECIDED requires the same version bump as BREAKING."""
 
     NONE = 0
@@ -32,10 +32,10 @@ class Change(IntEnum):
 class Finding:
     """A single change between two contracts."""
 
-    change: Change
+    severity: Severity
     place: str
     what: str
-    part: str = "wire"  # or "python"
+    interface: str = "wire"  # or "python"
     sides: tuple[Any, Any] = (None, None)  # the changed part in the old and in the new contract
     also: tuple[str, ...] = ()  # other places where the same change occurs
     witness: Any = None  # a value that demonstrates the breaking change
@@ -47,20 +47,20 @@ class Finding:
     def id(self) -> str:
         """Return an ID that is the same in every run."""
         old, new = map(canonical_json, self.sides)
-        text = canonical_json([self.part, self.place, *self.also, self.what, old, new])
+        text = canonical_json([self.interface, self.place, *self.also, self.what, old, new])
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     @property
-    def weight(self) -> Change:
+    def final_severity(self) -> Severity:
         """Return the severity that compat.yaml assigns, or else the severity of the change."""
-        return Change[self.decision["verdict"].upper()] if self.decision else self.change
+        return Severity[self.decision["verdict"].upper()] if self.decision else self.severity
 
 
 def merged(findings: list[Finding]) -> list[Finding]:
     """Return one finding per change, with all places where the change occurs."""
     result: dict[str, Finding] = {}
     for finding in findings:
-        key = canonical_json([finding.change, finding.what, finding.sides, finding.witness])
+        key = canonical_json([finding.severity, finding.what, finding.sides, finding.witness])
         first = result.setdefault(key, finding)
         if finding.place not in {first.place, *first.also}:
             result[key] = replace(first, also=(*first.also, finding.place))
@@ -81,21 +81,25 @@ class Verdict:
     stale: list[str]  # entries in compat.yaml that match no finding
     not_compared: str = ""  # why the Python interface was not compared
 
-    def weight(self, part: str | None = None) -> Change:
-        """Return the highest severity among the changes in `part` (default: wire and python)."""
-        weights = (finding.weight for finding in self.findings if part in {None, finding.part})
-        return max(weights, default=Change.NONE)
+    def severity(self, interface: str | None = None) -> Severity:
+        """Return the highest severity among the changes in `interface` (default: both)."""
+        severities = [
+            finding.final_severity
+            for finding in self.findings
+            if interface in {None, finding.interface}
+        ]
+        return max(severities, default=Severity.NONE)
 
     @property
     def _least(self) -> tuple[int, ...]:
         """Return the numbers in `least_version`."""
         major, minor, patch = parse_version(self.base)
-        weight = self.weight()
-        if weight == Change.NONE:
+        severity = self.severity()
+        if severity == Severity.NONE:
             return major, minor, patch
-        if weight >= Change.UNDECIDED and major:
+        if severity >= Severity.UNDECIDED and major:
             return major + 1, 0, 0
-        if weight >= Change.UNDECIDED or (weight == Change.ADDITION and major):
+        if severity >= Severity.UNDECIDED or (severity == Severity.ADDITION and major):
             return major, minor + 1, 0
         return major, minor, patch + 1
 
@@ -126,7 +130,7 @@ def make_verdict(
 
 
 def _rank(finding: Finding) -> tuple[Any, ...]:
-    return -finding.change, finding.removed, finding.part != "wire", finding.place
+    return -finding.severity, finding.removed, finding.interface != "wire", finding.place
 
 
 def read_decisions(path: Path) -> dict[str, Any]:

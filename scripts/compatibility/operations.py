@@ -8,7 +8,7 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from scripts.compatibility.containment import Prover
-from scripts.compatibility.findings import Change, Finding
+from scripts.compatibility.findings import Finding, Severity
 from scripts.compatibility.references import InlinedContract
 from scripts.compatibility.values import BODY, canonical_json, mapping_at
 
@@ -120,7 +120,7 @@ class Pair:
 
     def add(
         self,
-        change: Change,
+        severity: Severity,
         what: str,
         old: Any = None,
         new: Any = None,
@@ -136,19 +136,19 @@ class Pair:
         if self.status:
             message = f"{self.base.name} → {self.status}"
             shown = ("Not documented before, but possible now:", message, evidence)
-        if change == Change.BREAKING:
+        if severity == Severity.BREAKING:
             details["shown"] = tuple(filter(None, shown))
-        self.findings.append(Finding(change, self.place, what, sides=(old, new), **details))
+        self.findings.append(Finding(severity, self.place, what, sides=(old, new), **details))
 
     def add_undecided(self, what: str, old: Any, new: Any) -> None:
         """Add an undecided finding if `old` and `new` differ. Empty values count as missing."""
         if canonical_json(old or None) != canonical_json(new or None):
-            self.add(Change.UNDECIDED, what, old or None, new or None)
+            self.add(Severity.UNDECIDED, what, old or None, new or None)
 
     def add_other_keys(self, compared: set[str], old: Part, new: Part) -> None:
         """Add an undecided finding for each changed key that is not in `compared`."""
         if new.get("deprecated") and not old.get("deprecated"):
-            self.add(Change.ADDITION, "is now deprecated", old, new)
+            self.add(Severity.ADDITION, "is now deprecated", old, new)
         for key in sorted((old.keys() | new.keys()) - compared - WORDS):
             what = f"{key} changed, but this key is not compared"
             self.add_undecided(what, old.get(key), new.get(key))

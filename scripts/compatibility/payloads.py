@@ -8,7 +8,7 @@ from typing import Any
 
 from scripts.compatibility.boundaries import fixed
 from scripts.compatibility.containment import Proof, proved, sendable
-from scripts.compatibility.findings import Change
+from scripts.compatibility.findings import Severity
 from scripts.compatibility.operations import Pair, Part
 from scripts.compatibility.schemas import (
     Schema,
@@ -30,21 +30,21 @@ from scripts.compatibility.values import (
 
 # Maps (side, is_compatible) to a schema change's severity and description.
 WHAT = {
-    ("request", True): (Change.ADDITION, "still accepts every valid value"),
-    ("request", None): (Change.UNDECIDED, "may reject valid values (not proved)"),
-    ("request", False): (Change.BREAKING, "rejects values that were valid"),
-    ("response", True): (Change.ADDITION, "still has only documented values"),
-    ("response", None): (Change.UNDECIDED, "may have an undocumented value (not proved)"),
-    ("response", False): (Change.BREAKING, "can have an undocumented value"),
+    ("request", True): (Severity.ADDITION, "still accepts every valid value"),
+    ("request", None): (Severity.UNDECIDED, "may reject valid values (not proved)"),
+    ("request", False): (Severity.BREAKING, "rejects values that were valid"),
+    ("response", True): (Severity.ADDITION, "still has only documented values"),
+    ("response", None): (Severity.UNDECIDED, "may have an undocumented value (not proved)"),
+    ("response", False): (Severity.BREAKING, "can have an undocumented value"),
 }
 # Severities, keyed by (annotation, whether it is new). Other changes are undecided.
 ANNOTATIONS = {
-    ("deprecated", True): Change.ADDITION,
-    ("deprecated", False): Change.WORDS,
-    ("default", True): Change.ADDITION,
-    ("x-left-open", True): Change.ADDITION,
-    ("readOnly", False): Change.ADDITION,
-    ("writeOnly", True): Change.ADDITION,
+    ("deprecated", True): Severity.ADDITION,
+    ("deprecated", False): Severity.WORDS,
+    ("default", True): Severity.ADDITION,
+    ("x-left-open", True): Severity.ADDITION,
+    ("readOnly", False): Severity.ADDITION,
+    ("writeOnly", True): Severity.ADDITION,
 }
 # The annotations of fields that are not sent, and the annotations that have no effect.
 HIDDEN = {"request": "readOnly", "response": "writeOnly"}
@@ -74,7 +74,7 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
     changes = list(explain(old, new))
     for field, proof in known[key].items():
         place = pair.at(f"field {field}") if field else pair
-        change, what = WHAT[pair.side, proof.holds]
+        severity, what = WHAT[pair.side, proof.holds]
         detail = _described(changes, field)
         if proof.holds and field and detail.startswith(" (none → "):
             what = "is new"
@@ -82,7 +82,7 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
         sides = (_field(old, field), _field(new, field))
         if sides[0] == sides[1]:  # the field's name contains a dot
             sides = (old, new)
-        place.add(change, what + detail, *sides, evidence, witness=proof.witness)
+        place.add(severity, what + detail, *sides, evidence, witness=proof.witness)
     _compare_annotations(pair, old, new)
 
 
@@ -180,13 +180,13 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
         was = before.get(keyword, "none")
         now = after.get(keyword, "none")
         if was != now:
-            change = ANNOTATIONS.get((keyword, keyword not in before), Change.UNDECIDED)
+            severity = ANNOTATIONS.get((keyword, keyword not in before), Severity.UNDECIDED)
             where = f"{path}.{keyword}".lstrip(".")
             old_value = json.loads(before.get(keyword, "null"))
             new_value = json.loads(after.get(keyword, "null"))
             changes = [*explain(old_value, new_value, where)]
             what = shortened(changes, "; ") or f"{where}: {was} → {now}"
-            pair.add(change, what, was, now)
+            pair.add(severity, what, was, now)
     olds = parts(old)
     news = parts(new)
     for key, part in {**olds, **news}.items():
@@ -201,9 +201,11 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
         elif keyword == "properties" and pair.status and part in ({}, True):
             field = pair.at(f"field {inner.lstrip('.')}")
             if key in news:
-                field.add(Change.ADDITION, "is new", None, part)
+                field.add(Severity.ADDITION, "is new", None, part)
             else:
-                field.add(Change.UNDECIDED, "is removed; until now, it could have any value", part)
+                field.add(
+                    Severity.UNDECIDED, "is removed; until now, it could have any value", part
+                )
 
 
 def compare_texts(pair: Pair, old: Part, new: Part) -> None:
@@ -241,12 +243,12 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
             header = "Accept" if pair.status else "Content-Type"
             request = replace(pair, status="")
             what = f"no longer supports {name}"
-            request.add(Change.BREAKING, what, *sides, f"{header}: {name}")
+            request.add(Severity.BREAKING, what, *sides, f"{header}: {name}")
         elif pair.status:
             what = f"can be {name}, which was not documented"
-            pair.add(Change.BREAKING, what, *sides, f"Content-Type: {name}")
+            pair.add(Severity.BREAKING, what, *sides, f"Content-Type: {name}")
         else:
-            pair.add(Change.ADDITION, f"can also be {name}", *sides)
+            pair.add(Severity.ADDITION, f"can also be {name}", *sides)
 
 
 def _contents(holder: Part) -> dict[str, Part]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import griffe
 
-from scripts.compatibility.findings import Change, Finding
+from scripts.compatibility.findings import Finding, Severity
 from scripts.documents import ROOT, Contract
 from scripts.generate import GenerationError, generate
 
@@ -39,7 +39,7 @@ def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
         return [], reason
     what = "cannot be generated from the new contract"
     finding = Finding(
-        Change.UNDECIDED, "client", what, part="python", sides=(None, after), shown=(after,)
+        Severity.UNDECIDED, "client", what, interface="python", sides=(None, after), shown=(after,)
     )
     return [finding], reason
 
@@ -76,20 +76,20 @@ def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Findin
     """Return the changes between two versions of the client."""
     findings: list[Finding] = []
 
-    def add(change: Change, path: str, what: str) -> None:
+    def add(severity: Severity, path: str, what: str) -> None:
         place = path.removeprefix(f"{PACKAGE}.")
-        findings.append(Finding(change, place, what, part="python"))
+        findings.append(Finding(severity, place, what, interface="python"))
 
     for breakage in griffe.find_breaking_changes(before, after):
-        add(Change.BREAKING, breakage.obj.path, _described(breakage))
+        add(Severity.BREAKING, breakage.obj.path, _described(breakage))
     olds = public(before)
     for path, new in public(after).items():
         old = olds.get(path)
         if old is not None:
-            for change, what in _changes(old, new):
-                add(change, path, what)
+            for severity, what in _changes(old, new):
+                add(severity, path, what)
         elif path.rpartition(".")[0] in olds:
-            add(Change.ADDITION, path, "is new")
+            add(Severity.ADDITION, path, "is new")
     return list(dict.fromkeys(findings))  # griffe might report the same change twice
 
 
@@ -113,21 +113,21 @@ def public(package: griffe.Object) -> dict[str, griffe.Object]:
     return found
 
 
-def _changes(old: griffe.Object, new: griffe.Object) -> Iterator[tuple[Change, str]]:
+def _changes(old: griffe.Object, new: griffe.Object) -> Iterator[tuple[Severity, str]]:
     """Yield the changes to a class's bases, a function's types, or the type of a model's field."""
     if isinstance(old, griffe.Class) and isinstance(new, griffe.Class):
         for name in sorted(set(map(str, old.bases)) - set(map(str, new.bases))):
-            yield Change.BREAKING, f"is no longer a {name}"
+            yield Severity.BREAKING, f"is no longer a {name}"
     elif isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
         yield from _function_changes(old, new)
     elif isinstance(old, griffe.Attribute) and isinstance(new, griffe.Attribute):
         before = PARSED.findall(str(old.annotation))
         after = PARSED.findall(str(new.annotation))
         if before != after:
-            yield Change.BREAKING, f"type: {old.annotation} → {new.annotation}"
+            yield Severity.BREAKING, f"type: {old.annotation} → {new.annotation}"
 
 
-def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tuple[Change, str]]:
+def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tuple[Severity, str]]:
     """Yield a function's type changes and its new optional parameters.
 
     A wider parameter type or a narrower return type does not break callers.
@@ -135,18 +135,18 @@ def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tu
     before = _members(old.returns)
     after = _members(new.returns)
     if before != after:
-        change = Change.ADDITION if after <= before else Change.BREAKING
-        yield change, f"returns: {old.returns} → {new.returns}"
+        severity = Severity.ADDITION if after <= before else Severity.BREAKING
+        yield severity, f"returns: {old.returns} → {new.returns}"
     for parameter in new.parameters:
         if parameter.name in old.parameters:
             old_type = old.parameters[parameter.name].annotation
             before = _members(old_type)
             after = _members(parameter.annotation)
             if before != after:
-                change = Change.ADDITION if before <= after else Change.BREAKING
-                yield change, f"{parameter.name}: {old_type} → {parameter.annotation}"
+                severity = Severity.ADDITION if before <= after else Severity.BREAKING
+                yield severity, f"{parameter.name}: {old_type} → {parameter.annotation}"
         elif not parameter.required:
-            yield Change.ADDITION, f"has a new optional parameter {parameter.name}"
+            yield Severity.ADDITION, f"has a new optional parameter {parameter.name}"
 
 
 def _members(annotation: object) -> set[str]:

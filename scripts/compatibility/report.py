@@ -4,22 +4,23 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import groupby
+from typing import Any
 
-from scripts.compatibility.findings import Change, Finding, Verdict
+from scripts.compatibility.findings import Finding, Severity, Verdict
 from scripts.compatibility.values import shortened
 
 TITLES = {
-    Change.BREAKING: "Breaking",
-    Change.UNDECIDED: "Undecided (counts as breaking)",
-    Change.ADDITION: "Additions",
-    Change.WORDS: "Words",
+    Severity.BREAKING: "Breaking",
+    Severity.UNDECIDED: "Undecided (counts as breaking)",
+    Severity.ADDITION: "Additions",
+    Severity.WORDS: "Words",
 }
-WEIGHTS = {
-    Change.BREAKING: "breaking",
-    Change.UNDECIDED: "undecided",
-    Change.ADDITION: "additions",
-    Change.WORDS: "words only",
-    Change.NONE: "nothing changed",
+SUMMARIES = {
+    Severity.BREAKING: "breaking",
+    Severity.UNDECIDED: "undecided",
+    Severity.ADDITION: "additions",
+    Severity.WORDS: "words only",
+    Severity.NONE: "nothing changed",
 }
 
 
@@ -52,8 +53,8 @@ def as_github(verdict: Verdict) -> str:
     level = "warning" if verdict.in_order else "error"
     lines: list[str] = []
     for finding in verdict.findings:
-        kind = level if finding.weight >= Change.UNDECIDED else "notice"
-        title = f"{finding.change.word}: {_place(finding)}"
+        kind = level if finding.final_severity >= Severity.UNDECIDED else "notice"
+        title = f"{finding.severity.word}: {_place(finding)}"
         lines.append(_command(kind, verdict, title, [_what(finding), *_details(finding)]))
     kind = "notice" if verdict.in_order else "error"
     lines.append(_command(kind, verdict, "version", _result(verdict)))
@@ -71,24 +72,27 @@ def _property(text: str) -> str:
 
 def as_json(verdict: Verdict) -> str:
     """Return the report as JSON."""
-    findings = [
-        {"id": finding.id, **asdict(finding), "change": finding.change.word}
-        for finding in verdict.findings
-    ]
     result = {
         "base": {"source": verdict.base.source, "version": verdict.base.version},
         "head": {"source": verdict.head.source, "version": verdict.head.version},
         "compared": True,
         "in_order": verdict.in_order,
-        "found": verdict.weight().word,
-        "wire": verdict.weight("wire").word,
-        "python": verdict.weight("python").word,
+        "found": verdict.severity().word,
+        "wire": verdict.severity("wire").word,
+        "python": verdict.severity("python").word,
         "python_not_compared": verdict.not_compared,
         "least_version": verdict.least_version,
         "stale": verdict.stale,
-        "findings": findings,
+        "findings": [_as_fields(finding) for finding in verdict.findings],
     }
     return json.dumps(result, indent=2, default=str) + "\n"
+
+
+def _as_fields(finding: Finding) -> dict[str, Any]:
+    fields = asdict(finding)
+    fields["change"] = fields.pop("severity").word
+    fields["part"] = fields.pop("interface")
+    return {"id": finding.id, **fields}
 
 
 def _compared(verdict: Verdict) -> str:
@@ -98,11 +102,11 @@ def _compared(verdict: Verdict) -> str:
 
 
 def _title(finding: Finding) -> str:
-    return "Removed responses" if finding.removed else TITLES[finding.change]
+    return "Removed responses" if finding.removed else TITLES[finding.severity]
 
 
 def _place(finding: Finding) -> str:
-    return f"Python: {finding.place}" if finding.part == "python" else finding.place
+    return f"Python: {finding.place}" if finding.interface == "python" else finding.place
 
 
 def _what(finding: Finding) -> str:
@@ -119,7 +123,7 @@ def _details(finding: Finding) -> Iterator[str]:
     if decision:
         reason = " ".join(str(decision["reason"]).split())
         yield f"Decided on {decision['date']}: {decision['verdict']}. {reason}"
-    elif finding.change >= Change.UNDECIDED:
+    elif finding.severity >= Severity.UNDECIDED:
         yield f"finding {finding.id}"
 
 
@@ -135,8 +139,8 @@ def _printable_character(character: str) -> str:
 
 
 def _result(verdict: Verdict) -> list[str]:
-    wire = WEIGHTS[verdict.weight("wire")]
-    python = WEIGHTS[verdict.weight("python")]
+    wire = SUMMARIES[verdict.severity("wire")]
+    python = SUMMARIES[verdict.severity("python")]
     if verdict.not_compared:
         python = f"not compared ({verdict.not_compared})"
     versions = f"expected {verdict.least_version} or later, got {verdict.head.version}"
@@ -144,7 +148,7 @@ def _result(verdict: Verdict) -> list[str]:
         result = f"Version OK: {versions}."
     else:
         result = f"Version too low: {versions}. Set info.version"
-        if verdict.weight() >= Change.UNDECIDED:
+        if verdict.severity() >= Severity.UNDECIDED:
             result += ", or explain in compat.yaml why a finding does not affect any caller"
         result += "."
     stale = [

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from scripts.compatibility import comparison
-from scripts.compatibility.findings import Change, Finding
+from scripts.compatibility.findings import Finding, Severity
 from scripts.documents import Contract
 
 
@@ -34,9 +34,9 @@ def _resolve(document: dict[str, Any], pointer: str) -> tuple[Any, Any]:
     return node, int(key) if isinstance(node, list) and key != "-" else key
 
 
-def worst(findings: list[Finding]) -> Change:
+def worst(findings: list[Finding]) -> Severity:
     """Return the highest severity among the findings."""
-    return max((finding.change for finding in findings), default=Change.NONE)
+    return max((finding.severity for finding in findings), default=Severity.NONE)
 
 
 def contract(document: dict[str, Any], text: str = "") -> Contract:

@@ -19,7 +19,7 @@ import yaml
 from scripts import compat as command
 from scripts import documents
 from scripts.compatibility import findings, python_interface
-from scripts.compatibility.findings import Change, Finding
+from scripts.compatibility.findings import Finding, Severity
 from scripts.documents import Contract
 
 ROOT = Path(__file__).parents[2]
@@ -124,31 +124,31 @@ def get_report(
 
 
 @pytest.mark.parametrize(
-    ("change", "old", "least", "too_low"),
+    ("severity", "old", "least", "too_low"),
     [
-        (Change.NONE, "1.2.3", "1.2.3", "1.2.2"),
-        (Change.WORDS, "1.2.3", "1.2.4", "1.2.3"),
-        (Change.ADDITION, "1.2.3", "1.3.0", "1.2.4"),
-        (Change.UNDECIDED, "1.2.3", "2.0.0", "1.3.0"),
-        (Change.BREAKING, "1.2.3", "2.0.0", "1.3.0"),
-        (Change.BREAKING, "1.2.3", "99.0.0", "1.3.0"),
-        (Change.WORDS, "0.2.3", "0.2.4", "0.2.3"),
-        (Change.ADDITION, "0.2.3", "0.2.4", "0.2.3"),
-        (Change.UNDECIDED, "0.2.3", "0.3.0", "0.2.4"),
-        (Change.BREAKING, "0.2.3", "0.3.0", "0.2.4"),
+        (Severity.NONE, "1.2.3", "1.2.3", "1.2.2"),
+        (Severity.WORDS, "1.2.3", "1.2.4", "1.2.3"),
+        (Severity.ADDITION, "1.2.3", "1.3.0", "1.2.4"),
+        (Severity.UNDECIDED, "1.2.3", "2.0.0", "1.3.0"),
+        (Severity.BREAKING, "1.2.3", "2.0.0", "1.3.0"),
+        (Severity.BREAKING, "1.2.3", "99.0.0", "1.3.0"),
+        (Severity.WORDS, "0.2.3", "0.2.4", "0.2.3"),
+        (Severity.ADDITION, "0.2.3", "0.2.4", "0.2.3"),
+        (Severity.UNDECIDED, "0.2.3", "0.3.0", "0.2.4"),
+        (Severity.BREAKING, "0.2.3", "0.3.0", "0.2.4"),
     ],
 )
-def test_version_must_follow_semver(change: Change, old: str, least: str, too_low: str) -> None:
+def test_version_must_follow_semver(severity: Severity, old: str, least: str, too_low: str) -> None:
     """A breaking change requires a new major version, and an addition requires a minor version.
 
     Before 1.0.0, a breaking change requires a new minor version, and an addition requires a patch
     version.
     """
-    changes = [Finding(change, "place", "what")] if change else []
+    found = [Finding(severity, "place", "what")] if severity else []
     base = Contract({"info": {"version": old}}, "", "")
     for version, in_order in ((least, True), (too_low, False)):
         head = Contract({"info": {"version": version}}, "", "")
-        assert findings.make_verdict(base, head, changes, {}).in_order is in_order
+        assert findings.make_verdict(base, head, found, {}).in_order is in_order
 
 
 def test_text_report_shows_a_rejected_request_and_the_fix(tmp_path: Path, compat: Compat) -> None:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # no stubs
 
-from scripts.compatibility.findings import Change, Finding
+from scripts.compatibility.findings import Finding, Severity
 from tests.compat.edits import compared_schemas, worst
 
 Schema = dict[str, Any]
@@ -115,22 +115,22 @@ def test_verdicts_agree_with_an_independent_validator() -> None:
     A change to a request and the reverse change to a response must get the same verdict. The random
     edits must include enough breaking changes and additions, or the test would prove little.
     """
-    changes: list[Change] = []
+    severities: list[Severity] = []
 
     @SEVERAL
     @given(versions(), st.integers(0, 1000))
     def check_pair(pair: tuple[Schema, Schema], seed: int) -> None:
         base, head = pair
         findings = compared_schemas(base, head)
-        change = worst(findings)
-        assert worst(compared_schemas(head, base, "response")) == change
-        changes.append(change)
+        severity = worst(findings)
+        assert worst(compared_schemas(head, base, "response")) == severity
+        severities.append(severity)
         assert_verdict_is_correct(pair, findings, seed)
 
     check_pair()
-    assert changes.count(Change.UNDECIDED) < len(changes) / 4
-    assert changes.count(Change.BREAKING) > len(changes) / 5
-    assert changes.count(Change.ADDITION) > len(changes) / 20
+    assert severities.count(Severity.UNDECIDED) < len(severities) / 4
+    assert severities.count(Severity.BREAKING) > len(severities) / 5
+    assert severities.count(Severity.ADDITION) > len(severities) / 20
 
 
 def assert_verdict_is_correct(
@@ -141,11 +141,11 @@ def assert_verdict_is_correct(
     base_accepts = Draft202012Validator(base).is_valid
     head_accepts = Draft202012Validator(head).is_valid
     for finding in findings:
-        if finding.change == Change.BREAKING:
+        if finding.severity == Severity.BREAKING:
             assert base_accepts(finding.witness)
             assert not head_accepts(finding.witness)
     for value in samples(base, head, seed):
-        if worst(findings) < Change.UNDECIDED:
+        if worst(findings) < Severity.UNDECIDED:
             assert head_accepts(value) or not base_accepts(value)
-        if worst(findings) <= Change.WORDS:
+        if worst(findings) <= Severity.WORDS:
             assert base_accepts(value) or not head_accepts(value)

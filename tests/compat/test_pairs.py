@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.compatibility.findings import Change
+from scripts.compatibility.findings import Severity
 from tests.compat.edits import compared, compared_schemas, edited, with_schema, worst
 
 HERE = Path(__file__).parent
@@ -30,11 +30,11 @@ def test_pair_gets_the_expected_verdict_in_both_directions(pair: dict[str, Any])
         started = time.process_time()
         findings = compared(old, new)
         assert time.process_time() - started < 5
-        change = worst(findings)
-        got = "same" if change <= Change.WORDS else change.word
+        severity = worst(findings)
+        got = "same" if severity <= Severity.WORDS else severity.word
         assert got == expected.rstrip("*")
         for finding in findings:
-            if expected.endswith("*") and finding.change == Change.BREAKING:
+            if expected.endswith("*") and finding.severity == Severity.BREAKING:
                 assert finding.shown
 
 
@@ -105,9 +105,9 @@ def test_number_of_searched_changes_is_limited() -> None:
     findings = compared_schemas(
         {"type": "object", "properties": base}, {"type": "object", "properties": head}
     )
-    changes = [finding.change for finding in findings]
-    assert changes.count(Change.BREAKING) >= 10
-    assert changes.count(Change.UNDECIDED) == 40 - changes.count(Change.BREAKING)
+    severities = [finding.severity for finding in findings]
+    assert severities.count(Severity.BREAKING) >= 10
+    assert severities.count(Severity.UNDECIDED) == 40 - severities.count(Severity.BREAKING)
 
 
 def test_a_change_among_many_required_fields_is_found() -> None:
@@ -118,7 +118,7 @@ def test_a_change_among_many_required_fields_is_found() -> None:
     base = {"type": "object", "required": list(fields), "properties": fields}
     head = {**base, "properties": {**fields, "f39": {**fields["f39"], "maxLength": 40}}}
     (finding,) = compared_schemas(base, head)
-    assert finding.change == Change.BREAKING
+    assert finding.severity == Severity.BREAKING
     assert finding.place == "PUT /0, body, field f39"
 
 
@@ -133,7 +133,7 @@ def test_many_conditions_are_searched_within_the_time_limit() -> None:
         head.append({"if": condition, "then": {"required": [f"f{i}", "x"]}})
     started = time.process_time()
     (finding,) = compared_schemas({**kind, "allOf": base}, {**kind, "allOf": head})
-    assert finding.change == Change.BREAKING
+    assert finding.severity == Severity.BREAKING
     assert time.process_time() - started < 5
 
 
@@ -146,7 +146,7 @@ def test_schemas_that_all_refer_to_each_other_are_undecided() -> None:
     limit = {"at": "/components/schemas/S8/maxProperties", "set": 2}
     started = time.process_time()
     (finding,) = compared(base, edited(base, [limit]))
-    assert finding.change == Change.UNDECIDED
+    assert finding.severity == Severity.UNDECIDED
     assert time.process_time() - started < 5
 
 
@@ -156,7 +156,7 @@ def test_a_schema_shared_by_operations_is_compared_once() -> None:
     (finding,) = compared(
         with_schema(base, "response", paths=90), with_schema(head, "response", paths=90)
     )
-    assert finding.change == Change.BREAKING
+    assert finding.severity == Severity.BREAKING
     assert len(finding.also) == 89
 
 
