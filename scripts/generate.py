@@ -107,6 +107,7 @@ def read(contract: Path) -> dict[str, Any]:
     location = ""
     try:
         parsed = documents.from_file(contract)
+        documents.must_be_unambiguous(parsed)
         for place, part in objects(parsed.document):
             found = (*_schema_problems(part, place), *_operation_problems(part, place))
             problems += [f"  {place}{problem}" for problem in found]
