@@ -83,7 +83,7 @@ def must_be_unambiguous(contract: Contract) -> None:
     try:
         other = json.loads(_dumped(yaml.safe_load(contract.text)))
     except yaml.YAMLError as error:
-        raise contract.error(f"is not valid YAML 1.1 ({error}); fix it") from None
+        raise contract.error(f"is not valid YAML 1.1: {_problem(error)}; fix it") from None
     difference = next(explain(contract.document, other), "")
     if difference:
         raise contract.error(
@@ -106,6 +106,14 @@ def _dumped(document: Any) -> bytes:
     return json.dumps(document, allow_nan=False, ensure_ascii=False, default=str).encode()
 
 
+def _problem(error: Exception) -> str:
+    """Return the line and the text of a parser's error."""
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}: " if mark else ""
+    what = " ".join(str(getattr(error, "problem", error)).split())
+    return f"{where}{what[:200]}"
+
+
 def parse_version(contract: Contract) -> tuple[int, ...]:
     """Return major, minor and patch; raise ContractError for a version in any other format."""
     found = VERSION.fullmatch(contract.version)
@@ -123,10 +131,7 @@ def parse(text: str, source: str) -> Contract:
     try:
         document: Any = json.loads(_as_json(text))
     except (YAMLError, TypeError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        what = " ".join(str(getattr(error, "problem", error)).split())[:200]
-        raise ContractError(f"{source} is not valid YAML: {where}{what}; fix it") from None
+        raise ContractError(f"{source} is not valid YAML: {_problem(error)}; fix it") from None
     version = document.get("openapi") if is_mapping(document) else None
     if not str(version).startswith("3.1"):
         raise ContractError(
