@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 
+import jsonschema_rs
 import pytest
 
 from scripts.contract import environment
@@ -48,8 +49,11 @@ def naive(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunResult]:
         yield run_with_url(url, VARIABLES, *options)
 
 
-def test_naive_backend_has_one_finding_per_difference(naive: RunResult) -> None:
+def test_naive_backend_has_one_finding_per_difference(
+    naive: RunResult, schema: jsonschema_rs.Draft202012Validator
+) -> None:
     """A run reports exactly one finding for each difference from the contract."""
+    schema.validate(naive.verdict)
     ids = set(naive.ids)
     for field in PROPERTIES.keys() - UpdateAiLlmRequest.model_fields.keys():
         ids -= {id for id in ids if f"/{field}-" in id}  # the backend does not know this field

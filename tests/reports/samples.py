@@ -15,7 +15,7 @@ CHANGES: Verdict = yaml.safe_load((FOLDER / "samples.yaml").read_text("utf-8"))
 
 
 def broken() -> Verdict:
-    """Return a verdict with six findings and a note."""
+    """Return a verdict with seven findings and a note."""
     return copy.deepcopy(BROKEN)
 
 
@@ -27,7 +27,7 @@ def _changed(name: str) -> Verdict:
     verdict["findings"] = [verdict["findings"][0] | finding] if finding else []
     for promise in verdict["promises"]:
         own = changes.get("promises", {}).get(promise["name"], {})
-        promise.update(outcome="kept", findings=[])
+        promise.update(outcome="kept", reason="", findings=[])
         promise.update(changes.get("every_promise", {}) | own)
     verdict.update(changes["verdict"])
     return verdict

@@ -24,31 +24,36 @@ def test_output_ends_with_the_result() -> None:
     A finding's text shows the requests, the statuses, the clause, the id and a curl command.
     """
     lines = printed(broken()).strip().splitlines()
-    assert lines[0] == "1. A member with READ access updated the configuration"
-    findings = "6 findings (1 page, 1 vendor, 4 ours)"
-    assert lines[-2] == f"The contract is broken: {findings}; promises: 11 kept, 6 broken."
-    first = "because it prevents the test of 4 promises: A member with READ access updated the"
-    assert lines[-1] == f"Fix this finding first, {first} configuration."
-    clause = "access-levels (vendor), openapi.yaml line 74: `READ` is read-only; updating needs"
-    assert lines[1 : lines.index("")] == [
-        "   sent      `name` with the token of a member with READ access",
-        "   sent      an empty object with the token of a member with READ access",
-        "   expected  403",
-        "   got       200",
-        '   response  {"success": true, "aiLlmId": "550e8400-e29b-41d4-a716-446655440000"}',
-        f"   clause    {clause} `WRITE` or `ADMIN`.",
-        "   seen in   61 requests; prevents the test of 4 promises",
-        "   id        access-levels:READ:2xx",
-        broken()["findings"][0]["examples"][0]["curl"],
+    assert lines[0] == "1. An update with a READ member's token: got 200"
+    findings = "7 findings (1 vendor, 1 page, 5 ours)"
+    counts = "11 kept, 6 broken, 1 not tested"
+    assert lines[-2] == f"The contract is broken: {findings}; promises: {counts}."
+    first = (
+        "because it prevents the test of 1 promise: An update with a READ member's token: got 200"
+    )
+    assert lines[-1] == f"Fix this finding first, {first}."
+    clause = "challenge (ours), openapi.yaml line 159"
+    response = '{"success":false,"message":"Authorization: a valid bearer token is required"}'
+    start = lines.index("4. The `WWW-Authenticate` header of a 401 response: got no such header")
+    assert lines[start + 1 : lines.index("", start)] == [
+        "   sent      an update without a token",
+        "   sent      an update with an unknown token",
+        "   expected  `WWW-Authenticate: Bearer`",
+        "   got       no such header",
+        f"   response  {response}",
+        f"   clause    {clause}: A 401 response has the header `WWW-Authenticate: Bearer`.",
+        "   seen in   425 requests",
+        "   id        challenge/WWW-Authenticate/missing",
+        broken()["findings"][3]["examples"][0]["curl"],
     ]
 
 
 def test_terminal_does_not_wrap_curl_commands() -> None:
     """In a narrow terminal, curl commands are not wrapped, so that users can copy them."""
-    lines = printed(broken(), width=72).splitlines()
+    text = printed(broken(), width=72)
     for finding in broken()["findings"]:
         for example in finding["examples"][:1]:
-            assert example["curl"] in lines
+            assert example["curl"] in text
 
 
 def test_missing_variables_are_listed_once() -> None:
@@ -56,8 +61,8 @@ def test_missing_variables_are_listed_once() -> None:
     text = printed(not_tested())
     for variable in not_tested()["missing_variables"]:
         assert text.count(variable["name"]) == 1
-    assert "  1 promise: hidden by `500:json:malformed`" in text
-    assert text.strip().endswith("--require-all: 7 of 67 promises were not tested")
+    assert "  2 promises: no response was checked" in text
+    assert text.strip().endswith("--require-all: 7 of 18 promises were not tested")
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -126,7 +131,7 @@ def test_missing_verdict_is_reported_with_reason_and_remedy() -> None:
     """If there is no verdict, the output shows only the totals, the reason and the remedy."""
     lines = printed(no_verdict()).strip().splitlines()
     assert lines == [
-        "2 requests in 8.2 s, seed 42",
+        "2 requests in 23.8 s, seed 1",
         f"No verdict: {no_verdict()['reason']}",
         no_verdict()["cure"],
     ]

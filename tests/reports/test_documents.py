@@ -79,13 +79,16 @@ def test_junit_report_has_a_case_for_each_promise() -> None:
 
 
 def test_junit_has_failures_only_for_decisive_findings() -> None:
-    """Findings that fail the run become failures; other findings become skipped tests."""
+    """Findings that fail the run become failures.
+
+    Promises with other findings, like promises that were not tested, become skipped tests.
+    """
     suite = suite_of(broken())
     failures = suite.findall("testcase/failure")
     assert suite.get("failures") == str(len(failures)) == "5"
-    assert suite.get("skipped") == "1"
+    assert suite.get("skipped") == "2"
     text = "".join(failures[0].itertext())
-    assert "expected: 403\ngot: 200\n" in text
+    assert "expected: 400, 403, 413 or 415, and no update\ngot: 200: the update" in text
     assert "curl -i -X PUT http://127.0.0.1:8000/ai/llm/" in text
 
 
@@ -103,7 +106,7 @@ def test_junit_report_with_missing_results() -> None:
     [error] = suite_of(verdict).findall("testcase/error")
     assert error.get("message") == f"{verdict['reason']} {verdict['cure']}"
     [skipped] = suite_of(accepted()).findall("testcase/skipped")
-    message = "accepted deviation: A member with READ access updated the configuration"
+    message = "accepted deviation: An update with a READ member's token: got 200"
     assert skipped.get("message") == message
 
 
@@ -114,11 +117,10 @@ def test_annotations_have_a_level() -> None:
     """
     lines = github.annotations(broken()).splitlines()
     levels = Counter(line.partition(" ")[0] for line in lines)
-    assert levels == {"::error": 5, "::warning": 1, "::notice": 1}
-    assert lines[2].startswith(
-        "::error title=`key` of 8%2C193 characters was accepted::expected 400"
-    )
-    assert "%0Aseen in 2 requests, id: lengths:key:maxLength:200" in lines[2]
+    assert levels == {"::error": 6, "::warning": 1, "::notice": 1}
+    title = "`key`%3A 8%2C193 characters (`maxLength` is 8%2C192)%3A got 200"
+    assert lines[6].startswith(f"::error title={title}::expected 400, got 200")
+    assert "%0Aseen in 17 requests, id: lengths/key-maxLength/200" in lines[6]
     assert github.annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT")
     untested = github.annotations(not_tested())
     assert untested.startswith("::error title=Not all promises were tested::--require-all: 7")
@@ -152,10 +154,11 @@ def test_markdown_shows_findings() -> None:
     """
     html = MarkdownIt().enable("table").render(render("verdict.md", broken()))
     assert "<h2>The contract is broken</h2>" in html
-    assert html.count("<h3>") == len(broken()["findings"])
-    assert html.count("<pre><code>curl") == 6
+    assert html.count("<h3>") == len(broken()["findings"]) + 1  # and the untested promises
+    assert html.count("<pre><code>curl") == 8
     assert "<td>page</td>" in html
     assert "<li>sent: <code>key</code>: 8,193 characters" in html
+    assert "<li>1 promise: hidden by access-levels/READ/200</li>" in html
     html = MarkdownIt().render(render("verdict.md", not_tested()))
     assert "<h2>Not all promises were tested</h2>" in html
     assert "<code>FLASHBACK_READER_TOKEN</code>: a token for a READ member" in html
