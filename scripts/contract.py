@@ -31,7 +31,8 @@ URL = re.compile(r'https?://[!"$->@-\[\]-~]+', re.IGNORECASE)
 VARIABLES = "\n".join(f"  {name:27}  {meaning}" for name, meaning in MEANINGS.items())
 EPILOG = f"""\
 Exit status: 0 if the backend conforms to the contract or all findings are accepted, 1 if it
-violates the contract, 2 if there is no verdict.
+violates the contract, an accepted deviation no longer occurs, or (with --require-all) a promise is
+not tested, 2 if there is no verdict.
 
 With --backend-url, these environment variables are read. FLASHBACK_TOKEN is required; with the
 others, more promises are tested. FLASHBACK_AI_LLM_ID can be set instead of --id.
@@ -110,10 +111,9 @@ def _test_mock(options: argparse.Namespace) -> int:
 
     if options.id:
         raise ValueError("--id requires --backend-url; the mock uses its own configuration")
-    contract = flashback_mock.Contract(ROOT / "openapi.yaml")
     # Do not pass on tokens that are meant for a live backend.
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("FLASHBACK_")}
-    with flashback_mock.running(contract) as mock:
+    with flashback_mock.running() as mock:
         variables = inherited | environment(mock.tokens, mock.ids)
         return _run(["--backend-url", mock.base_url], variables)
 
@@ -132,18 +132,18 @@ def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, 
     }
 
 
-def _run(arguments: list[str], environment: dict[str, str]) -> int:
+def _run(arguments: list[str], inherited: dict[str, str]) -> int:
     """Run pytest with this command's options, followed by `arguments`, which override them."""
     # -I ignores PYTHON* variables and modules in the working directory, which could affect the run.
     command = [sys.executable, "-I", "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += _joined(["--report-dir", "reports", *sys.argv[1:], *arguments])
-    environment = {k: v for k, v in environment.items() if not k.startswith("PYTEST_")}
-    environment["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")
+    variables = {k: v for k, v in inherited.items() if not k.startswith("PYTEST_")}
+    variables["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")
     # Ctrl-C also reaches the tests, but they ignore it. This process sends them SIGTERM instead.
     handled = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     for number in handled:
         signal.signal(number, signal.SIG_IGN)
-    tests = subprocess.Popen(command, env=environment, **_closed_streams())
+    tests = subprocess.Popen(command, env=variables, **_closed_streams())
     for number in (*handled, signal.SIGTERM):
         signal.signal(number, lambda *_: tests.terminate())
     status = tests.wait()
@@ -181,11 +181,13 @@ def _host_of(address: str) -> str:
     """Return the host in the URL, or an empty string if the URL cannot be used."""
     try:
         url = urlsplit(address)
-        # Reject an `@`, because the reports would show any password in front of it.
-        is_safe = "@" not in url.netloc and url.port != 0
+        port = url.port
     except ValueError:  # the port or the IPv6 address is invalid
         return ""
-    return url.hostname or "" if is_safe and URL.fullmatch(address) else ""
+    # Reject an `@`, because the reports would show any password in front of it.
+    if "@" in url.netloc or port == 0 or not URL.fullmatch(address):
+        return ""
+    return url.hostname or ""
 
 
 def _is_loopback(host: str) -> bool:
