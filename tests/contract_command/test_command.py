@@ -18,7 +18,6 @@ import pytest
 from scripts import contract as contract_command
 from scripts.contract import environment
 from support.contract import EXAMPLE_ID
-from support.options import FINISHED
 from tests.contract_command.conftest import Command
 from tests.faults.backend import serving
 from tests.faults.changes import promote
@@ -95,7 +94,7 @@ INVALID_URLS = [
 INVALID_OPTIONS = [
     *(("--backend-url", url, "expected an http or https URL such as") for url in INVALID_URLS),
     ("--backend-url", "http://127.0.0.1:1", "set FLASHBACK_TOKEN"),
-    ("--max-examples", "0", "expected a number from"),
+    ("--max-examples", "0", "expected an integer from 1 to"),
     ("--timeout", "1e12", "expected a number from"),
     ("--rate-limit", "fast", "--rate-limit"),
     ("--source", "page,pages", "expected page, vendor, ours"),
@@ -103,18 +102,6 @@ INVALID_OPTIONS = [
     ("--ca", "missing.pem", "missing.pem"),
     ("--ca", __file__, "not a PEM certificate"),
 ]
-
-
-def run_main(monkeypatch: pytest.MonkeyPatch, *options: str, **variables: str) -> object:
-    """Run scripts/contract in this process, with its tests replaced; return its exit status."""
-    monkeypatch.setattr("sys.argv", ["scripts/contract", *options])
-    monkeypatch.setattr(contract_command, "_run", lambda *_: FINISHED)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    try:
-        return contract_command.main()
-    except SystemExit as exit:
-        return exit.code
 
 
 @pytest.mark.parametrize(("option", "value", "hint"), INVALID_OPTIONS)
@@ -126,22 +113,27 @@ def test_invalid_options_are_rejected(
     hint: str,
 ) -> None:
     """If an option or variable is invalid, the command exits with status 2 and says why."""
-    assert run_main(monkeypatch, option, value, FLASHBACK_TOKEN="") == 2
+    monkeypatch.setattr("sys.argv", ["scripts/contract", option, value])
+    monkeypatch.setenv("FLASHBACK_TOKEN", "")
+    try:
+        status: object = contract_command.main()
+    except SystemExit as exit:
+        status = exit.code
+    assert status == 2
     output = "".join(capsys.readouterr())
     assert hint in output
     assert TOKEN not in output
 
 
-def test_remote_backend_requires_an_id_and_causes_a_warning(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_remote_backend_requires_an_id_and_causes_a_warning(command: Command) -> None:
     """If a backend is not local, an id is required, and a warning names both configurations."""
-    options = ("--backend-url", "https://backend.example")
+    options = ("--backend-url", "http://0.0.0.0:1")  # no server listens on this port
     variables = {"FLASHBACK_TOKEN": TOKEN, "FLASHBACK_SIBLING_AI_LLM_ID": "sibling"}
-    assert run_main(monkeypatch, *options, **variables) == 2
-    assert "set --id" in capsys.readouterr().err
-    assert run_main(monkeypatch, *options, "--id", "main", **variables) == 0
-    assert "main and sibling on" in capsys.readouterr().out
+    without_id = command(*options, **variables)
+    assert without_id.status == 2
+    assert "set --id" in without_id.output
+    assert "will overwrite" not in without_id.output
+    assert "main and sibling on 0.0.0.0" in command(*options, "--id", "main", **variables).output
 
 
 @pytest.mark.parametrize(

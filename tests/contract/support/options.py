@@ -1,7 +1,7 @@
 """The command-line options that scripts/contract and pytest share."""
 
 import argparse
-import math
+import re
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -67,7 +67,10 @@ def _positive(text: str) -> float:
 
 
 def _count(text: str) -> int:
-    return math.ceil(_positive(text))
+    is_valid = re.fullmatch("[0-9]{1,7}", text) and 1 <= int(text) <= 1_000_000
+    if not is_valid:
+        raise argparse.ArgumentTypeError(f"expected an integer from 1 to 1000000, got {text!r}")
+    return int(text)
 
 
 def _rate(text: str) -> float:
