@@ -35,9 +35,8 @@ def bodies() -> Iterator[Any]:
 @pytest.mark.parametrize(
     "rule", [pytest.param(clause, marks=pytest.mark.clause(clause)) for clause in CLAUSES]
 )
-def test_every_response(promise: Promise, rule: str) -> None:
+def test_every_response(promise: Promise, rule: str) -> None:  # noqa: ARG001 - its marker counts
     """Every response in the run satisfies the clause"""  # noqa: D400, D415 - its id follows
-    assert rule in contract.CLAUSES
     for other in promise.run.promises.values():
         if other.is_cut_short:  # some of the requests were not sent
             promise.is_cut_short = True
