@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import reports
-from reports import console as terminal
+from reports import console
 from reports.progress import Progress
 from support import values
 from support.exchange import NoVerdictError
@@ -44,7 +44,7 @@ class RunPlugin(Run):
 
     def __post_init__(self) -> None:
         """Prepare the output."""
-        self._console = terminal.Output(highlight=False)
+        self._console = console.Output(highlight=False)
         self._progress = Progress(self._console)
         self._done = 0
 
@@ -161,5 +161,5 @@ class RunPlugin(Run):
             option.report_dir = None
             verdict = verdict_of(self)
         session.exitstatus = FINISHED + verdict["exit_status"]
-        terminal.report(verdict, self._console, str(option.report_dir or ""))
+        console.report(verdict, self._console, str(option.report_dir or ""))
         session.config.hook.pytest_contract_verdict(verdict=verdict)
