@@ -20,7 +20,7 @@ from scripts.contract import environment
 from support.contract import EXAMPLE_ID
 from tests.contract_command.conftest import Command
 from tests.faults.backend import serving
-from tests.faults.changes import promote
+from tests.faults.changes import promote, reply
 from tests.faults.messages import Answer, Request
 from tests.faults.runner import run_on, run_with_changes, run_with_url, selected_promises
 
@@ -73,6 +73,15 @@ def test_missing_variable_is_reported() -> None:
     assert missing["promises"] == 1
     assert strict.status == 1
     assert "--require-all" in strict.output
+
+
+def test_untested_promise_names_the_finding_that_prevents_its_test() -> None:
+    """If an update that a promise relies on fails, the reason names the resulting finding."""
+    fail = reply(500, lambda role, is_for: role == "owner" and is_for("sibling"))
+    name = "test_name_that_was_given_up_is_free"
+    result = run_with_changes([fail], promises=(name, "test_member_can_update"))
+    [id] = [finding["id"] for finding in result.findings if finding["hides"]]
+    assert result.promise(name)["reason"] == f"a required update failed: {id}"
 
 
 def test_run_restores_the_example() -> None:

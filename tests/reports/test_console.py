@@ -21,7 +21,8 @@ def printed(verdict: Verdict, width: int = 0) -> str:
 def test_output_ends_with_the_result() -> None:
     """The output starts with the first finding, and ends with the result and what to fix first.
 
-    A finding's text shows the requests, the statuses, the clause, the id and a curl command.
+    A finding's text shows the requests, the statuses, the clause and the id, an option that tests
+    all promises with this finding again, and a curl command.
     """
     lines = printed(broken()).strip().splitlines()
     assert lines[0] == "1. An update with a READ member's token: got 200"
@@ -34,6 +35,7 @@ def test_output_ends_with_the_result() -> None:
     assert lines[-1] == f"Fix this finding first, {first}."
     clause = "challenge (ours), openapi.yaml line 159"
     response = '{"success":false,"message":"Authorization: a valid bearer token is required"}'
+    keyword = "test_bad_token_answers_401[missing] or test_every_response[challenge]"
     start = lines.index("4. The `WWW-Authenticate` header of a 401 response: got no such header")
     assert lines[start + 1 : lines.index("", start)] == [
         "   sent      an update without a token",
@@ -44,6 +46,7 @@ def test_output_ends_with_the_result() -> None:
         f"   clause    {clause}: A 401 response has the header `WWW-Authenticate: Bearer`.",
         "   seen in   425 requests",
         "   id        challenge/WWW-Authenticate/missing",
+        f"   rerun     with -k '{keyword}'",
         broken()["findings"][3]["examples"][0]["curl"],
     ]
 
@@ -61,8 +64,19 @@ def test_missing_variables_are_listed_once() -> None:
     text = printed(not_tested())
     for variable in not_tested()["missing_variables"]:
         assert text.count(variable["name"]) == 1
-    assert "  2 promises: no response was checked" in text
+    names = "test_every_response[credentials], test_every_response[challenge]"
+    assert f"  2 promises: no response was checked\n    {names}\n" in text
     assert text.strip().endswith("--require-all: 7 of 18 promises were not tested")
+
+
+def test_long_texts_are_shortened() -> None:
+    """The output shows the start of a long response, and the names of three untested promises."""
+    verdict = no_verdict() | {"result": "kept"}
+    names = [promise["name"] for promise in verdict["promises"]]
+    assert f"    {', '.join(names[:3])} and 15 more\n" in printed(verdict)
+    verdict = broken()
+    verdict["findings"][0]["examples"][0]["response"]["body"] = "<html>\n<h1>" + "x" * 5000
+    assert f"   response  <html> <h1>{'x' * 289}…\n" in printed(verdict)
 
 
 @pytest.mark.parametrize("name", ALL)

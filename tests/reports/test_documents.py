@@ -158,7 +158,8 @@ def test_markdown_shows_findings() -> None:
     assert html.count("<pre><code>curl") == 8
     assert "<td>page</td>" in html
     assert "<li>sent: <code>key</code>: 8,193 characters" in html
-    assert "<li>1 promise: hidden by access-levels/READ/200</li>" in html
+    hidden = "hidden by access-levels/READ/200: test_headers_do_not_grant_access[READ]"
+    assert f"<li>1 promise: {hidden}</li>" in html
     html = MarkdownIt().render(render("verdict.md", not_tested()))
     assert "<h2>Not all promises were tested</h2>" in html
     assert "<code>FLASHBACK_READER_TOKEN</code>: a token for a READ member" in html

@@ -1,5 +1,6 @@
 """Phrases and groupings shared by all reports."""
 
+import shlex
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -7,7 +8,8 @@ Verdict = dict[str, Any]
 Finding = dict[str, Any]
 Promise = dict[str, Any]
 
-LONGEST_RESPONSE = 300  # in characters; reports without room for details omit longer ones
+LONGEST_RESPONSE = 300  # in characters; reports without room for details shorten longer ones
+MOST_NAMES = 3
 OUTCOMES = ("kept", "broken", "accepted", "not tested")
 
 
@@ -123,10 +125,23 @@ def reach(finding: Finding) -> str:
 
 
 def response(finding: Finding) -> str:
-    """Return the body of the first example's response on one line, unless it is long."""
+    """Return the start of the body of the first example's response, on one line."""
     responses = [example["response"] for example in finding["examples"][:1]]
-    body = " ".join(responses[0]["body"].split()) if any(responses) else ""
-    return body if len(body) <= LONGEST_RESPONSE else ""
+    if not any(responses):
+        return ""
+    body = " ".join(responses[0]["body"].split())
+    if len(body) > LONGEST_RESPONSE:
+        body = f"{body[:LONGEST_RESPONSE]}…"
+    return body
+
+
+def rerun(verdict: Verdict, finding: Finding) -> str:
+    """Return the `-k` option that selects the promises with this finding."""
+    names = []
+    for promise in verdict["promises"]:
+        if finding["id"] in promise["findings"]:
+            names.append(promise["name"])
+    return f"-k {shlex.quote(' or '.join(names or [finding['promise']]))}"
 
 
 def explanation(verdict: Verdict) -> list[str]:
@@ -148,6 +163,13 @@ def untested(verdict: Verdict) -> dict[str, list[Promise]]:
         return {}
     by_outcome = grouped(verdict["promises"], "outcome")
     return grouped(by_outcome.get("not tested", []), "reason")
+
+
+def names(promises: list[Promise]) -> str:
+    """Return the names of the first three promises, and the number of other promises."""
+    text = ", ".join(promise["name"] for promise in promises[:MOST_NAMES])
+    others = len(promises) - MOST_NAMES
+    return f"{text} and {others} more" if others > 0 else text
 
 
 def names_variable(verdict: Verdict, reason: str) -> bool:

@@ -209,7 +209,10 @@ class Promise:
         exchange = self.exchange(self.request(**parts))
         self.check(exchange)
         if not exchange.succeeded:
-            pytest.skip("a required update failed")
+            reason = "a required update failed"
+            if self.hiding:
+                reason += f": {', '.join(sorted(self.hiding))}"
+            pytest.skip(reason)
         self.prepared = exchange.request
 
     def send(self, request: Request, *, may_rename: bool = False) -> Exchange | None:
