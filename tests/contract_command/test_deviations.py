@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from flashback_mock import Mock
 from tests.faults.backend import Change, call, serving
@@ -55,6 +56,33 @@ def test_accepted_finding_does_not_fail_the_run(known: Path) -> None:
         result = run_accepting(known, "access-levels/READ/200", mock, promises=READER)
     assert result.status == 1
     assert result.ids == ["access-levels/READ/404"]
+
+
+def test_written_entries_have_comments(known: Path) -> None:
+    """--write-deviations writes each finding's title and clause as comments above its entry.
+
+    The output says how many promises can have further findings once these are accepted.
+    """
+    leak = on(
+        401,
+        lambda tokens, answer: answer.set_header("WWW-Authenticate", tokens["reader"] + "\x85 x"),
+    )
+    options = ("--write-deviations", str(known))
+    with serving(readers_can_update, leak) as mock:
+        result = run_on(mock, *options, promises=(READER, "test_headers_do", NO_TOKEN))
+        text = known.read_text("utf-8")
+        run_on(mock, *options, promises="test_missing_body")
+    title, clause, entry = text.splitlines()[2:5]
+    assert title == "# An update with a READ member's token: got 200"
+    assert clause.startswith(
+        "# access-levels (vendor): Updating requires `WRITE` or `ADMIN` access"
+    )
+    assert entry == "- finding: access-levels/READ/200"
+    assert "header of a 401 response: got `${FLASHBACK_READER_TOKEN}" in text
+    assert mock.tokens["reader"] not in text
+    assert yaml.safe_load(text).keys() == {mock.base_url.removeprefix("http://")}
+    assert "because they prevent the test of 1 promise." in result.output
+    assert [*yaml.safe_load(known.read_text("utf-8")).values()] == [[]]
 
 
 @pytest.mark.parametrize(

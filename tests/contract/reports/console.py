@@ -33,8 +33,12 @@ class Output(Console):
             super().on_broken_pipe()
 
 
-def report(verdict: Verdict, console: Console, reports: str = "") -> None:
-    """Print the verdict; `reports` is the folder that contains the other reports, if any."""
+def report(verdict: Verdict, console: Console, reports: str = "", deviations: str = "") -> None:
+    """Print the verdict.
+
+    `reports` is the folder with the other reports, and `deviations` is the file with a template
+    for accepting the findings, if they were written.
+    """
 
     def line(text: str, style: str = "default") -> str:
         return f"[{STYLES.get(style, style)}]{escape(text)}[/]"
@@ -43,6 +47,7 @@ def report(verdict: Verdict, console: Console, reports: str = "") -> None:
         return line(f"   {label:<9} {text}")
 
     helpers = {"line": line, "row": row, "STYLES": STYLES, "reports": reports}
+    helpers["deviations"] = deviations
     markup = rendering.render("verdict.txt", verdict, **helpers)
     # Do not wrap lines, so that curl commands can be copied and text in a log can be searched.
     console.print(Text.from_markup(markup, emoji=False), soft_wrap=True)

@@ -29,11 +29,12 @@ def readable(verdict: Verdict) -> Verdict:
 
     Otherwise, text from the backend could control the terminal or make the XML invalid.
     """
-    escaped: Verdict = map_strings(verdict, _escape_invisible)
+    escaped: Verdict = map_strings(verdict, escape_invisible)
     return escaped
 
 
-def _escape_invisible(text: str) -> str:
+def escape_invisible(text: str) -> str:
+    """Return the text with an escape sequence in place of each invisible character."""
     escaped = ""
     for character in text:
         if character.isprintable() or character in "\n\t":
@@ -163,6 +164,15 @@ def untested(verdict: Verdict) -> dict[str, list[Promise]]:
         return {}
     by_outcome = grouped(verdict["promises"], "outcome")
     return grouped(by_outcome.get("not tested", []), "reason")
+
+
+def hidden(verdict: Verdict) -> int:
+    """Return the number of promises that were not tested because of a finding."""
+    number = 0
+    for reason, promises in untested(verdict).items():
+        if any(finding["id"] in reason for finding in verdict["findings"]):
+            number += len(promises)
+    return number
 
 
 def names(promises: list[Promise]) -> str:

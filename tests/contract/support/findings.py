@@ -1,7 +1,8 @@
 """Findings and the deviations file, which lists the accepted findings."""
 
+import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import jsonschema_rs
 import yaml
 
+from reports.words import escape_invisible
 from support import contract
 from support.exchange import Exchange, NoVerdictError
 from support.rule import ACCEPTED, NO_AUTHENTICATION, slug
@@ -144,13 +146,26 @@ def _name_of(url: str) -> str:
     return urlsplit(url).netloc.lower()
 
 
-def write_deviations(file: Path, url: str, findings: Iterable[Finding]) -> None:
+def write_deviations(
+    file: Path, url: str, findings: Iterable[Finding], redact: Callable[[str], str]
+) -> None:
     """Write an entry for each finding that can be accepted; new entries have no reason yet."""
-    empty = dict.fromkeys(REASONS, "")
-    entries: list[Accepted] = []
+    text = "# Fill in each reason, link and date. Remove entries that should fail the run.\n"
+    text += f"{json.dumps(_name_of(url))}:\n"
+    has_entries = False
     for finding in findings:
-        if not finding.is_note and not finding.is_missing_authentication:
-            entries.append({"finding": finding.id, **(finding.accepted or empty)})
-    head = "# Fill in each reason, link and date. Remove entries that should fail the run.\n"
-    document = {_name_of(url): entries}
-    file.write_text(head + yaml.safe_dump(document, sort_keys=False), "utf-8")
+        if finding.is_note or finding.is_missing_authentication:
+            continue
+        has_entries = True
+        clause = contract.CLAUSES[finding.clause]
+        entry = {"finding": finding.id, **(finding.accepted or dict.fromkeys(REASONS, ""))}
+        text += _comment(redact(finding.title))
+        text += _comment(f"{clause.id} ({clause.source}): {clause.text}")
+        text += yaml.safe_dump([entry], sort_keys=False)
+    if not has_entries:
+        text += "  []\n"
+    file.write_text(text, "utf-8")
+
+
+def _comment(text: str) -> str:
+    return f"# {' '.join(escape_invisible(text).split())}\n"

@@ -152,14 +152,16 @@ class RunPlugin(Run):
         try:
             if option.write_deviations:
                 findings = self.findings.values()
-                write_deviations(option.write_deviations, self.backend.url, findings)
+                redact = self.backend.redactor.redact
+                write_deviations(option.write_deviations, self.backend.url, findings, redact)
             verdict = verdict_of(self)
             if option.report_dir:
                 reports.write(verdict, option.report_dir)
         except OSError as error:
             self._end(f"cannot write the reports: {error}", "pass another folder or file")
-            option.report_dir = None
+            option.report_dir = option.write_deviations = None
             verdict = verdict_of(self)
         session.exitstatus = FINISHED + verdict["exit_status"]
-        console.report(verdict, self._console, str(option.report_dir or ""))
+        files = (option.report_dir, option.write_deviations)
+        console.report(verdict, self._console, *(str(file or "") for file in files))
         session.config.hook.pytest_contract_verdict(verdict=verdict)
