@@ -6,9 +6,10 @@ import pytest
 
 from support.options import BROKEN, KEPT
 from tests.faults.backend import serving
-from tests.faults.correct import CORRECT, ids_are_compared_as_uuids
+from tests.faults.changes import when
+from tests.faults.correct import CORRECT, RETRY_NOW, ids_are_compared_as_uuids
 from tests.faults.faults import FAULTS
-from tests.faults.messages import Request
+from tests.faults.messages import Request, page
 from tests.faults.runner import all_promises, run_on, run_with_changes
 
 
@@ -32,6 +33,16 @@ def test_backend_may_return_an_uppercase_uuid_in_lowercase() -> None:
     with serving(ids_are_compared_as_uuids) as mock:
         result = run_on(mock, "--id", mock.ids["main"].upper(), promises="test_member")
     assert result.status == KEPT, result.output
+
+
+def test_verdict_says_that_requests_were_repeated() -> None:
+    """A kept contract does not hide that the backend was often unavailable."""
+    unavailable = page(503, "<h1>Service Unavailable</h1>", **RETRY_NOW)
+    change = when(lambda count: count("any") % 10 == 9, lambda: unavailable)
+    result = run_with_changes([change], promises="test_member_can_update")
+    assert result.status == KEPT, result.output
+    total = result.verdict["requests"]
+    assert f" of {total} requests got 503 and were repeated" in result.output
 
 
 def test_backend_may_parse_a_numeric_id() -> None:

@@ -49,6 +49,7 @@ class Backend:
         if SIBLING_ID in given:
             self.own_ids.append(given[SIBLING_ID])
         self.statuses: Counter[int] = Counter()
+        self.too_busy: Counter[int] = Counter()  # statuses of the requests that were sent again
         self.from_endpoint: list[Exchange] = []  # responses from the endpoint, not from a proxy
         self.latest: deque[Exchange] = deque(maxlen=3)
         self.tokens = {name: given[name] for name in TOKENS if name in given}
@@ -126,6 +127,7 @@ class Backend:
             if not exchange.is_too_busy or (attempt > 1 and self._fails_alone(exchange)):
                 self.latest.append(exchange)
                 return exchange
+            self.too_busy[exchange.status] += 1
             time.sleep(exchange.pause(0.5 * 2**attempt))
         raise NoVerdictError(
             f"the backend or a proxy returned {exchange.got} {ATTEMPTS} times in a row",

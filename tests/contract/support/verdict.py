@@ -10,6 +10,7 @@ from typing import Any
 
 from reports.words import OUTCOMES, map_strings
 from support import contract, curl
+from support.backend import Backend
 from support.exchange import Exchange, NoVerdictError, Request
 from support.findings import Finding
 from support.options import BROKEN, KEPT, MEANINGS, NO_VERDICT
@@ -109,8 +110,21 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
     if contract.OTHER_OPERATIONS:
         others = ", ".join(contract.OTHER_OPERATIONS)
         reasons.append(f"only {contract.OPERATION_ID} is tested, not {others}")
+    if repeated := _repeated(run.backend):
+        reasons.append(repeated)
     status = BROKEN if is_red else KEPT
     return {"result": result, "exit_status": status, "reason": "; ".join(reasons), "cure": ""}
+
+
+def _repeated(backend: Backend) -> str:
+    """Return how many requests were repeated because of an undocumented status, as a phrase."""
+    undocumented = sorted(backend.too_busy.keys() - contract.RESPONSES)
+    if not undocumented:
+        return ""
+    number = sum(backend.too_busy[status] for status in undocumented)
+    statuses = " or ".join(map(str, undocumented))
+    total = backend.statuses.total()
+    return f"{number:,} of {total:,} requests got {statuses} and were repeated"
 
 
 def _promise(run: Run, promise: Promise) -> Document:
