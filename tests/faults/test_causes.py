@@ -8,7 +8,7 @@ import pytest
 from scripts.contract import environment
 from support.options import BROKEN, MEANINGS
 from tests.faults.backend import serving
-from tests.faults.changes import on
+from tests.faults.changes import on, reply
 from tests.faults.faults import FAULTS
 from tests.faults.messages import Answer
 from tests.faults.runner import Names, RunResult, run_with_changes, run_with_url
@@ -124,6 +124,15 @@ def test_intermittent_error_does_not_hide_missing_access_control() -> None:
         "every_second_update_by_a_stranger_is_accepted", promises="test_stranger"
     )
     assert "workspace-access/stranger/200" in result.ids, result.output
+
+
+@pytest.mark.parametrize("number", [1, 10])
+def test_intermittent_error_is_not_attributed_to_the_request(number: int) -> None:
+    """If a request fails only once in the same way, only its usual response breaks its clause."""
+    once = reply(500, lambda role, count: role == "reader" and count("reader") == number)
+    usual = reply(404, lambda role: role == "reader")
+    result = run_with_changes([once, usual], promises="test_reader_cannot")
+    assert result.ids == ["access-levels/READ/404", "update/intermittent/500"], result.output
 
 
 @pytest.mark.parametrize(

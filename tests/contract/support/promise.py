@@ -6,7 +6,7 @@ An exchange is a request and its response.
 import argparse
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -276,7 +276,7 @@ class Promise:
         if exchange.request.access and exchange.is_accepted:
             return
         before = tuple(self.recent)[-2:-1]
-        for found in rules.check_response(exchange, self.backend.from_endpoint):
+        for found in self._findings_in(exchange):
             finding = self._confirmed(found, exchange)
             if finding.rule == INTERMITTENT:  # perhaps the request before it is the cause
                 exchange = replace(exchange, request=replace(exchange.request, earlier=before))
@@ -284,6 +284,9 @@ class Promise:
                 return
         self.passed += 1
         self.run.checked_rules.add(exchange.request.rule.id)
+
+    def _findings_in(self, exchange: Exchange) -> Iterator[Finding]:
+        return rules.check_response(exchange, self.backend.from_endpoint)
 
     def _check_safety(self, exchange: Exchange) -> None:
         for finding in rules.check_safety(exchange, self.backend.tokens.values()):
@@ -325,27 +328,44 @@ class Promise:
             return replace(finding, outcome="crash", got=got, explained_by=())
         if 0 < exchange.status < 400:
             return finding
+        return self._compared(finding, exchange)
+
+    def _compared(self, finding: Finding, exchange: Exchange) -> Finding:
+        """Repeat the request. Return the finding, or another one if the failure does not recur."""
+        known = [id for id in self.run.findings if id.startswith(INTERMITTENT)]
+        # For these clauses, a failure may also depend on earlier requests.
+        if finding.clause in ("alone", "idempotent") and not known:
+            return finding
+        expected = exchange.request.rule.statuses - {exchange.status}
+        repeated = []
         for _ in range(MOST_REPEATS):
             again = self.exchange(exchange.request.again())
             self._check_safety(again)
-            if again.status != exchange.status:
-                return self._intermittent(finding, exchange, again)
-        return finding
-
-    def _intermittent(self, finding: Finding, exchange: Exchange, again: Exchange) -> Finding:
-        """Return the finding to report if a request got a different status when it was repeated."""
-        rule = exchange.request.rule
-        known = [id for id in self.run.findings if id.startswith(INTERMITTENT)]
-        # For these clauses, a failure may also depend on earlier requests.
-        is_sequence = finding.clause in ("alone", "idempotent") and not known
-        if is_sequence or again.status not in rule.statuses:
+            repeated.append(again.status)
+            if again.status in expected:
+                return _intermittent(finding, exchange, again, known)
+        if exchange.status in repeated:
             return finding
-        first = exchange.failure or exchange.got
-        return Finding(
-            INTERMITTENT,
-            finding.outcome,
-            rule.expected,
-            f"{first}, and {again.got} when the request was repeated on a new connection",
-            "a request that fails only sometimes, or only after another one on its connection",
-            explained_by=tuple(known),
-        )
+        self._check_repeated(again)
+        return _intermittent(finding, exchange, again, known)
+
+    def _check_repeated(self, exchange: Exchange) -> None:
+        """Check the response to a repeated request without repeating the request again."""
+        for finding in self._findings_in(exchange):
+            if self.record(finding, exchange):
+                return
+
+
+def _intermittent(
+    finding: Finding, exchange: Exchange, again: Exchange, known: Iterable[str]
+) -> Finding:
+    """Return the finding to report if a request got a different status when it was repeated."""
+    first = exchange.failure or exchange.got
+    return Finding(
+        INTERMITTENT,
+        finding.outcome,
+        exchange.request.rule.expected,
+        f"{first}, and {again.got} when the request was repeated on a new connection",
+        "a request that fails only sometimes, or only after another one on its connection",
+        explained_by=tuple(known),
+    )
