@@ -102,6 +102,25 @@ def test_accepted_form_of_a_response_does_not_fail_the_run(
     assert result.promise(AI_TYPE)["outcome"] == "accepted"
 
 
+@pytest.mark.parametrize(
+    ("fault", "id", "promise"),
+    [
+        ("reader_can_update", "access-levels/READ/200", "test_headers_do_not_grant_access[READ]"),
+        ("duplicate_names_are_accepted", "unique-names/taken/200", "test_different_names"),
+    ],
+)
+def test_promise_that_an_accepted_finding_hides_is_accepted(
+    known: Path, fault: str, id: str, promise: str
+) -> None:
+    """Even with --require-all, a finding is accepted together with the promises that it hides."""
+    with serving(FAULTS[fault].change) as mock:
+        result = run_accepting(known, id, mock, "--require-all", promises=promise)
+    assert result.status == 0, result.output
+    [entry] = result.verdict["promises"]
+    assert entry["outcome"] == "accepted"
+    assert entry["reason"] == f"hidden by the accepted finding {id}"
+
+
 def test_deviation_that_no_longer_occurs_fails_the_run(known: Path) -> None:
     """If an accepted finding no longer occurs, the run fails until its entry is removed."""
     with serving() as mock:

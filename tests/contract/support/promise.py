@@ -125,6 +125,7 @@ class Promise:
     passed: int = 0  # number of exchanges that satisfied all rules
     skipped: str = ""  # the reason why the promise was not tested
     hiding: set[str] = field(default_factory=set)  # ids of findings that prevented other checks
+    accepted: set[str] = field(default_factory=set)  # ids of the accepted findings that recurred
     broken_since: float | None = None
     is_cut_short: bool = False  # whether some requests were not sent because of a finding
     prepared: Request | None = None  # the request that `prepare` sent last
@@ -172,9 +173,9 @@ class Promise:
         shared = self._share_name(sibling, pause=0)
         if not shared:
             return sibling
+        self.check(shared)
         if self._share_name(sibling, pause=MOST_LATE):
             pytest.skip("names are not unique on this backend, so name changes are not visible")
-        self.check(shared)
         pytest.skip("on this backend, a name is not taken until some time after the update")
 
     def _share_name(self, sibling: str, pause: float) -> Exchange | None:
@@ -308,6 +309,8 @@ class Promise:
         hides = known.severity != "accepted"
         if hides:
             self.hiding.add(known.id)
+        else:
+            self.accepted.add(known.id)
         if run.crashed:
             raise OverBudget
         return hides and not finding.continues

@@ -142,6 +142,9 @@ def _promise(run: Run, promise: Promise) -> Document:
     if "broken" in severities:
         outcome = "broken"
         reason = ""
+    elif reason and _is_hidden_by_accepted(promise):
+        outcome = "accepted"
+        reason = f"hidden by the accepted finding {', '.join(sorted(promise.accepted))}"
     elif reason:
         outcome = "not tested"
     elif "accepted" in severities:
@@ -179,6 +182,11 @@ def _reason_for_no_test(promise: Promise) -> str:
     if promise.is_cut_short:
         return f"some requests were not sent because of {hiding}"
     return ""
+
+
+def _is_hidden_by_accepted(promise: Promise) -> bool:
+    """Return whether only accepted findings prevented the test of the promise."""
+    return bool(promise.rounds and promise.accepted and not promise.hiding)
 
 
 def _finding(run: Run, finding: Finding) -> Document:
