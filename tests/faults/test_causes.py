@@ -74,6 +74,20 @@ def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
     assert result.findings[0]["hides"] == 1
 
 
+def test_findings_with_the_greatest_impact_come_first() -> None:
+    """A forbidden update comes before a leak, even if both are found after a wrong status."""
+    changes = [
+        on(404, lambda answer: answer.reject(422)),
+        on(400, lambda answer, secret: answer.set_fields(message=secret)),
+        FAULTS["reader_can_update"].change,
+    ]
+    promises = ("test_unknown_id", "test_reader_cannot", "test_invalid_value_answers_400[secret]")
+    result = run_with_changes(changes, promises=promises)
+    clauses = [finding["clause"]["id"] for finding in result.findings]
+    assert clauses[:2] == ["access-levels", "credentials"], result.output
+    assert "statuses" in clauses
+
+
 def test_wrong_status_or_missing_header_hides_no_promise() -> None:
     changes = [on(400, lambda answer: answer.reject(422)), FAULTS["challenge_is_missing"].change]
     promises = ("test_bad_token_answers_401[unknown]", "test_missing_body_is_rejected")

@@ -110,7 +110,8 @@ def summary(verdict: Verdict) -> str:
 
 def fix_first(verdict: Verdict) -> str:
     """Return which finding to fix first, or an empty string if the order does not matter."""
-    first = next(iter(with_severity(verdict, "broken")), None)
+    findings = with_severity(verdict, "broken")
+    first = max(findings, key=lambda finding: finding["hides"], default=None)
     if not first or not first["hides"]:
         return ""
     hidden = plural(first["hides"], "promise")

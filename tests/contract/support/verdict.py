@@ -15,6 +15,7 @@ from support.exchange import Exchange, NoVerdictError, Request
 from support.findings import Finding
 from support.options import BROKEN, KEPT, MEANINGS, NO_VERDICT
 from support.promise import Promise, Run
+from support.rule import DATA
 
 NOT_SHOWN_BY_HTTP = [
     "credentials are encrypted before they are stored",
@@ -76,11 +77,23 @@ def verdict_of(run: Run) -> Document:
     }
 
 
-def _rank(finding: Finding, hidden: Mapping[str, int]) -> tuple[bool, int, int, int]:
-    """Return a sort key that puts findings that prevent many tests first."""
+def _rank(finding: Finding, hidden: Mapping[str, int]) -> tuple[bool, int, int, int, int]:
+    """Return a sort key: findings with the greatest impact first, then those that hide many."""
     severity = [*SEVERITIES].index(finding.severity)
-    source = contract.SOURCES.index(contract.CLAUSES[finding.clause].source)
-    return not finding.is_missing_authentication, severity, -hidden[finding.id], source
+    clause = [*contract.CLAUSES].index(finding.clause)
+    impact = _impact(finding)
+    return not finding.is_missing_authentication, severity, impact, -hidden[finding.id], clause
+
+
+def _impact(finding: Finding) -> int:
+    """Return the number of the finding's group in rules.yaml; 0 is a forbidden update."""
+    groups = DATA["impact"]
+    is_update = finding.outcome.startswith("2") or finding.rule.endswith("/applied")
+    for number, group in enumerate(groups):
+        is_member = finding.clause in group or finding.rule in group
+        if is_member and (is_update or number):
+            return number
+    return len(groups)
 
 
 def _result(run: Run, outcomes: Counter[str]) -> Document:
