@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -138,7 +139,18 @@ def _run(arguments: list[str], inherited: dict[str, str]) -> int:
     command = [sys.executable, "-I", "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += _joined(["--report-dir", "reports", *sys.argv[1:], *arguments])
     variables = {k: v for k, v in inherited.items() if not k.startswith("PYTEST_")}
-    variables["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")
+    with TemporaryDirectory() as folder:  # this repository may be read-only
+        variables["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
+        status = _status_of(command, variables)
+    if status == -signal.SIGTERM:  # SIGTERM arrived before the tests could handle it
+        raise KeyboardInterrupt
+    if status < 0:
+        raise ValueError(f"the tests were stopped by {signal.Signals(-status).name}")
+    return status
+
+
+def _status_of(command: list[str], variables: dict[str, str]) -> int:
+    """Run the command, pass signals on to it, and return its exit status."""
     # Ctrl-C also reaches the tests, but they ignore it. This process sends them SIGTERM instead.
     handled = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     for number in handled:
@@ -146,12 +158,7 @@ def _run(arguments: list[str], inherited: dict[str, str]) -> int:
     tests = subprocess.Popen(command, env=variables, **_closed_streams())
     for number in (*handled, signal.SIGTERM):
         signal.signal(number, lambda *_: tests.terminate())
-    status = tests.wait()
-    if status == -signal.SIGTERM:  # SIGTERM arrived before the tests could handle it
-        raise KeyboardInterrupt
-    if status < 0:
-        raise ValueError(f"the tests were stopped by {signal.Signals(-status).name}")
-    return status
+    return tests.wait()
 
 
 def _joined(arguments: Iterable[str]) -> list[str]:

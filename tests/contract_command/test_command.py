@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,6 +49,26 @@ def test_mock_keeps_the_contract(
     assert verdict["counts"] == {"broken": 0, "accepted": 0, "not_tested": 0}
     assert TOKEN not in result.output
     assert {file.name for file in tmp_path.iterdir()} == {"conftest.py", "reports", "token.py"}
+
+
+def test_run_writes_nothing_to_the_repository(root: Path, tmp_path: Path) -> None:
+    """Apart from compiled modules, a run writes nothing to the repository, not even a cache."""
+    copy = tmp_path / "copy"
+    for folder in ("scripts", "tests/contract"):
+        shutil.copytree(root / folder, copy / folder)
+    shutil.copy(root / "openapi.yaml", copy)
+    before = files_in(copy)
+    with serving() as mock:
+        command = [sys.executable, str(copy / "scripts" / "contract.py")]
+        command += ["--backend-url", mock.base_url, "-k", "test_valid_body", "--max-examples", "1"]
+        variables = os.environ | environment(mock.tokens, mock.ids)
+        subprocess.run(command, env=variables, cwd=tmp_path, check=True, timeout=60)
+    assert files_in(copy) == before
+
+
+def files_in(folder: Path) -> set[Path]:
+    """Return the files in the folder, except for compiled modules."""
+    return {file for file in folder.rglob("*") if "__pycache__" not in file.parts}
 
 
 def test_same_seed_sends_the_same_requests(command: Command) -> None:
