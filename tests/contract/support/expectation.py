@@ -282,7 +282,7 @@ def _wrong_value(field: str, value: Any, keyword: str, words: str) -> Rule:
     if keyword in ("minLength", "maxLength") and isinstance(value, str):
         limit = contract.PROPERTIES[field][keyword]
         words = f"`{field}`: {len(value):,} characters (`{keyword}` is {limit:,})"
-    elif clause == "name-characters":
+    elif clause == "name-characters" and CONTROL.search(value):
         words += ", with a control character"
     return Rule(f"{clause}/{kind}", words)
 

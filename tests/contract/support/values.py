@@ -5,7 +5,7 @@ import random
 import re
 import string
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -88,16 +88,20 @@ def unusual(field: str) -> list[Any]:
     if members:
         return list(every_pair(members))
     longest = max_length(field)
-    computed = ["a" * longest, LOCK * longest, string.punctuation]
+    candidates = [*DATA["UNUSUAL"][field], "a" * longest, LOCK * longest, string.punctuation]
     for length in (*DATA["LENGTHS"], longest - 1, longest):
-        computed.append(of_length(field, length))
+        candidates.append(of_length(field, length))
     letters = letters_of_all_scripts()
     for start in range(0, len(letters), longest):
-        computed.append(letters[start : start + longest])
+        candidates.append(letters[start : start + longest])
     if field == "endpoint":
-        computed.append(f"https://{'a' * 2000}.example.com/")
-    valid = [value for value in computed if contract.broken_keyword(field, value) is None]
-    return [*DATA["UNUSUAL"][field], *valid]
+        candidates.append(f"https://{'a' * 2000}.example.com/")
+    return valid(field, candidates)
+
+
+def valid(field: str, values: Iterable[Any]) -> list[Any]:
+    """Return those of the values that the field's schema allows."""
+    return [value for value in values if contract.broken_keyword(field, value) is None]
 
 
 def letters_of_all_scripts() -> str:
