@@ -9,6 +9,7 @@ import sys
 from collections.abc import Generator
 from itertools import combinations
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ from support.backend import ADMIN, SIBLING_ID, TOKENS, WRITER, Backend, send_con
 from support.exchange import NoVerdictError
 from support.findings import DEFAULT, load_deviations
 from support.options import LAST_RUN, MEANINGS, NO_VERDICT, add_options
-from support.plugin import PROMISE, Hooks, RunPlugin
+from support.plugin import OTHER_OUTPUT, PROMISE, Hooks, RunPlugin
 from support.promise import Promise, Run
 
 RUN = pytest.StashKey[RunPlugin]()
@@ -86,7 +87,20 @@ def _run(option: argparse.Namespace) -> RunPlugin:
     if option.seed is None:
         option.seed = random.SystemRandom().randrange(10**9)
     accepted = load_deviations(option.deviations, option.backend_url)
+    _check_outputs(option)
     return RunPlugin(Backend(option, given), option, accepted, earlier)
+
+
+def _check_outputs(option: argparse.Namespace) -> None:
+    """Raise `NoVerdictError` if the reports or the deviations cannot be written."""
+    try:
+        if option.report_dir:
+            option.report_dir.mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=option.report_dir).close()
+        if option.write_deviations:
+            option.write_deviations.open("a").close()
+    except OSError as error:
+        raise NoVerdictError(f"cannot write the reports: {error}", OTHER_OUTPUT) from None
 
 
 def _given_variables(id: str) -> dict[str, str]:

@@ -26,6 +26,8 @@ from tests.faults.messages import Answer, Request
 from tests.faults.runner import run_on, run_with_changes, run_with_url, selected_promises
 
 TOKEN = "token-of-a-live-backend-91c4"
+URL = "http://127.0.0.1:1"  # nothing listens on this port
+VARIABLES = {"FLASHBACK_TOKEN": TOKEN}
 
 
 def test_mock_keeps_the_contract(
@@ -220,21 +222,39 @@ def test_run_that_cannot_start_has_no_verdict(
 ) -> None:
     """If a variable is invalid or no test is selected, a run has no verdict and shows no token."""
     variables = {"FLASHBACK_TOKEN": TOKEN, **changed}
-    result = run_with_url("http://127.0.0.1:1", variables, "-k", keyword)
+    result = run_with_url(URL, variables, "-k", keyword)
     assert result.status == 2
     assert hint in result.output.partition("No verdict: ")[2]
     assert TOKEN not in result.output
 
 
-def test_unwritable_report_prevents_a_verdict(tmp_path: Path) -> None:
-    """If a report or the deviations cannot be written, the run exits with status 2 and says why."""
+def test_unwritable_report_prevents_a_run(tmp_path: Path) -> None:
+    """If a report or the deviations cannot be written, the run says why and sends nothing."""
     file = tmp_path / "file"
     file.touch()
-    with serving() as mock:
-        for options in (("--report-dir", str(file)), ("--write-deviations", str(tmp_path))):
-            result = run_on(mock, *options, promises="test_missing_body")
-            assert result.status == 2, result.output
-            assert "cannot write the reports" in result.output
+    missing = tmp_path / "missing" / "deviations.yaml"
+    paths = (("--report-dir", file), ("--write-deviations", missing), ("--report-dir", file / "x"))
+    for option, path in paths:
+        result = run_with_url(URL, VARIABLES, option, str(path), promises="test_missing_body")
+        assert result.status == 2, result.output
+        assert "cannot write the reports" in result.output
+        assert str(path) in result.output
+
+
+def test_verdict_is_printed_even_if_the_reports_cannot_be_written(reports: Path) -> None:
+    """If the report folder disappears during the run, the run prints its verdict and fails."""
+
+    def replace_folder(request: Request) -> None:
+        if request.count("any") == 1:
+            reports.rmdir()
+            reports.touch()
+
+    result = run_with_changes(
+        [replace_folder], "--report-dir", str(reports), promises="test_missing_body"
+    )
+    assert result.status == 2
+    assert "1 kept" in result.output
+    assert "cannot write the reports" in result.output
 
 
 def test_rate_limit_includes_concurrent_requests() -> None:

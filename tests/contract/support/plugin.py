@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sys
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from reports.progress import Progress
 from support import values
 from support.exchange import NoVerdictError
 from support.findings import write_deviations
-from support.options import FINISHED
+from support.options import FINISHED, NO_VERDICT
 from support.promise import NOT_SELECTED, OverBudget, Promise, Run
 from support.verdict import verdict_of
 
 TEST_ERROR = "an error in the contract tests, not in the backend"
 PROMISE = pytest.StashKey[Promise]()
+OTHER_OUTPUT = "pass another folder or file"
 REPORT_IT = "report this error with the seed and the versions from the verdict"
 
 
@@ -157,11 +159,15 @@ class RunPlugin(Run):
             verdict = verdict_of(self)
             if option.report_dir:
                 reports.write(verdict, option.report_dir)
+            problem = ""
         except OSError as error:
-            self._end(f"cannot write the reports: {error}", "pass another folder or file")
+            problem = f"cannot write the reports: {error}; {OTHER_OUTPUT}"
             option.report_dir = option.write_deviations = None
             verdict = verdict_of(self)
         session.exitstatus = FINISHED + verdict["exit_status"]
         files = (option.report_dir, option.write_deviations)
         console.report(verdict, self._console, *(str(file or "") for file in files))
+        if problem:
+            session.exitstatus = FINISHED + NO_VERDICT
+            sys.stderr.write(f"scripts/contract: {self.backend.redactor.redact(problem)}\n")
         session.config.hook.pytest_contract_verdict(verdict=verdict)
