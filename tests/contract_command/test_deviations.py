@@ -199,6 +199,24 @@ def test_again_option_requires_a_verdict_with_findings(
     assert f"verdict.json: {message}" in result.output
 
 
+def test_run_without_tests_keeps_the_earlier_verdict(reports: Path) -> None:
+    """If no promise can be tested, the run says why and does not overwrite the verdict."""
+    options = ("--report-dir", str(reports))
+    with serving(readers_can_update) as mock:
+        run_on(mock, *options, promises=READER)
+        verdict = (reports / "verdict.json").read_bytes()
+        unknown = run_on(mock, *options, "-k", "no-promise")
+        deselected = run_on(mock, *options, "--source", "page", promises=READER)
+    stopped = run_with_url(mock.base_url, VARIABLES, *options, "--again")
+    assert (reports / "verdict.json").read_bytes() == verdict
+    for result in (unknown, deselected, stopped):
+        assert result.status == 2, result.output
+        assert "Reports:" not in result.output
+    assert "pass a name from --list to -k" in unknown.output
+    assert "--source excludes all of this promise's requests" in deselected.output
+    assert "does not respond" in stopped.output
+
+
 def test_sources_can_be_ignored() -> None:
     """--fail-on limits which findings fail the run; --source limits which ones are reported."""
     promises = (NO_TOKEN, "test_every_response[challenge]")

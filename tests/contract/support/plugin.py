@@ -143,6 +143,13 @@ class RunPlugin(Run):
         self._end("interrupted")
         raise KeyboardInterrupt
 
+    def _would_lose_a_verdict(self, verdict: dict[str, Any]) -> bool:
+        """Return whether the reports of a run without any test would replace earlier reports."""
+        is_empty = not any(promise.requests for promise in self.promises.values())
+        folder = self.option.report_dir
+        is_kept = bool(folder) and (folder / "verdict.json").exists()
+        return is_kept and is_empty and verdict["result"] == "no verdict"
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the reports, print the findings, and set the exit status."""
@@ -157,6 +164,8 @@ class RunPlugin(Run):
                 redact = self.backend.redactor.redact
                 write_deviations(option.write_deviations, self.backend.url, findings, redact)
             verdict = verdict_of(self)
+            if self._would_lose_a_verdict(verdict):
+                option.report_dir = None
             if option.report_dir:
                 reports.write(verdict, option.report_dir)
             problem = ""

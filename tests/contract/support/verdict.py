@@ -60,7 +60,7 @@ def verdict_of(run: Run) -> Document:
         "seconds": round((datetime.now(UTC) - run.started).total_seconds(), 1),
         "requests": backend.statuses.total(),
         "statuses": statuses,
-        **_result(run, outcomes),
+        **_result(run, promises),
         "selection": {
             "keyword": option.keyword,
             "sources": option.source,
@@ -96,13 +96,14 @@ def _impact(finding: Finding) -> int:
     return len(groups)
 
 
-def _result(run: Run, outcomes: Counter[str]) -> Document:
+def _result(run: Run, promises: list[Document]) -> Document:
     option = run.option
-    untested = outcomes["not tested"]
+    untested = [promise for promise in promises if promise["outcome"] == "not tested"]
     is_red = bool(run.broken_promises())
     error = run.no_verdict
-    if not error and outcomes.total() == untested and not is_red:
-        cure = "pass a name from --list to -k, or set the missing variables"
+    if not error and untested == promises and not is_red:
+        causes = sorted({promise["reason"] for promise in untested})
+        cure = "; ".join(causes) or "pass a name from --list to -k"
         error = NoVerdictError("no promise was tested", cure)
     if error:
         cause = {"reason": error.reason, "cure": error.cure}
@@ -115,8 +116,8 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
         result = "kept except for accepted deviations"
     reasons = []
     if option.require_all and untested:
-        total = outcomes.total()
-        reasons.append(f"--require-all: {untested} of {total} promises were not tested")
+        numbers = f"{len(untested)} of {len(promises)}"
+        reasons.append(f"--require-all: {numbers} promises were not tested")
         is_red = True
     elif result == "broken" and not is_red:
         reasons.append(f"--fail-on {','.join(option.fail_on)} excludes all findings")
