@@ -270,6 +270,16 @@ def test_rate_limit_includes_concurrent_requests() -> None:
         assert after - start > 0.2  # 0.5 s, but the mock may be slow to receive the first request
 
 
+def test_rate_limit_does_not_cut_tests_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a finding, as many requests are sent as without --rate-limit."""
+    change = reply(404, lambda role: role == "reader")
+    promise = "test_reader_cannot_update"
+    unlimited = run_with_changes([change], promises=promise)
+    monkeypatch.setattr("support.promise.BUDGET_PER_PROMISE", 1.0)
+    limited = run_with_changes([change], "--rate-limit", "30", promises=promise)
+    assert limited.promise(promise)["requests"] == unlimited.promise(promise)["requests"]
+
+
 def test_list_prints_promises_and_sends_nothing(command: Command, reports: Path) -> None:
     """--list prints each selected promise's name, clause and source, or says that none matches."""
     result = command("--list")

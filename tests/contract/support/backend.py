@@ -56,6 +56,7 @@ class Backend:
         self.redactor = Redactor(self.tokens)
         self._rate_limit: float = option.rate_limit
         self._turn = Lock()
+        self._waited = 0.0  # seconds spent waiting because of `--rate-limit`
         self._timeouts = 0
         self.wire = Wire(self.url, option.timeout, option.ca)
 
@@ -138,11 +139,16 @@ class Backend:
         """Return whether a proxy rejects only this request but still lets others through."""
         return exchange.status != 429 and self.send(self.control({})).succeeded
 
+    def clock(self) -> float:
+        """Return a time in seconds that stops while requests wait because of `--rate-limit`."""
+        return time.monotonic() - self._waited
+
     def send(self, request: Request) -> Exchange:
         """Send the request without retries."""
         if self._rate_limit:
             with self._turn:  # threads also share the rate limit
                 time.sleep(1 / self._rate_limit)
+                self._waited += 1 / self._rate_limit
         exchange = self.wire.send(request)
         self.statuses[exchange.status] += 1
         self._timeouts += exchange.timed_out

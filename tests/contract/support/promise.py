@@ -126,7 +126,7 @@ class Promise:
     skipped: str = ""  # the reason why the promise was not tested
     hiding: set[str] = field(default_factory=set)  # ids of findings that prevented other checks
     accepted: set[str] = field(default_factory=set)  # ids of the accepted findings that recurred
-    broken_since: float | None = None
+    broken_since: float | None = None  # the time of the first finding by `Backend.clock`
     is_cut_short: bool = False  # whether some requests were not sent because of a finding
     prepared: Request | None = None  # the request that `prepare` sent last
     recent: deque[Request] = field(default_factory=lambda: deque(maxlen=3))
@@ -141,7 +141,7 @@ class Promise:
         self.rounds += 1
         if self.broken_since is not None:
             self.is_cut_short |= self.is_over_budget()
-            self.run.spent += time.monotonic() - self.broken_since
+            self.run.spent += self.backend.clock() - self.broken_since
             self.broken_since = None
         findings = [self.run.findings[id] for id in self.hiding]
         return [finding for finding in findings if self.run.decides(finding)]
@@ -150,7 +150,7 @@ class Promise:
         """Return whether the promise is broken and has exceeded its time budget."""
         if self.broken_since is None:
             return False
-        since = time.monotonic() - self.broken_since
+        since = self.backend.clock() - self.broken_since
         return since > BUDGET_PER_PROMISE or self.run.spent + since > TOTAL_BUDGET
 
     def available(self, *variables: str) -> list[str]:
@@ -305,7 +305,7 @@ class Promise:
         if known.id == finding.id:  # false if a broader finding explains this one
             known.add_example(exchange, finding)
         if self.broken_since is None and run.decides(known):
-            self.broken_since = time.monotonic()
+            self.broken_since = self.backend.clock()
         hides = known.severity != "accepted"
         if hides:
             self.hiding.add(known.id)
