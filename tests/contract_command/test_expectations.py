@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from support import contract, rules
+from support import checks, contract
 from support.backend import READER, TOKENS, WRITER, Backend, is_working
 from support.exchange import Exchange, NoVerdictError, Request
 from support.findings import Finding
@@ -132,7 +132,7 @@ def findings_in(sent: Request, status: int, body: bytes = b'{"success": false}')
     """Return the findings about a JSON response with this status and body."""
     headers = {"Content-Type": "application/json", "WWW-Authenticate": "Bearer"}
     exchange = Exchange(sent, status, headers=tuple(headers.items()), body=body)
-    findings = [*rules.check_response(exchange, [])]
+    findings = [*checks.check_response(exchange, [])]
     for finding in findings:
         finding.add_example(exchange, finding)
     return findings

@@ -115,14 +115,14 @@ def fix_first(verdict: Verdict) -> str:
     if not first or not first["hides"]:
         return ""
     hidden = plural(first["hides"], "promise")
-    return f"Fix this finding first, because it prevents the test of {hidden}: {first['title']}."
+    return f"Fix this finding first; it keeps {hidden} from being tested: {first['title']}."
 
 
 def reach(finding: Finding) -> str:
     """Return how many requests show the finding, and how many promises it leaves untested."""
     text = plural(finding["count"], "request")
     if finding["hides"]:
-        text += f"; prevents the test of {plural(finding['hides'], 'promise')}"
+        text += f"; keeps {plural(finding['hides'], 'promise')} from being tested"
     return text
 
 

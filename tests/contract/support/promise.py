@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from support import rules, values
+from support import checks, values
 from support.backend import SIBLING_ID, Backend, is_working
 from support.causes import AFTER_INVALID, InvalidUpdates
 from support.contract import CLAUSES, SOURCES
@@ -293,10 +293,10 @@ class Promise:
         self.run.checked_rules.add(exchange.request.rule.id)
 
     def _findings_in(self, exchange: Exchange) -> Iterator[Finding]:
-        return rules.check_response(exchange, self.backend.from_endpoint)
+        return checks.check_response(exchange, self.backend.from_endpoint)
 
     def _check_safety(self, exchange: Exchange) -> None:
-        for finding in rules.check_safety(exchange, self.backend.tokens.values()):
+        for finding in checks.check_safety(exchange, self.backend.tokens.values()):
             self.record(finding, exchange)
 
     def record(self, finding: Finding, exchange: Exchange) -> bool:
