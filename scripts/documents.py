@@ -64,9 +64,7 @@ class Contract:
 
 def must_be_valid(contract: Contract) -> None:
     """Raise ContractError if the contract is invalid. The message includes the location."""
-    # The import takes half a second. The module has no type hints.
-    validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
-    errors = list(validator.iter_errors(contract.document))
+    errors = list(openapi_validator().iter_errors(contract.document))
     if errors:  # the last of several errors in an object names the keys that are not allowed
         place = "/".join(map(str, errors[-1].absolute_path)) or "the document"
         what = errors[-1].message.partition("\n")[0][:200]
@@ -82,7 +80,7 @@ def must_be_unambiguous(contract: Contract) -> None:
 
     try:
         other = json.loads(_dumped(yaml.safe_load(contract.text)))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         raise contract.error(f"is not valid YAML 1.1: {_problem(error)}; fix it") from None
     difference = next(explain(contract.document, other), "")
     if difference:
@@ -90,6 +88,12 @@ def must_be_unambiguous(contract: Contract) -> None:
             f"YAML 1.1 parsers read a value differently ({difference}); put it in quotes or, if it "
             "is a number, write it as a plain decimal"
         )
+
+
+def openapi_validator() -> Any:
+    """Return a validator of OpenAPI 3.1 documents."""
+    # The import takes half a second. The module has no type hints.
+    return import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
 
 
 @lru_cache(maxsize=8)  # comparing two clients reads both contracts again

@@ -167,7 +167,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for key, value in pairs:
         if key in content:
-            raise KeyError(f" {key}")
+            raise KeyError(f" {key.partition(':')[0]}")  # the rest could be a credential
         content[key] = value
     return content
 

@@ -17,6 +17,7 @@ from typing import Any, cast
 import anyio
 
 from .errors import FlashbackError
+from .fields import UNSET
 from .secrets import Secret
 from .transport import LATE, MAX_BODY, Connections, httpx, pool_options, timeout_until
 
@@ -70,7 +71,7 @@ class AsyncConnections(Connections):
         with anyio.move_on_after(timeout_until(ends_at)):
             value = function()
             return await value if inspect.isawaitable(value) else value
-        return None
+        return UNSET
 
     async def exchange(
         self, http: Any, request: httpx.Request, ends_at: float

@@ -165,8 +165,9 @@ def _outcome(
 def _redact(running: RunningCall, error: BaseException) -> None:
     arguments = list(error.args)
     for index, argument in enumerate(arguments):
-        if isinstance(argument, str):
-            arguments[index] = running.redacted(argument)
+        redacted = running.redacted(str(argument))
+        if redacted != str(argument):
+            arguments[index] = redacted
     error.args = tuple(arguments)
     if isinstance(error, OSError) and error.strerror:  # here, `str(error)` does not use `args`
         error.strerror = running.redacted(error.strerror)

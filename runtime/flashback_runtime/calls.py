@@ -24,6 +24,7 @@ P = TypeVar("P")
 E = TypeVar("E", bound=FlashbackError)
 
 _MAX_ERROR_BODY = 1 << 16  # bytes
+_OTHER_CHARSETS = ("latin-1", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
@@ -140,13 +141,15 @@ class RunningCall:
         if cleaned != text:
             response.content = cleaned.encode()
         has_more = cleaned != text and "\ufffd" in text
-        for charset in ("latin-1", json.detect_encoding(response.content)):
+        for charset in _OTHER_CHARSETS:
             view = response.content.decode(charset, "replace")
             has_more |= view != cleaned and self.redacted(view) != view
         if has_more:
             response.content = REDACTED.encode()
-        fields = httpx.Headers(response.headers).multi_items()
-        redacted = [(name, self.redacted(value)) for name, value in fields]
+        redacted: list[tuple[str, str]] = []
+        for field in httpx.Headers(response.headers).raw:
+            [(name, value)] = httpx.Headers([field]).multi_items()  # fields can differ in encoding
+            redacted.append((name, self.redacted(value)))
         response.headers = httpx.Headers(redacted, "utf-8")
 
     def parse(self, response: Response[Any]) -> None:

@@ -29,7 +29,7 @@ class FlashbackError(Exception):
 
     def __init__(self, text: str = "", attributes: Mapping[str, Any] = {}) -> None:
         """Store both arguments in `args`, which pickle and task queues use to rebuild the error."""
-        super().__init__(text, attributes)
+        super().__init__(text, *filter(None, [attributes]))
         vars(self).update(attributes)
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any, cast
 from .attempt import attempt
 from .calls import Call, Failure, Response, RunningCall, printable
 from .errors import ApiConnectionError, ApiTimeoutError, ArgumentError, ResponseDecodeError
-from .fields import as_secret
+from .fields import Unset, as_secret
 from .secrets import Secret, cut_frames, exception_chain
 from .settings import check_token
 from .transport import httpx
@@ -83,9 +83,12 @@ async def _token(running: RunningCall) -> Secret | None:
         return None
     if not isinstance(token, Secret):
         # Wrap the value immediately so that no traceback shows an invalid token.
-        token = as_secret(cast("str", await running.connections.call(token, running.deadline)))
-        if time.monotonic() >= running.deadline:
+        result = as_secret(
+            cast("str | Unset", await running.connections.call(token, running.deadline))
+        )
+        if isinstance(result, Unset) or time.monotonic() >= running.deadline:
             raise running.error(ApiTimeoutError, _NOT_SENT)
+        token = result
         try:
             check_token(token, running.settings.service)
         except ArgumentError as error:

@@ -170,7 +170,7 @@ class Connections:
     async def call(self, function: Callable[[], Any], ends_at: float) -> Any:
         """Call a token function and return its result.
 
-        The async client cancels the function at `ends_at`; this method then returns None.
+        The async client cancels the function at `ends_at`; this method then returns UNSET.
         """
         del ends_at
         return function()

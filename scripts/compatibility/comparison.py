@@ -15,6 +15,7 @@ from scripts.compatibility.containment import Prover
 from scripts.compatibility.findings import Finding, Severity, merged
 from scripts.compatibility.operations import (
     METHODS,
+    NO_CONTENT,
     Operation,
     Pair,
     Part,
@@ -209,7 +210,7 @@ def _compare_responses(pair: Pair) -> None:
             _compare_headers(response, old, new)
             response.add_other_keys(RESPONSE, old, new)
             body = response.at("body")
-            if status == "204" and old_entry != new_entry:  # a range might document a body
+            if status == NO_CONTENT and old_entry != new_entry:  # a range might document a body
                 what = "changed, but a 204 response never has a body"
                 body.add_undecided(what, old.get("content"), new.get("content"))
             else:

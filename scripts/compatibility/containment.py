@@ -36,7 +36,10 @@ TEXTS: dict[str, Any] = {
 UNUSABLE = re.compile(r'"0000-|[\ud800-\udfff]|[0-9]{300}')
 # Text that all locations can carry: no `"`, `,`, `;` or `\`, and no leading or trailing space.
 SAFE = re.compile(r"(?! )[!#-+\--:<-\[\]-~ ]*(?<! )")
-DECLARATION = re.compile('"(type|enum|const)"')
+# A schema with one of these keywords does not describe plain text.
+DECLARATION = re.compile(
+    '"(type|enum|const|not|items|prefixItems|contains|(min|max)Items|uniqueItems)"'
+)
 DOTS = {"", ".", ".."}  # text that paths cannot carry
 NEVER: dict[str, Any] = {"path": "", "query": []}  # for each location, a value that it cannot carry
 

@@ -20,6 +20,7 @@ UNRESERVED = re.compile("%(2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.IGNO
 IGNORED_HEADERS = {"accept", "content-type", "authorization"}
 # These keys do not affect requests or responses.
 WORDS = {"tags", "operationId", "deprecated"}
+NO_CONTENT = "204"  # a response with this status never has a body
 Part = dict[str, Any]
 
 
@@ -165,6 +166,8 @@ def operations(contract: InlinedContract) -> Iterator[Operation]:
 def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
     """Map each pair of old and new entries to the lowest status that both entries cover.
 
+    If they also cover other statuses, do not choose 204, whose responses never have a body.
+
     An entry is a status, a range such as `4XX`, or `default`. Each key holds the old entry, the
     new entry, and whether the status is 2xx.
     """
@@ -172,7 +175,9 @@ def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
     for status in map(str, range(100, 600)):
         entries = (_best(old, status), _best(new, status))
         if any(entries):
-            pairs.setdefault((*entries, status.startswith("2")), status)
+            key = (*entries, status.startswith("2"))
+            if pairs.get(key, NO_CONTENT) == NO_CONTENT:
+                pairs[key] = status
     return pairs
 
 

@@ -53,7 +53,6 @@ JSON = re.compile(r"(application|text)/json|.*\+json")
 # The parameter and header keys that this module has comparison rules for.
 PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
 UTF_8 = "charset=utf-8"
-CHARSET = re.compile(r'charset="?utf-8"?', re.IGNORECASE)
 # A schema that has only these keywords restricts each field separately.
 SIMPLE = {"type", "properties", "required", "additionalProperties"}
 
@@ -258,8 +257,8 @@ def _contents(holder: Part) -> dict[str, Part]:
     """
     result: dict[str, Part] = {}
     for name, content in mapping_at(holder, "content").items():
-        kind, *parameters = map(str.strip, CHARSET.sub(UTF_8, name).split(";"))
-        kept = set(filter(None, parameters))
+        kind, *parameters = map(str.strip, name.split(";"))
+        kept = {_media_parameter(parameter) for parameter in parameters if parameter}
         if JSON.fullmatch(kind.lower()):
             kept.discard(UTF_8)
         key = ";".join([kind.lower(), *sorted(kept)])
@@ -267,6 +266,16 @@ def _contents(holder: Part) -> dict[str, Part]:
         if first != content:  # changes to a second, different schema are undecided
             result[key] = {**first, name: content}
     return result
+
+
+def _media_parameter(text: str) -> str:
+    """Return a media type's parameter without quotes, its name and any charset in lower case."""
+    name, _, value = text.partition("=")
+    name = name.strip().lower()
+    value = value.strip().strip('"')
+    if name == "charset":
+        value = value.lower()
+    return f"{name}={value}"
 
 
 def _compare_content(pair: Pair, media_type: str, old: Part, new: Part) -> None:

@@ -1,10 +1,13 @@
 """Inline the references in a contract, so that its parts can be compared."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
 from typing import Any, Self
+
+import jsonschema_rs
 
 from scripts.compatibility.schemas import (
     SCHEMA_KEYWORDS,
@@ -12,7 +15,7 @@ from scripts.compatibility.schemas import (
     SCHEMA_MAP_KEYWORDS,
 )
 from scripts.compatibility.values import canonical_json, is_list, is_mapping
-from scripts.documents import Contract
+from scripts.documents import Contract, openapi_validator
 
 WORDS = {
     *("description", "summary", "title", "example", "examples", "$comment", "externalDocs"),
@@ -34,16 +37,16 @@ NAMED = {  # objects whose keys are names, not keywords
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
     *("webhooks", *SCHEMA_MAP_KEYWORDS),
 }
-# For each keyword, the section of `components` to which a reference in its value can lead. All
-# other references lead to path items.
-SECTIONS = {
+# For each keyword, the kind of object to which a reference in its value must lead. All other
+# references lead to path items.
+KINDS = {
     "callbacks": "callbacks",
-    "headers": "headers",
-    "links": "links",
-    "parameters": "parameters",
-    "requestBody": "requestBodies",
-    "responses": "responses",
-    "securitySchemes": "securitySchemes",
+    "headers": "header",
+    "links": "link",
+    "parameters": "parameter",
+    "requestBody": "request-body",
+    "responses": "response",
+    "securitySchemes": "security-scheme",
 }
 # Schemas that refer to each other can have billions of nested references.
 MAX_REFERENCES = 10_000
@@ -122,22 +125,30 @@ class InlinedContract(Contract):
             else:
                 target = self.inlined(self.resolve(reference), (*inside, reference))
             if "schema" not in inside:  # keys next to the reference override keys in its target
-                self._check_section(reference, target, inside)
+                self._check_kind(reference, target, inside)
                 return {**target, **result}
             branches = result.setdefault("allOf", [])
             if is_list(branches):
                 result["allOf"] = [*branches, target]
         return _simplified(result)
 
-    def _check_section(self, reference: str, target: Any, inside: tuple[str, ...]) -> None:
-        """Raise ContractError if the reference leads to the wrong kind of component."""
+    def _check_kind(self, reference: str, target: Any, inside: tuple[str, ...]) -> None:
+        """Raise ContractError if the reference leads to the wrong kind of object."""
         steps = _keys(inside)
-        section = f"#/components/{SECTIONS.get(steps[-1], 'pathItems')}/"
+        kind = KINDS.get(steps[-1], "path-item")
         is_loop = target == {"$ref": "0 up"}
-        is_elsewhere = reference.startswith("#/components/") and not reference.startswith(section)
-        if is_loop or is_elsewhere or not is_mapping(target):
+        if is_loop or not _is_kind(kind)(self.resolve(reference)):
+            what = kind.replace("-", " ").removesuffix("s")
             place = "/".join(steps)
-            raise self.error(f"{place}: $ref {reference!r} does not lead into {section}; fix it")
+            raise self.error(f"{place}: $ref {reference!r} does not lead to a {what}; fix it")
+
+
+@cache
+def _is_kind(kind: str) -> Callable[[Any], bool]:
+    """Return a function that checks whether a value is an OpenAPI object of this kind."""
+    definitions = openapi_validator().schema["$defs"]
+    schema = {"$ref": f"#/$defs/{kind}-or-reference", "$defs": definitions}
+    return jsonschema_rs.Draft202012Validator(schema).is_valid
 
 
 def _keys(steps: tuple[str, ...]) -> list[str]:

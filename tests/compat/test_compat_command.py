@@ -385,7 +385,7 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         (("- name: id\n", f"- $ref: {SCHEMA}\n        - name: id\n"), "parameters: $ref '#"),
         (
             ("paths:\n", f"paths:\n  /x:\n    $ref: {SCHEMA}\n"),
-            "does not lead into #/components/pathItems/",
+            "does not lead to a path item",
         ),
         (("responses/Updated", "headers/RetryAfter"), "put/responses: $ref '#"),
         (

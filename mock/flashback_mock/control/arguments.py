@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin
 
 # These annotations allow several types. Any other annotation allows only the type it names.
@@ -9,8 +10,7 @@ ACCEPTED: dict[Any, tuple[type, ...]] = {float: (float, int), tuple: (list, tupl
 # These arguments are times, given in seconds in Python and in milliseconds in JSON.
 TIMES = ("delay", "duration", "fixedDelay", "timeout")
 MAX_SECONDS = 600.0
-# A name of letters and underscores is probably misspelled. Any other could be a credential.
-QUOTABLE = re.compile("[A-Za-z_]{1,30}")
+LONGEST_NAME = 50  # in characters; comparing longer names would take too long
 SURROGATE = re.compile("[\ud800-\udfff]")  # lone surrogates cannot be encoded in UTF-8
 
 
@@ -20,13 +20,16 @@ def check_types(
     """Raise `ValueError` if a name is unknown or a value does not match its annotation.
 
     A time must be between 0 and 600 seconds. The error for an unknown name lists the valid names,
-    which include `other_names`. It quotes the unknown name unless that could be a credential.
+    which include `other_names`. It quotes the unknown name only if that resembles a valid one,
+    because any other name could be a misplaced credential.
     """
     for name, value in given.items():
         if name not in annotations:
-            known = ", ".join([*other_names, *annotations])
-            place = f"{name}: " if QUOTABLE.fullmatch(str(name)) else ""
-            raise ValueError(f"{place}unknown field; the known fields are {known}")
+            known = [*other_names, *annotations]
+            place = ""
+            if get_close_matches(str(name)[:LONGEST_NAME], known, n=1):
+                place = f"{name}: "
+            raise ValueError(f"{place}unknown field; the known fields are {', '.join(known)}")
         annotation = annotations[name]
         kind = get_origin(annotation) or annotation
         if kind is Literal:

@@ -124,6 +124,9 @@ class Server:
         await self._manager.shutdown(STOP_SECONDS)
 
     def _stop_listening(self) -> None:
+        with suppress(OSError):  # the socket is not listening, or the system is not Linux
+            # A child process that was forked while the mock started has a copy of the socket.
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._asyncio_server.close()
         self._listener.close()
 
