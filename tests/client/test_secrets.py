@@ -128,16 +128,17 @@ def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str
 
 
 @pytest.mark.parametrize("echo", ["schlüssel", r"s\u0063hlüssel"])
-@pytest.mark.parametrize("charset", ["utf-8", "utf-16", "utf-32-le", "latin-1"])
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16", "utf-16-le", "utf-32-le", "latin-1"])
 def test_echoed_credentials_are_redacted_in_common_charsets(charset: str, echo: str) -> None:
     """Echoed credentials are redacted in common charsets, even if the body has JSON escapes."""
-    headers = [(b"X", "schlüssel".encode())]
-    content = f"{TOKEN} {echo}".encode(charset)
+    headers = [(b"X-UTF-8", "schlüssel".encode()), (b"X", b"\xfc")]
+    start = "" if charset == "latin-1" else "€"
+    content = f"{start}{TOKEN} {echo}".encode(charset)
     service = Service(httpx.Response(400, content=content, headers=headers))
     with pytest.raises(errors.BadRequestError) as caught:
         blocking(service).update_ai_llm(ID, secret="schlüssel")
     assert "ssel" not in caught.value.body.decode()
-    assert caught.value.headers["x"] == "***"
+    assert caught.value.headers["x-utf-8"] == "***"
 
 
 def test_response_can_be_pickled_without_credentials() -> None:
@@ -159,13 +160,15 @@ def test_connection_error_and_log_are_redacted(
     request = httpx.Request("PUT", URL, headers={"Authorization": TOKEN})
     lost = httpx.ConnectError(f"{TOKEN} {SECRET}", request=request)
     lost.__cause__ = OSError(errno.EIO, TOKEN)
+    lost.__cause__.__cause__ = ValueError(TOKEN.encode(), {"Authorization": TOKEN})
     with pytest.raises(errors.ApiConnectionError) as caught:
         update(Service(lost, lost), secret=SECRET, max_retries=1)
-    text = "ConnectError: *** *** ([Errno 5] ***)"
+    text = "ConnectError: *** *** ((\"b'***'\", \"{'Authorization': '***'}\"))"
     assert str(caught.value) == f"PUT {URL}: {text} (2 attempts)"
     cause: Any = caught.value.__cause__
     assert repr(cause) == "ConnectError('*** ***')"
     assert f"{cause.__cause__} {cause.__cause__!r}" == "[Errno 5] *** OSError(5, '***')"
+    assert TOKEN not in repr(cause.__cause__.__cause__)
     assert "authorization" not in cause.request.headers
     retried, ended = caplog.records
     assert (retried.levelno, ended.levelno) == (logging.WARNING, logging.DEBUG)

@@ -8,7 +8,7 @@ import pytest
 from scripts.contract import environment
 from support.options import BROKEN, MEANINGS
 from tests.faults.backend import serving
-from tests.faults.changes import on, reply
+from tests.faults.changes import as_owner, on, reply
 from tests.faults.faults import FAULTS
 from tests.faults.messages import Answer, Request, accepted
 from tests.faults.runner import Names, RunResult, run_with_changes, run_with_url
@@ -72,6 +72,26 @@ def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
     assert promise["outcome"] == "not tested", result.output
     assert promise["reason"] == "hidden by access-levels/READ/200"
     assert result.findings[0]["hides"] == 1
+
+
+def test_success_that_is_always_false_hides_no_missing_authentication() -> None:
+    """If valid updates also return `success: false`, that does not count as a rejection."""
+    changes = [
+        as_owner(lambda authorization: not authorization),
+        on(200, lambda answer: answer.set_fields(success=False)),
+    ]
+    promises = "test_bad_token_answers_401[missing]"
+    result = run_with_changes(changes, "--fail-on", "vendor", promises=promises)
+    assert "authentication/no-token/200" in result.ids
+    assert result.status == BROKEN, result.output
+
+
+def test_lone_surrogate_in_a_response_is_judged() -> None:
+    """A response with a lone surrogate in a field of the wrong type is a finding."""
+    messages = ["key \ud800 is invalid"]
+    change = on(400, lambda answer: answer.set_fields(message=messages))
+    result = run_with_changes([change], promises="test_invalid_value_answers_400[key]")
+    assert result.ids == ["error-response/message-type/invalid"], result.output
 
 
 def test_findings_with_the_greatest_impact_come_first() -> None:

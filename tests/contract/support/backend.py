@@ -51,6 +51,7 @@ class Backend:
         self.statuses: Counter[int] = Counter()
         self.too_busy: Counter[int] = Counter()  # statuses of the requests that were sent again
         self.from_endpoint: list[Exchange] = []  # responses from the endpoint, not from a proxy
+        self.ignores_success = False  # whether `success` is also false for valid updates
         self.latest: deque[Exchange] = deque(maxlen=3)
         self.tokens = {name: given[name] for name in TOKENS if name in given}
         self.redactor = Redactor(self.tokens)
@@ -149,7 +150,7 @@ class Backend:
             with self._turn:  # threads also share the rate limit
                 time.sleep(1 / self._rate_limit)
                 self._waited += 1 / self._rate_limit
-        exchange = self.wire.send(request)
+        exchange = replace(self.wire.send(request), ignores_success=self.ignores_success)
         self.statuses[exchange.status] += 1
         self._timeouts += exchange.timed_out
         if self._timeouts >= TIMEOUTS_IN_FULL:
@@ -198,6 +199,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
             raise setup_error(backend, exchange)
         exchanges.append(exchange)
         if exchange.succeeded:  # a proxy would not return a 2xx
+            backend.ignores_success |= not exchange.is_accepted
             backend.from_endpoint.append(exchange)
     for exchange in exchanges:
         is_page = exchange.text.lstrip().startswith("<")

@@ -208,7 +208,7 @@ def _wrong_status(exchange: Exchange) -> Finding:
         finding.subject = user.words
     if exchange.succeeded and not exchange.is_accepted:
         finding.explained_by += ("success-response/success-const/invalid",)
-    if _is_undocumented_4xx(exchange):
+    if _is_undocumented_4xx(exchange) and not rule.must_succeed:
         finding.explained_by += (f"statuses/undocumented/{status}",)
     if exchange.succeeded and (request.chunks is not None or rule.clause == "chunked"):
         # The cause may be that the backend treats all chunked bodies as empty.
@@ -278,16 +278,16 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
         elif not isinstance(value, dict):
             yield Finding(f"{clause}/json", "no-object", "a JSON object", describe(value), subject)
     if status in documented:
-        yield from _check_schema(clause, exchange)
+        yield from _check_schema(clause, exchange, exchange.value and read_json(exchange.body)[0])
     if isinstance(exchange.value, dict):
         yield from _check_fields(exchange)
 
 
-def _check_schema(clause: str, exchange: Exchange) -> Iterator[Finding]:
+def _check_schema(clause: str, exchange: Exchange, value: object) -> Iterator[Finding]:
     """Check the headers and, if the body is an object, the body against the contract's schema."""
     errors: Iterable[Any] = ()
-    if isinstance(exchange.value, dict):
-        errors = contract.SCHEMAS[exchange.status].iter_errors(exchange.value)
+    if isinstance(value, dict):
+        errors = contract.SCHEMAS[exchange.status].iter_errors(value)
     for error in errors:
         field = str(["body", *error.instance_path][-1])
         kind = error.kind.name

@@ -40,9 +40,10 @@ def _pattern_for(text: str) -> str:
 
 
 def _patterns_for(token: str) -> Iterator[str]:
-    """Yield patterns for the token: unchanged, in Base64, in hex, and fully escaped."""
+    """Yield patterns for the token: unchanged, reversed, in Base64, in hex, and fully escaped."""
     octets = token.encode()
     yield _pattern_for(token)
+    yield _pattern_for(token[::-1])
     for part in base64_parts(octets):
         # The characters next to the part also contain bits of the token.
         yield f"[\\w+/-]?{_pattern_for(part)}[\\w+/-]?=*"

@@ -106,6 +106,7 @@ class Exchange(_Message):
     failure: str = ""
     never_sent: bool = False  # whether connecting failed
     timed_out: bool = False
+    ignores_success: bool = False  # whether `success` is also false for valid updates
     is_incomplete: bool = False  # whether the response ended early or could not be decompressed
 
     @property
@@ -121,7 +122,8 @@ class Exchange(_Message):
     @property
     def is_accepted(self) -> bool:
         """Whether the request succeeded; false for a 200 whose body says that it did not."""
-        return self.succeeded and (self.status, self.fields.get("success")) != (200, False)
+        says_failure = (self.status, self.fields.get("success")) == (200, False)
+        return self.succeeded and (self.ignores_success or not says_failure)
 
     @property
     def media_type(self) -> str:

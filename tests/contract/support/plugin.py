@@ -159,11 +159,13 @@ class RunPlugin(Run):
         self.backend.wire.close()
         option = self.option
         try:
+            verdict = verdict_of(self)
+            if verdict["result"] == "no verdict" and not self.findings:
+                option.write_deviations = None  # it would replace the file by an empty one
             if option.write_deviations:
                 findings = self.findings.values()
                 redact = self.backend.redactor.redact
                 write_deviations(option.write_deviations, self.backend.url, findings, redact)
-            verdict = verdict_of(self)
             if self._would_lose_a_verdict(verdict):
                 option.report_dir = None
             if option.report_dir:
@@ -178,5 +180,6 @@ class RunPlugin(Run):
         console.report(verdict, self._console, *(str(file or "") for file in files))
         if problem:
             session.exitstatus = FINISHED + NO_VERDICT
-            sys.stderr.write(f"scripts/contract: {self.backend.redactor.redact(problem)}\n")
+            verdict["exit_status"] = NO_VERDICT
+            sys.stderr.write(f"No verdict: {self.backend.redactor.redact(problem)}\n")
         session.config.hook.pytest_contract_verdict(verdict=verdict)

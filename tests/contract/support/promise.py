@@ -126,7 +126,8 @@ class Promise:
     requests: int = 0
     passed: int = 0  # number of exchanges that satisfied all rules
     skipped: str = ""  # the reason why the promise was not tested
-    hiding: set[str] = field(default_factory=set)  # ids of findings that prevented other checks
+    hiding: set[str] = field(default_factory=set)  # ids of the findings in this promise's test
+    blocking: set[str] = field(default_factory=set)  # ids of those that prevented other checks
     accepted: set[str] = field(default_factory=set)  # ids of the accepted findings that recurred
     broken_since: float | None = None  # the time of the first finding by `Backend.clock`
     is_cut_short: bool = False  # whether some requests were not sent because of a finding
@@ -315,6 +316,8 @@ class Promise:
         hides = known.severity != "accepted"
         if hides:
             self.hiding.add(known.id)
+            if not finding.continues:
+                self.blocking.add(known.id)
         else:
             self.accepted.add(known.id)
         if run.crashed:

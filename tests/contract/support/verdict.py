@@ -23,7 +23,12 @@ NOT_SHOWN_BY_HTTP = [
 ]
 LONGEST_BODY = 2000  # in characters; longer response bodies are truncated
 # What became of a broken promise, keyed by its outcome in a later run
-AGAIN = {**dict.fromkeys(OUTCOMES, "fixed"), "broken": "still broken", "not tested": "not tested"}
+AGAIN = {
+    "kept": "fixed",
+    "broken": "still broken",
+    "accepted": "accepted",
+    "not tested": "not tested",
+}
 # The severities, starting with the worst, and their names in `by_source`
 SEVERITIES = {"broken": "broken", "accepted": "accepted", "note": "notes"}
 
@@ -40,7 +45,7 @@ def verdict_of(run: Run) -> Document:
     hidden = Counter[str]()
     for promise in promises:
         if promise["outcome"] == "not tested":
-            hidden.update(run.promises[promise["name"]].hiding)
+            hidden.update(_blocking(run.promises[promise["name"]]))
     ordered = sorted(run.findings.values(), key=lambda finding: _rank(finding, hidden))
     findings = [_finding(run, finding) | {"hides": hidden[finding.id]} for finding in ordered]
     outcomes = Counter(promise["outcome"] for promise in promises)
@@ -90,8 +95,10 @@ def _impact(finding: Finding) -> int:
     groups = DATA["impact"]
     is_update = finding.outcome.startswith("2") or finding.rule.endswith("/applied")
     for number, group in enumerate(groups):
-        is_member = finding.clause in group or finding.rule in group
-        if is_member and (is_update or number):
+        if finding.rule in group:
+            return number
+    for number, group in enumerate(groups):
+        if finding.clause in group and (is_update or number > 0):
             return number
     return len(groups)
 
@@ -182,9 +189,14 @@ def _promise(run: Run, promise: Promise) -> Document:
     }
 
 
+def _blocking(promise: Promise) -> set[str]:
+    """Return the ids of the findings because of which the promise was not tested."""
+    return promise.blocking or promise.hiding
+
+
 def _reason_for_no_test(promise: Promise) -> str:
     """Return the reason the promise was not tested, or an empty string if it was tested."""
-    hiding = ", ".join(sorted(promise.hiding))
+    hiding = ", ".join(sorted(_blocking(promise)))
     if promise.skipped:
         return promise.skipped
     if not promise.rounds:
