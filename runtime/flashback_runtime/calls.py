@@ -222,7 +222,7 @@ class Response(Generic[P]):
         return json.loads(self.content)
 
     def raise_for_status(self) -> Self:
-        """Return this response if its status is successful; otherwise, raise an error."""
+        """Return this response if its status indicates success; otherwise, raise an error."""
         call = self._running.call
         if self.status_code in call.successes:
             return self

@@ -86,7 +86,7 @@ class Rule:
     kinds: tuple[type[object], ...] = field(default=(object,), converter=_as_tuple)
     """The types that the value can have."""
     models: tuple[str, ...] = ()
-    """The names of the models that the value can be. Two models can refer to each other."""
+    """The names of the models that the value can be an instance of."""
     min_length: int = 0
     max_length: float = inf
     pattern: str | None = None

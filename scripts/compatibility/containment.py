@@ -123,7 +123,7 @@ def _received(location: str, value: Any, schema: Schema) -> list[Any]:
 
 
 def _readings(location: str, value: Any) -> list[Any]:
-    """Return a parameter's text form and, if it is a JSON number or boolean, the parsed value."""
+    """Return a parameter's text and, if the text is a JSON number or boolean, the parsed value."""
     is_whole = isinstance(value, float) and value.is_integer()  # 1.0 would be sent as 1
     if is_whole or not isinstance(value, str | int | float):
         return []

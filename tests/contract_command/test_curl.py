@@ -122,5 +122,5 @@ def test_expressions_for_tokens_are_not_redacted() -> None:
 
 @pytest.mark.parametrize("text", ["${FLASHBACK_TOKEN c4nary}", "${FLASHBACK_TOKENc4nary}"])
 def test_token_in_a_similar_expression_is_redacted(text: str) -> None:
-    """A response that imitates a shell expression cannot keep a token from being redacted."""
+    """A token is redacted even if the response contains text that looks like a shell expression."""
     assert "c4nary" not in Redactor({"FLASHBACK_TOKEN": "c4nary"}).redact(text)

@@ -19,8 +19,8 @@ UNUSABLE = (
 )
 # The time limit for opening a connection and for waiting for a lock.
 # The limit for a statement is 2 s longer, and closing an unresponsive connection takes up to 2 s.
-# An update therefore takes at most 19 s: 5 s to get a connection, 9 s to detect that it does not
-# respond, and 5 s to open another one.
+# An update therefore takes at most 19 s: 5 s to get a connection, 9 s to detect that it is not
+# responding, and 5 s to open another one.
 SECONDS = 5
 CONNECTIONS = 8  # the maximum number of connections per process
 SETTINGS = {

@@ -1,4 +1,4 @@
-"""A run's state and its promises, which send requests and check the exchanges.
+"""The state of a run, and the promises, whose tests send requests and check the responses.
 
 An exchange is a request and its response.
 """
