@@ -390,7 +390,7 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         (("responses/Updated", "headers/RetryAfter"), "put/responses: $ref '#"),
         (
             ("    Updated:\n", f"    Updated:\n      $ref: {UPDATED}\n    Unused:\n"),
-            "into #/components/responses/",
+            "does not lead to a response",
         ),
         (
             ("      type: http\n", f"      $ref: {SCHEMA}\n    Unused:\n      type: http\n"),

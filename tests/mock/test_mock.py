@@ -151,7 +151,7 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
         lambda mock: mock.add_configuration(secrt="x"),
         "^secrt: unknown field; the known fields are workspace, ",
     ),
-    (lambda mock: mock.add_configuration(s3cret="x"), "^unknown field; the known fields"),
+    (lambda mock: mock.add_configuration(CorrectHorse="x"), "^unknown field; the known fields"),
     (
         lambda mock: mock.assert_updated(MAIN, {"secret": "x"}),
         "argument; expected id, fields as keyword arguments$",
