@@ -384,6 +384,10 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         ((SCHEMA, "'#AiType'"), "does not start with '#/'"),
         (("- name: id\n", f"- $ref: {SCHEMA}\n        - name: id\n"), "parameters: $ref '#"),
         (
+            ("- name: id\n", "- $ref: '#/info'\n        - name: id\n"),
+            "lead to a parameter",
+        ),
+        (
             ("paths:\n", f"paths:\n  /x:\n    $ref: {SCHEMA}\n"),
             "does not lead to a path item",
         ),

@@ -127,6 +127,8 @@ def test_json_file_is_accepted(tmp_path: Path) -> None:
         read(tmp_path, '{"users":\n}', "f.json")
     with pytest.raises(ValueError, match=r"f\.json: a: is used twice; remove one"):
         read(tmp_path, '{"users": {"a": {"a": 1}, "b": 2, "a": {}}}', "f.json")
+    with pytest.raises(ValueError, match=r"f\.json: token: is used twice; remove one"):
+        read(tmp_path, '{"token:abc": 1, "token:abc": 2}', "f.json")  # `abc` could be a token
 
 
 def test_access_is_described(tmp_path: Path) -> None:
