@@ -218,6 +218,8 @@ def _update_sibling(run: Run) -> None:
         promise.check(exchange)
         promise.broken_since = None  # the time limit starts with the promise's own requests
         del backend.given[SIBLING_ID]
+        reason = f"an update of the configuration in {SIBLING_ID} returned {exchange.status}"
+        backend.unusable[SIBLING_ID] = reason
         backend.own_ids.remove(id)
 
 

@@ -86,6 +86,15 @@ def test_success_that_is_always_false_hides_no_missing_authentication() -> None:
     assert result.status == BROKEN, result.output
 
 
+def test_refused_sibling_is_the_reason_for_untested_promises() -> None:
+    """If the second configuration cannot be updated, no report asks the user to set its id."""
+    change = reply(404, lambda is_for: is_for("sibling"))
+    result = run_with_changes([change], promises=("test_member_can_update[W", "test_name_is"))
+    reasons = {promise["reason"] for promise in result.verdict["promises"]} - {""}
+    assert reasons == {"an update of the configuration in FLASHBACK_SIBLING_AI_LLM_ID returned 404"}
+    assert result.ids == ["update/sibling/404"], result.output
+
+
 def test_lone_surrogate_in_a_response_is_judged() -> None:
     """A response with a lone surrogate in a field of the wrong type is a finding."""
     messages = ["key \ud800 is invalid"]

@@ -48,6 +48,7 @@ class Backend:
         self.own_ids = [self.id]
         if SIBLING_ID in given:
             self.own_ids.append(given[SIBLING_ID])
+        self.unusable: dict[str, str] = {}  # the reason, keyed by environment variable
         self.statuses: Counter[int] = Counter()
         self.too_busy: Counter[int] = Counter()  # statuses of the requests that were sent again
         self.from_endpoint: list[Exchange] = []  # responses from the endpoint, not from a proxy

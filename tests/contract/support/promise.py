@@ -161,7 +161,9 @@ class Promise:
         return [variable for variable in variables if variable in self.backend.given]
 
     def need(self, variable: str) -> str:
-        """Return the value of an environment variable; skip the test if it is not set."""
+        """Return the value of an environment variable; skip the test if it cannot be used."""
+        if variable in self.backend.unusable:
+            pytest.skip(self.backend.unusable[variable])
         if variable not in self.backend.given:
             pytest.skip(f"set {variable}: {MEANINGS[variable]}")
         return self.backend.given[variable]
