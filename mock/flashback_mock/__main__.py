@@ -108,17 +108,21 @@ def _admin_token() -> str:
     return token
 
 
+EPILOG = (
+    "By default, each store's master keys are saved in a separate file in "
+    "~/.local/share/flashback-mock. To use another file, set --keys or $FLASHBACK_MOCK_KEYS_FILE. "
+    "The file is created together with the store. Other users of this machine can see the command "
+    "line, so put the password for a postgresql:// URL in $PGPASSWORD or ~/.pgpass."
+)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m flashback_mock",
         description="Run a mock of the Flashback AI LLM backend. Without --store, the mock keeps "
         "its state in memory: it always starts with the same fixtures and loses all changes when "
         "it stops.",
-        epilog="By default, each store's master keys are saved in a separate file in "
-        "~/.local/share/flashback-mock. To use another file, set --keys or "
-        "$FLASHBACK_MOCK_KEYS_FILE. The file is created together with the store. Other users of "
-        "this machine can see the command line, so put the password for a postgresql:// URL in "
-        "$PGPASSWORD or ~/.pgpass.",
+        epilog=EPILOG,
     )
     add = parser.add_argument
     about = "re-encrypt a store with a new master key and delete the old key"
@@ -140,9 +144,8 @@ def _options() -> argparse.Namespace:
     add("--admin-token", action="store_true", help=about)
     about = "allow web pages from this origin to send updates (CORS); can be repeated"
     add("--cors-origin", action="append", default=[], metavar="ORIGIN", help=about)
-    levels = ["debug", "info", "warning", "error"]
     about = "minimum level of log messages (default: %(default)s)"
-    add("--log-level", default="info", choices=levels, help=about)
+    add("--log-level", default="info", choices=["debug", "info", "warning", "error"], help=about)
     log_format = "text" if os.isatty(2) else "json"
     about = "format of log messages (default: text on a terminal, json otherwise)"
     add("--log-format", default=log_format, choices=["text", "json"], help=about)

@@ -95,9 +95,11 @@ def _field(schema: Any, path: str) -> Any:
 def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
     """For each changed field, return whether all values that can be sent are still valid."""
     hidden = HIDDEN[pair.side]
-    sent, received = base, head
+    sent = base
+    received = head
     if pair.status:
-        sent, received = head, base
+        sent = head
+        received = base
     result: dict[str, Proof] = {}
     # Unless all values that can be sent are also accepted, the change is breaking or undecided.
     small = sendable(view(sent, hidden, sending=True), pair.location)

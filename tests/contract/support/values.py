@@ -100,7 +100,7 @@ def unusual(field: str) -> list[Any]:
 
 
 def valid(field: str, values: Iterable[Any]) -> list[Any]:
-    """Return those of the values that the field's schema allows."""
+    """Return the values that the field's schema allows."""
     return [value for value in values if contract.broken_keyword(field, value) is None]
 
 

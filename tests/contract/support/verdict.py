@@ -49,16 +49,11 @@ def verdict_of(run: Run) -> Document:
     ordered = sorted(run.findings.values(), key=lambda finding: _rank(finding, hidden))
     findings = [_finding(run, finding) | {"hides": hidden[finding.id]} for finding in ordered]
     outcomes = Counter(promise["outcome"] for promise in promises)
-    tools = {"python": platform.python_version()}
-    for package in ("schemathesis", "hypothesis", "pytest"):
-        tools[package] = version(package)
-    statuses = {}
-    for status, count in sorted(backend.statuses.items()):
-        statuses[str(status or "none")] = count
+    statuses = {str(status or "none"): n for status, n in sorted(backend.statuses.items())}
     return {
         "format": 1,
         "contract": {"title": contract.TITLE, "version": contract.VERSION},
-        "tools": tools,
+        "tools": _tools(),
         "backend": {"url": backend.url, "id": backend.id},
         "seed": option.seed,
         "started": run.started.isoformat(timespec="seconds"),
@@ -80,6 +75,14 @@ def verdict_of(run: Run) -> Document:
         "not_shown_by_http": NOT_SHOWN_BY_HTTP,
         "missing_variables": _missing_variables(promises),
     }
+
+
+def _tools() -> dict[str, str]:
+    """Return the versions of Python and of the packages that the tests run on."""
+    tools = {"python": platform.python_version()}
+    for package in ("schemathesis", "hypothesis", "pytest"):
+        tools[package] = version(package)
+    return tools
 
 
 def _rank(finding: Finding, hidden: Mapping[str, int]) -> tuple[bool, int, int, int, int]:
@@ -211,7 +214,7 @@ def _reason_for_no_test(promise: Promise) -> str:
 
 
 def _is_hidden_by_accepted(promise: Promise) -> bool:
-    """Return whether only accepted findings prevented the test of the promise."""
+    """Return whether only accepted findings kept the promise from being tested."""
     return bool(promise.rounds and promise.accepted and not promise.hiding)
 
 
