@@ -267,10 +267,10 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
         finding = Finding(f"{clause}/media-type", outcome, "application/json", got, subject)
         finding.continues = "json" in got
         yield finding
+    value, reasons = read_json(exchange.body)
     # Skip other bodies, such as HTML, because their wrong media type has already been reported.
     if "json" in got or exchange.value is not None:
         subject = f"the body of a {status} response"
-        value, reasons = read_json(exchange.body)
         problems = [reason.words for reason in reasons if reason.kind not in TOLERATED]
         if problems:
             expected = "strict JSON in UTF-8"
@@ -278,7 +278,7 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
         elif not isinstance(value, dict):
             yield Finding(f"{clause}/json", "no-object", "a JSON object", describe(value), subject)
     if status in documented:
-        yield from _check_schema(clause, exchange, exchange.value and read_json(exchange.body)[0])
+        yield from _check_schema(clause, exchange, value)
     if isinstance(exchange.value, dict):
         yield from _check_fields(exchange)
 
