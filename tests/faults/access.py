@@ -136,36 +136,28 @@ async def _rename(request: Request, answer: Answer) -> None:
         await request.rename(request.name)
 
 
+def _rename_on(status: int, condition: Condition) -> Change:
+    """Change the name even though the response has this status."""
+    return on(status, when(condition, _rename))
+
+
 faults(
     "test_rejected_update_changes_nothing",
-    update_with_an_empty_secret_changes_the_name=on(
-        400, lambda request, answer: request.fields.get("secret") == "" and _rename(request, answer)
+    update_with_an_empty_secret_changes_the_name=_rename_on(
+        400, lambda fields: fields.get("secret") == ""
     ),
-    update_with_a_null_type_changes_the_name=on(
-        400,
-        lambda request, answer: (
-            request.fields.get("aiType", "") is None and _rename(request, answer)
-        ),
+    update_with_a_null_type_changes_the_name=_rename_on(
+        400, lambda fields: fields.get("aiType", "") is None
     ),
-    update_with_a_numeric_key_changes_the_name=on(
-        400, lambda request, answer: request.fields.get("key") == 5 and _rename(request, answer)
+    update_with_a_numeric_key_changes_the_name=_rename_on(
+        400, lambda fields: fields.get("key") == 5
     ),
-    update_with_a_too_long_key_changes_the_name=on(
-        400, lambda request, answer: request.key[8192:] and _rename(request, answer)
-    ),
+    update_with_a_too_long_key_changes_the_name=_rename_on(400, lambda key: key[8192:]),
     unauthenticated_update_changes_the_name=on(401, _rename),
-    update_with_a_wrong_token_changes_the_name=on(
-        401, lambda request, answer: request.token == "wrong" and _rename(request, answer)
-    ),
-    update_with_an_expired_token_changes_the_name=on(
-        401, lambda request, answer: request.role == "expired" and _rename(request, answer)
-    ),
-    reader_changes_the_name_despite_403=on(
-        403, lambda request, answer: request.role == "reader" and _rename(request, answer)
-    ),
-    stranger_changes_the_name_despite_403=on(
-        403, lambda request, answer: request.role == "stranger" and _rename(request, answer)
-    ),
+    update_with_a_wrong_token_changes_the_name=_rename_on(401, lambda token: token == "wrong"),
+    update_with_an_expired_token_changes_the_name=_rename_on(401, lambda role: role == "expired"),
+    reader_changes_the_name_despite_403=_rename_on(403, lambda role: role == "reader"),
+    stranger_changes_the_name_despite_403=_rename_on(403, lambda role: role == "stranger"),
 )
 
 
