@@ -3,7 +3,7 @@
 import posixpath
 from urllib.parse import quote, unquote
 
-from tests.faults.changes import faults, for_configuration, for_main, reply
+from tests.faults.changes import faults, for_configuration, for_main, on, reply
 from tests.faults.messages import Request
 
 faults(
@@ -31,6 +31,7 @@ faults(
     "test_percent_encoded_id_works_like_the_plain_id",
     lower_case_percent_escapes_are_not_decoded=reply(404, lambda path: "%2d" in path),
     percent_encoded_ids_are_not_decoded=reply(404, lambda path: "%35" in path),
+    id_is_not_decoded=on(200, lambda path, answer: answer.set_fields(aiLlmId=path[8:])),
 )
 faults(
     "test_id_outside_the_path_is_ignored",

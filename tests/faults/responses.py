@@ -89,10 +89,6 @@ faults(
         200, lambda fields, answer: len(fields) == 1 and answer.drop_field("aiLlmId")
     ),
 )
-faults(
-    "test_percent_encoded_id_works_like_the_plain_id",
-    id_is_not_decoded=on(200, lambda path, answer: answer.set_fields(aiLlmId=path[8:])),
-)
 
 
 def response_is_truncated(secret: str, answer: Answer) -> None:
