@@ -35,8 +35,6 @@ class Unset(Enum):
 
 UNSET: Final = Unset.UNSET
 _ASCII = int(re.ASCII)  # faster than `re.ASCII`, which `re` converts to an int on every call
-# A hint for optional fields. `RunningCall.parse` removes it from errors about responses.
-NULL_HINT = "; leave it out instead"
 # Error messages use these names for the types.
 _TYPE_NAMES: dict[type[object], str] = {float: "number", Secret: "str", type(None): "None"}
 
@@ -98,16 +96,15 @@ class Rule:
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Validate a model field. attrs calls this method as a validator."""
-        is_optional = attribute.default is UNSET
-        if value is not UNSET or not is_optional:
-            self.check(attribute.name, value, null_hint=NULL_HINT if is_optional else "")
+        if value is not UNSET or attribute.default is not UNSET:
+            self.check(attribute.name, value)
 
-    def check(self, name: str, value: object, null_hint: str = "") -> None:
+    def check(self, name: str, value: object) -> None:
         """Raise ArgumentError if the value violates a rule."""
-        if error := self.error(name, value, null_hint):
+        if error := self.error(name, value):
             raise error
 
-    def error(self, name: str, value: object, null_hint: str = "") -> ArgumentError | None:
+    def error(self, name: str, value: object) -> ArgumentError | None:
         """Return the error instead of raising it, because this frame can hold a credential."""
         if str not in self.kinds:
             value = as_plain(value)
@@ -117,7 +114,7 @@ class Rule:
             names += self.models
             problem = f"must be of type {' or '.join(names)}, not {type(value).__name__}"
             if value is None:
-                problem += null_hint
+                problem += "; optional values can be left out"
             return ArgumentTypeError.about(name, problem)
         if broken := self._broken_rule(value):
             return ArgumentError.about(name, broken)
@@ -156,19 +153,16 @@ class Rule:
             return f"must be at most {self.maximum}"
         return None
 
-    def _broken_enum(self, text: str) -> str:
+    def _broken_enum(self) -> str:
         values: list[str] = []
         for kind in self.kinds:
             if issubclass(kind, Enum):
-                members = [str(member.value) for member in kind]
-                if text in members:  # an item of a list, or the value of a nullable field
-                    return f"must be {kind.__name__}({text!r}), not {text!r}"
-                values += members
-        return f"must be one of {', '.join(values)}"
+                values += [str(member.value) for member in kind]
+        return f"must be one of the enum members {', '.join(values)}"
 
     def _broken_text(self, text: str) -> str | None:
         if Secret not in self.kinds and not isinstance(text, self.kinds):
-            return self._broken_enum(text)
+            return self._broken_enum()
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
         # `$` also matches before a final line break. Append a line break so that the pattern also
