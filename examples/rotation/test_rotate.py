@@ -52,25 +52,17 @@ def test_every_credential_is_rotated(flashback_mock: Mock, output: Callable[[], 
     flashback_mock.assert_updated(sibling, key="new-anthropic-key", secret="new-anthropic-secret")
 
 
-@pytest.mark.parametrize(
-    ("status", "attempts", "why"),
-    [
-        (400, 1, "400 "),
-        (401, 1, "401 "),
-        (403, 1, "403 "),
-        (404, 1, "404 "),
-        (500, 3, "(3 attempts"),
-    ],
-)
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
 def test_rejected_update_is_a_failure(
-    flashback_mock: Mock, output: Callable[[], str], status: int, attempts: int, why: str
+    flashback_mock: Mock, output: Callable[[], str], status: int
 ) -> None:
     """The script reports a rejected update as failed, and still runs the remaining rotations."""
+    attempts = 3 if status == 500 else 1  # the client retries after a 500
     flashback_mock.answer_next(status=status, times=attempts)
     assert rotate.main([PLAN]) == 1
     report = output()
     assert report.startswith("failed   OpenAI in production")
-    assert why in report
+    assert f": {status} " in report
     assert "1 of 2 rotated" in report
     flashback_mock.assert_updated(flashback_mock.ids["sibling"], secret="new-anthropic-secret")
 
