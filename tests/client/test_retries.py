@@ -23,6 +23,7 @@ from tests.client.support import (
     interrupting,
     sent_headers,
     update_async,
+    update_blocking,
 )
 from tests.client.wire import Request, disconnect, http_response, never_respond, serving
 
@@ -108,9 +109,8 @@ def test_request_on_a_lost_connection_may_have_been_applied(kind: type[httpx.Req
 
 def test_token_is_renewed_once_after_a_401() -> None:
     """After a 401, the client calls the token function again and retries the request once."""
-    tokens = iter(["old", "new", "a", "b", "c"])
     service = Service(httpx.Response(401))
-    client = blocking(service, token=lambda: next(tokens))
+    client = blocking(service, token=mock.Mock(side_effect=["old", "new", "a", "b", "c"]))
     assert client.update_ai_llm(ID).success is True
     assert sent_headers(service.requests, "authorization") == ["Bearer old", "Bearer new"]
     service.outcomes = [httpx.Response(401)] * 2
@@ -121,29 +121,23 @@ def test_token_is_renewed_once_after_a_401() -> None:
 @pytest.mark.usefixtures("waits")
 def test_invalid_renewed_token_does_not_reset_maybe_applied() -> None:
     """The error for an invalid renewed token says that the update may have been applied."""
-    tokens = iter([TOKEN, "padded-token "])
+    token = mock.Mock(side_effect=[TOKEN, "padded-token "])
     service = Service(httpx.ReadError("lost"), httpx.Response(401))
     with pytest.raises(errors.ArgumentError, match=r"visible ASCII.*2 attempts, may") as caught:
-        blocking(service, token=lambda: next(tokens), max_retries=2).update_ai_llm(ID)
+        blocking(service, token=token, max_retries=2).update_ai_llm(ID)
     assert (caught.value.field, caught.value.maybe_applied) == ("token", True)
 
 
 def test_token_function_must_return_text() -> None:
     """The error for a token function that returns None states the required type."""
-    token: Any = lambda: None  # noqa: E731
     problem = r"token must be of type str, not NoneType.* \(0 attempts"
     with pytest.raises(errors.ArgumentError, match=problem):
-        blocking(Service(), token=token).update_ai_llm(ID)
+        update_blocking(Service(), token=lambda: None)
 
 
 def test_token_function_can_be_async() -> None:
     """The async client awaits the token function in each call."""
-    tokens = iter(["one", "two"])
-
-    async def token() -> str:
-        await asyncio.sleep(0)
-        return next(tokens)
-
+    token = mock.AsyncMock(side_effect=["one", "two"])
     service = Service()
     update_async(service, token=token)
     update_async(service, token=token)
@@ -156,10 +150,7 @@ def test_error_from_the_token_function_propagates(
     update: Any, timeout: float, kind: type[Exception]
 ) -> None:
     """If the token function raises an error, that error propagates unchanged."""
-
-    def token() -> str:
-        raise kind("token service")
-
+    token = mock.Mock(side_effect=kind("token service"))
     with pytest.raises(kind, match=r"^token service$"):
         update(Service(), token=token, timeout=timeout)
 
