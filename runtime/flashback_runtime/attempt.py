@@ -126,7 +126,7 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
     if len(body) > MAX_BODY:
         problem = f"the body is larger than {MAX_BODY} bytes"
     content = body[:MAX_BODY]
-    return Response(running, response.status_code, headers, content, problem, running.attempts)
+    return Response(response.status_code, headers, content, problem, running.attempts)
 
 
 def _outcome(

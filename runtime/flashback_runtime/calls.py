@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
@@ -93,6 +94,17 @@ class RunningCall:
         }
         return kind(f"{self.target}: {text} ({details})", known | attributes)
 
+    def status_error(self, response: Response[Any]) -> ApiStatusError:
+        """Return the error for an unsuccessful response."""
+        status = response.status_code
+        undocumented = UnexpectedServerError if status >= 500 else UnexpectedStatusError
+        kind = self.call.errors.get(status, undocumented)
+        message = None
+        with suppress(LookupError, RecursionError, TypeError, ValueError):
+            message = response.json()["message"]
+        text = printable(message) if isinstance(message, str) else None
+        return self.response_error(kind, response, text)
+
     def response_error(self, kind: type[E], response: Response[Any], message: str | None) -> E:
         """Return an error that also describes the response."""
         text = str(response.status_code)
@@ -115,15 +127,6 @@ class RunningCall:
     @property
     def target(self) -> str:
         return f"{self.call.method} {self.url}"
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Errors need only these attributes. Omit the others, which can hold credentials.
-        return {
-            "call": self.call._replace(body=UNSET),
-            "url": self.url,
-            "attempts": self.attempts,
-            "maybe_applied": self.maybe_applied,
-        }
 
     def redacted(self, text: str) -> str:
         credentials = [*self.tokens, *secrets_in(self.call.body)]
@@ -173,7 +176,6 @@ class Failure(NamedTuple):
 class Response(Generic[P]):
     """A response with any status. `parsed` is set if the contract documents the status."""
 
-    _running: RunningCall
     status_code: int
     headers: Mapping[str, str]
     """The response headers. Lookups are case-insensitive."""
@@ -185,6 +187,8 @@ class Response(Generic[P]):
     maybe_applied: bool = False
     """Whether an earlier attempt may have applied the update."""
     parsed: P | None = None
+    error: ApiStatusError | None = None
+    """The error that `raise_for_status` raises."""
 
     def __repr__(self) -> str:
         return f"Response({self.status_code}, {self.parsed!r}, attempts={self.attempts})"
@@ -222,19 +226,9 @@ class Response(Generic[P]):
 
     def raise_for_status(self) -> Self:
         """Return this response if its status indicates success; otherwise, raise an error."""
-        call = self._running.call
-        if self.status_code in call.successes:
-            return self
-        undocumented = UnexpectedServerError if self.status_code >= 500 else UnexpectedStatusError
-        kind = call.errors.get(self.status_code, undocumented)
-        raise self._running.response_error(kind, self, self._message())
-
-    def _message(self) -> str | None:
-        try:
-            message = self.json()["message"]
-        except (LookupError, RecursionError, TypeError, ValueError):
-            return None
-        return printable(message) if isinstance(message, str) else None
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+        return self
 
 
 def printable(text: str) -> str:

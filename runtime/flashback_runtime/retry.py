@@ -146,12 +146,12 @@ def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
         kind = ApiTimeoutError if timed_out else ApiConnectionError
         raise running.error(kind, outcome.text) from outcome.cause
     outcome.maybe_applied = running.maybe_applied
-    is_success = outcome.status_code in running.call.successes
-    if not is_success:
+    if outcome.status_code not in running.call.successes:
         running.redact_response(outcome)
+        outcome.error = running.status_error(outcome)
     if outcome.problem is None:
         running.parse(outcome)
-    if is_success and outcome.problem is not None:
+    if outcome.problem is not None and outcome.error is None:
         running.redact_response(outcome)
         running.maybe_applied = not running.call.is_safe
         problem = printable(running.redacted(outcome.problem))

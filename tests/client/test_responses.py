@@ -4,6 +4,7 @@ import asyncio
 import copy
 import gzip
 import json
+import pickle
 import time
 import tracemalloc
 from typing import Any
@@ -19,6 +20,7 @@ from tests.client.support import (
     ID,
     OK,
     OPERATION,
+    SECRET,
     TOKEN,
     UPDATED,
     URL,
@@ -198,14 +200,19 @@ def test_error_for_a_large_response_is_small(update: Any) -> None:
 
 
 def test_generated_modules_return_responses_with_any_status() -> None:
-    """The generated modules return a response for any status instead of raising an error."""
-    body = UpdateAiLlmRequest(name="new")
+    """The generated modules return a response for any status instead of raising an error.
+
+    A pickled response contains no credentials and can still raise the error for its status.
+    """
+    body = UpdateAiLlmRequest(secret=SECRET)
     failed = httpx.Response(404, json={"message": "gone"}, headers={"x-request-id": "r-1"})
     client = blocking(Service(failed, httpx.Response(418), failed))
     rejected = update_ai_llm.sync_detailed(ID, client=client, body=body)
     assert (rejected.status_code, rejected.request_id, rejected.attempts) == (404, "r-1", 1)
     with pytest.raises(errors.NotFoundError, match=r"404 gone .*request id r-1"):
-        rejected.raise_for_status()
+        pickled(rejected).raise_for_status()
+    assert SECRET.encode() not in pickle.dumps(rejected)
+    assert TOKEN.encode() not in pickle.dumps(rejected)
     assert update_ai_llm.sync(ID, client=client, body=body) is None
     assert update_ai_llm.sync(ID, client=client, body=body) == rejected.parsed
     updated = update_ai_llm.sync_detailed(ID, client=client, body=body)

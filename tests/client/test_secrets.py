@@ -141,17 +141,6 @@ def test_echoed_credentials_are_redacted_in_common_charsets(charset: str, echo: 
     assert caught.value.headers["x-utf-8"] == "***"
 
 
-def test_response_can_be_pickled_without_credentials() -> None:
-    """A pickled response contains no credentials and can still raise the error for its status."""
-    body = UpdateAiLlmRequest(secret=SECRET)
-    client = blocking(Service(httpx.Response(404)))
-    response = update_ai_llm.sync_detailed(ID, client=client, body=body)
-    assert SECRET.encode() not in pickle.dumps(response)
-    assert TOKEN.encode() not in pickle.dumps(response)
-    with pytest.raises(errors.NotFoundError, match=r"404 .1 attempt"):
-        pickled(response).raise_for_status()
-
-
 def test_connection_error_and_log_are_redacted(
     update: Any, waits: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
