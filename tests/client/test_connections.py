@@ -164,7 +164,7 @@ def test_unusable_ca_file_raises_argument_error(
     """
     file = self_signed(tmp_path / "ca.pem", "a.test")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    client_class(TOKEN)
+    FlashbackClient(TOKEN)
     file.unlink()
     if content is not None:
         file.write_bytes(content)
