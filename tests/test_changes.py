@@ -164,7 +164,7 @@ def test_additions(copy: Copy) -> None:
 
 
 def test_removed_fields(copy: Copy) -> None:
-    """The contract tests work without `endpoint` and `secret`.
+    """The contract tests work without `endpoint` and `secret`, and with a stricter pattern.
 
     There is no verdict if the contract requires a query parameter or is invalid. For an invalid
     contract, tests/test_openapi.py gives the reason.
@@ -172,8 +172,11 @@ def test_removed_fields(copy: Copy) -> None:
     with copy.add_to_contract() as contract:
         update = contract["paths"][PATH]["put"]
         examples = update["requestBody"]["content"]["application/json"]["examples"]
+        fields = contract["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]
+        fields["name"]["pattern"] = fields["name"]["pattern"].replace("\\u009F", "\\u009F<>")
+        assert "<>" in fields["name"]["pattern"]
         for field in ("endpoint", "secret"):
-            del contract["components"]["schemas"]["UpdateAiLlmRequest"]["properties"][field]
+            del fields[field]
             for example in examples.values():
                 example["value"].pop(field, None)
     copy.check_mock("Schema or Names")

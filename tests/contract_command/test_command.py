@@ -4,7 +4,6 @@ import base64
 import html
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,8 +19,8 @@ from scripts import contract as contract_command
 from scripts.contract import environment
 from support.contract import EXAMPLE_ID
 from tests.contract_command.conftest import Command
-from tests.faults.backend import Change, serving
-from tests.faults.changes import promote, reject, reply
+from tests.faults.backend import serving
+from tests.faults.changes import promote, reply
 from tests.faults.messages import Answer, Request
 from tests.faults.runner import run_on, run_with_changes, run_with_url, selected_promises
 
@@ -51,59 +50,6 @@ def test_mock_keeps_the_contract(
     assert verdict["counts"] == {"broken": 0, "accepted": 0, "not_tested": 0}
     assert TOKEN not in result.output
     assert {file.name for file in tmp_path.iterdir()} == {"conftest.py", "reports", "token.py"}
-
-
-@pytest.fixture
-def copy(root: Path, tmp_path: Path) -> Path:
-    """Return a folder with a copy of the contract and of the contract tests."""
-    folder = tmp_path / "copy"
-    for part in ("scripts", "tests/contract"):
-        shutil.copytree(root / part, folder / part)
-    shutil.copy(root / "openapi.yaml", folder)
-    return folder
-
-
-def run_copy(copy: Path, keyword: str, *changes: Change) -> subprocess.CompletedProcess[str]:
-    """Run the copied scripts/contract against a mock with these changes."""
-    with serving(*changes) as mock:
-        command = [sys.executable, str(copy / "scripts" / "contract.py"), "-k", keyword]
-        command += ["--backend-url", mock.base_url, "--max-examples", "1"]
-        variables = os.environ | environment(mock.tokens, mock.ids)
-        return subprocess.run(
-            command,
-            env=variables,
-            cwd=copy.parent,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-
-
-def files_in(folder: Path) -> set[Path]:
-    """Return the files in the folder, except for compiled modules."""
-    return {file for file in folder.rglob("*") if "__pycache__" not in file.parts}
-
-
-def test_run_writes_nothing_to_the_repository(copy: Path) -> None:
-    """Apart from compiled modules, a run writes nothing to the repository, not even a cache."""
-    before = files_in(copy)
-    result = run_copy(copy, "test_valid_body")
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert files_in(copy) == before
-
-
-def test_values_that_the_schema_forbids_are_not_sent_as_valid(copy: Path) -> None:
-    """If a new pattern for `name` excludes some of the test values, a correct backend passes."""
-    file = copy / "openapi.yaml"
-    pattern = r"[^\u0000-\u001F\u007F-\u009F"
-    text = file.read_text("utf-8")
-    assert pattern in text
-    file.write_text(text.replace(pattern, f"{pattern}<>"), "utf-8")
-    promises = "test_different_names or test_unusual_value_answers_200[name]"
-    result = run_copy(copy, promises, reject(lambda name: "<" in name or ">" in name))
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "2 kept" in result.stdout
 
 
 def test_same_seed_sends_the_same_requests(command: Command) -> None:
