@@ -18,19 +18,25 @@ import pytest
 from scripts import contract as contract_command
 from scripts.contract import environment
 from support.contract import EXAMPLE_ID
-from tests.contract_command.conftest import Command
 from tests.faults.backend import serving
 from tests.faults.changes import promote, reply
 from tests.faults.messages import Answer, Request
 from tests.faults.runner import run_on, run_with_changes, run_with_url, selected_promises
+from tests.programs import run
 
 TOKEN = "token-of-a-live-backend-91c4"
 URL = "http://127.0.0.1:1"  # nothing listens on this port
 VARIABLES = {"FLASHBACK_TOKEN": TOKEN}
 
 
+def verdict_in(reports: Path) -> dict[str, Any]:
+    """Return the verdict from the folder with the reports."""
+    verdict: dict[str, Any] = json.loads((reports / "verdict.json").read_text("utf-8"))
+    return verdict
+
+
 def test_mock_keeps_the_contract(
-    command: Command, schema: jsonschema_rs.Draft202012Validator, reports: Path, tmp_path: Path
+    script: list[str], schema: jsonschema_rs.Draft202012Validator, reports: Path, tmp_path: Path
 ) -> None:
     """A run against the mock has no findings in any environment and working directory.
 
@@ -40,24 +46,24 @@ def test_mock_keeps_the_contract(
         (tmp_path / name).write_text("raise RuntimeError")
     reports.mkdir()
     others = {"FLASHBACK_BASE_URL": "http://x", "PYTEST_PLUGINS": "none", "PYTHONOPTIMIZE": "2"}
-    result = command("--max-examples", "10", FLASHBACK_TOKEN=TOKEN, **others)
-    assert result.status == 0, result.output
-    verdict = result.verdict
+    output = run(*script, "--max-examples", "10", cwd=tmp_path, variables=VARIABLES | others)
+    verdict = verdict_in(reports)
     schema.validate(verdict)
     assert verdict["result"] == "kept"
-    assert result.ids == []
+    assert verdict["findings"] == []
     assert verdict["counts"].pop("kept") >= 50
     assert verdict["counts"] == {"broken": 0, "accepted": 0, "not_tested": 0}
-    assert TOKEN not in result.output
+    assert TOKEN not in output
     assert {file.name for file in tmp_path.iterdir()} == {"conftest.py", "reports", "token.py"}
 
 
-def test_same_seed_sends_the_same_requests(command: Command) -> None:
+def test_same_seed_sends_the_same_requests(script: list[str], reports: Path) -> None:
     """Two runs with the same seed get the same number of responses for each status."""
     options = ("--seed", "7", "--max-examples", "5", "-k", "generated or test_similar_id")
-    first = command(*options)
-    second = command(*options)
-    assert first.verdict["statuses"] == second.verdict["statuses"]
+    run(*script, *options)
+    first = verdict_in(reports)
+    run(*script, *options)
+    assert verdict_in(reports)["statuses"] == first["statuses"]
 
 
 def test_missing_variable_is_reported() -> None:
@@ -136,15 +142,15 @@ def test_invalid_options_are_rejected(
     assert TOKEN not in output
 
 
-def test_remote_backend_requires_an_id_and_causes_a_warning(command: Command) -> None:
+def test_remote_backend_requires_an_id_and_causes_a_warning(script: list[str]) -> None:
     """If a backend is not local, an id is required, and a warning names both configurations."""
     options = ("--backend-url", "http://0.0.0.0:1")  # no server listens on this port
-    variables = {"FLASHBACK_TOKEN": TOKEN, "FLASHBACK_SIBLING_AI_LLM_ID": "sibling"}
-    without_id = command(*options, **variables)
-    assert without_id.status == 2
-    assert "set --id" in without_id.output
-    assert "will overwrite" not in without_id.output
-    assert "main and sibling on 0.0.0.0" in command(*options, "--id", "main", **variables).output
+    variables = VARIABLES | {"FLASHBACK_SIBLING_AI_LLM_ID": "sibling"}
+    without_id = run(*script, *options, variables=variables, status=2)
+    assert "set --id" in without_id
+    assert "will overwrite" not in without_id
+    with_id = run(*script, *options, "--id", "main", variables=variables, status=2)
+    assert "main and sibling on 0.0.0.0" in with_id
 
 
 @pytest.mark.parametrize(
@@ -226,15 +232,12 @@ def test_rate_limit_does_not_cut_tests_short(monkeypatch: pytest.MonkeyPatch) ->
     assert limited.promise(promise)["requests"] == unlimited.promise(promise)["requests"]
 
 
-def test_list_prints_promises_and_sends_nothing(command: Command, reports: Path) -> None:
+def test_list_prints_promises_and_sends_nothing(script: list[str], reports: Path) -> None:
     """--list prints each selected promise's name, clause and source, or says that none matches."""
-    result = command("--list")
-    assert result.status == 0
-    assert "test_reader_cannot_update  access-levels (vendor)" in result.output
+    assert "test_reader_cannot_update  access-levels (vendor)" in run(*script, "--list")
     assert not reports.exists()
-    result = command("--list", "-k", "no-promise")
-    assert result.status == 2
-    assert "-k matches no promise" in result.output
+    output = run(*script, "--list", "-k", "no-promise", status=2)
+    assert "-k matches no promise" in output
 
 
 def test_keyword_selects_by_name_clause_and_family() -> None:
@@ -265,19 +268,21 @@ def test_interrupted_run_has_no_verdict(
     sigint_before = signal.signal(signal.SIGINT, sigint_handler)
     sighup_before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` ignores SIGHUP
     try:
-        run = subprocess.Popen(script, start_new_session=True, stdout=pipe, stderr=pipe, text=True)
+        process = subprocess.Popen(
+            script, start_new_session=True, stdout=pipe, stderr=pipe, text=True
+        )
     finally:
         signal.signal(signal.SIGINT, sigint_before)
         signal.signal(signal.SIGHUP, sighup_before)
-    with run:
-        assert run.stdout
-        while "Access" not in run.stdout.readline():
-            assert run.poll() is None
+    with process:
+        assert process.stdout
+        while "Access" not in process.stdout.readline():
+            assert process.poll() is None
         for _ in range(3):  # users press Ctrl-C until the command exits
-            os.killpg(run.pid, interrupt)
+            os.killpg(process.pid, interrupt)
             time.sleep(0.05)
-        output, errors = run.communicate(timeout=60)
-    assert (run.returncode, errors) == (2, "")
+        output, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (2, "")
     assert "interrupted" in output
     assert '"result": "no verdict"' in (reports / "verdict.json").read_text("utf-8")
 
@@ -288,11 +293,11 @@ def test_closed_output_ends_the_run(
 ) -> None:
     """The run ends without a traceback if the reader of its output exits early, as `head` does."""
     pipe = subprocess.PIPE
-    with subprocess.Popen([*script, *options], stdout=pipe, stderr=pipe, text=True) as run:
-        assert run.stdout
-        run.stdout.close()
-        _, errors = run.communicate(timeout=60)
-    assert (run.returncode, errors) == (2, "")
+    with subprocess.Popen([*script, *options], stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout
+        process.stdout.close()
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (2, "")
     if not options:
         assert "the output was closed" in (reports / "verdict.json").read_text("utf-8")
 
