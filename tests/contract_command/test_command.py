@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -81,6 +82,14 @@ def test_missing_variable_is_reported() -> None:
     assert missing["promises"] == 1
     assert strict.status == 1
     assert "--require-all" in strict.output
+
+
+def test_terminal_shows_progress() -> None:
+    """In a terminal, a line shows the family and how many promises and requests are done."""
+    with serving() as mock:
+        variables = environment(mock.tokens, mock.ids) | {"FORCE_COLOR": "1"}
+        result = run_with_url(mock.base_url, variables, promises="test_missing_body")
+    assert re.search("Body: 0/1 promises · [0-9]+ requests", result.output)
 
 
 def test_untested_promise_names_the_finding_that_prevents_its_test() -> None:

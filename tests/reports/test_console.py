@@ -7,7 +7,6 @@ import pytest
 from rich.console import Console
 
 from reports import console, words
-from reports.progress import Progress
 from tests.reports.samples import ALL, Verdict, accepted, broken, kept, no_verdict, not_tested
 
 
@@ -114,29 +113,6 @@ def test_backend_cannot_control_the_terminal() -> None:
     text = printed(verdict)
     assert r"200 \x1b]0;owned\x07\x1b[2J\u202e" in text
     assert not re.search("[\x00-\x08\x0b-\x1f]", text)
-
-
-def test_progress_in_a_log_has_one_line_per_family() -> None:
-    """In a log file, progress output has one plain line for each family of promises."""
-    file = io.StringIO()
-    progress = Progress(Console(file=file))
-    progress.update("Access", 0, 3, 10)
-    progress.update("Access", 1, 3, 20)
-    progress.update("Ids", 2, 3, 30)
-    progress.stop()
-    assert file.getvalue() == "Access ...\nIds ...\n"
-
-
-def test_progress_in_a_terminal_shows_family_and_requests() -> None:
-    """In a terminal, the progress line shows the family, promise count and request count."""
-    file = io.StringIO()
-    terminal = Console(file=file, force_terminal=True, width=100)
-    progress = Progress(terminal)
-    progress.update("Access", 1, 3, 1200)
-    progress.stop()
-    output = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", file.getvalue())
-    assert "Access" in output
-    assert "1/3 promises · 1,200 requests" in output
 
 
 def test_missing_verdict_is_reported_with_reason_and_remedy() -> None:

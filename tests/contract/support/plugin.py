@@ -12,7 +12,6 @@ import pytest
 
 import reports
 from reports import console
-from reports.progress import Progress
 from support import values
 from support.exchange import NoVerdictError
 from support.findings import write_deviations
@@ -47,7 +46,8 @@ class RunPlugin(Run):
     def __post_init__(self) -> None:
         """Prepare the output."""
         self._console = console.Output(highlight=False)
-        self._progress = Progress(self._console)
+        self._status = self._console.status("")
+        self._family = ""
         self._done = 0
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -88,12 +88,21 @@ class RunPlugin(Run):
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
         """Seed the random number generator, and update the progress display."""
         values.RANDOM.seed(f"{self.option.seed} {item.name}")
-        requests = self.backend.statuses.total()
-        family = item.stash[PROMISE].family
-        self._progress.update(family, self._done, len(self.promises), requests)
-        self._done += 1
+        self._show_progress(item.stash[PROMISE].family)
         if self._console.quiet:
             self._end("the output was closed", "read all of the output, or free up disk space")
+
+    def _show_progress(self, family: str) -> None:
+        """Update the status line; if the output is not a terminal, print each family once."""
+        if self._console.is_terminal:
+            promises = f"{self._done}/{len(self.promises)} promises"
+            requests = self.backend.statuses.total()
+            self._status.update(f"{family}: {promises} · {requests:,} requests")
+            self._status.start()
+        elif family != self._family:
+            self._console.print(f"{family} ...")
+        self._family = family
+        self._done += 1
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
@@ -155,7 +164,7 @@ class RunPlugin(Run):
         """Write the reports, print the findings, and set the exit status."""
         if exitstatus == pytest.ExitCode.INTERNAL_ERROR:  # pytest prints the error
             self._end(TEST_ERROR, REPORT_IT)
-        self._progress.stop()
+        self._status.stop()
         self.backend.wire.close()
         option = self.option
         try:
