@@ -29,12 +29,6 @@ def assert_no_verdict(result: RunResult, hint: str) -> None:
         assert token not in result.output
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a PEM file with a private key and a self-signed certificate for 127.0.0.1."""
-    return self_signed(tmp_path_factory.mktemp("certificate") / "server.pem", "127.0.0.1")
-
-
 @pytest.mark.parametrize(
     ("answer", "hint"),
     [
@@ -95,37 +89,21 @@ def test_timeout_limits_a_response_that_arrives_byte_by_byte(length: bytes) -> N
     assert seconds < 30
 
 
-class _ClosingHandler(socketserver.BaseRequestHandler):
-    def handle(self) -> None:
-        self.request.recv(65536)
-
-
-def test_run_with_https_url_has_no_verdict_if_server_closes_connections() -> None:
+def test_run_with_https_url_of_an_http_server_has_no_verdict() -> None:
     """If a TLS handshake fails for a reason other than the certificate, --ca is not suggested."""
-    with serving_tcp(_ClosingHandler) as url:
+    with serving("flask_fixed", Store()) as url:
         result = run_with_url(url.replace("http:", "https:"), VARIABLES)
     assert_no_verdict(result, "use http:// in --backend-url")
     assert "--ca" not in result.output
 
 
-def test_run_with_https_url_of_an_http_server_has_no_verdict() -> None:
-    """A run with an https URL for a server without TLS has no verdict."""
-    with serving("flask_fixed", Store()) as url:
-        result = run_with_url(url.replace("http:", "https:"), VARIABLES)
-    assert_no_verdict(result, "http:")
-
-
-def test_http_url_of_an_https_server_has_no_verdict(certificate: Path) -> None:
-    """A run with an http URL for a server that requires TLS has no verdict."""
+def test_https_backend_needs_an_https_url_and_its_ca(tmp_path: Path) -> None:
+    """For a TLS port, a run has no verdict with an http URL or without the certificate's CA."""
+    certificate = self_signed(tmp_path / "server.pem", "127.0.0.1")
     with serving("fastapi_fixed", Store(), certificate) as url:
-        result = run_with_url(url.replace("https:", "http:"), VARIABLES)
-    assert_no_verdict(result, "https")
-
-
-def test_self_signed_certificate_needs_ca_option(certificate: Path) -> None:
-    """A backend with a self-signed certificate can be tested only with `--ca`."""
-    with serving("fastapi_fixed", Store(), certificate) as url:
+        without_tls = run_with_url(url.replace("https:", "http:"), VARIABLES)
         without_ca = run_with_url(url, VARIABLES)
         with_ca = run_with_url(url, VARIABLES, "--ca", str(certificate), promises="test_member")
+    assert_no_verdict(without_tls, "https")
     assert_no_verdict(without_ca, "--ca")
     assert with_ca.status == KEPT, with_ca.output
