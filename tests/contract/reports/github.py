@@ -1,4 +1,11 @@
-"""Converts findings to workflow commands that annotate a GitHub job."""
+"""Converts findings to workflow commands that annotate a GitHub job.
+
+`python -m reports.github FILE` prints the commands for the verdict in FILE.
+"""
+
+import json
+import sys
+from pathlib import Path
 
 from reports import words
 from reports.words import Finding, Verdict
@@ -41,3 +48,7 @@ def _command(level: str, title: str, message: str) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+if __name__ == "__main__":
+    print(annotations(json.loads(Path(sys.argv[1]).read_text("utf-8"))), end="")  # noqa: T201

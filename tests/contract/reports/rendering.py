@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,21 @@ def template(name: str) -> jinja2.Template:
     environment.filters |= {"code_html": code_html, "prose": prose, "code": code, "block": block}
     environment.globals["words"] = words
     return environment.get_template(name)
+
+
+def write(verdict: Verdict, folder: Path) -> None:
+    """Write the verdict to the folder as JSON, HTML, Markdown and JUnit XML."""
+    texts = {
+        "verdict.json": json.dumps(verdict, indent=2) + "\n",
+        "verdict.html": page(verdict),
+        "verdict.md": render("verdict.md", verdict),
+        "junit.xml": render("junit.xml", verdict),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        part = folder / f"{name}.part"  # an error must not leave a half-written report
+        part.write_text(text, "utf-8")
+        part.replace(folder / name)
 
 
 def render(name: str, verdict: Verdict, **context: Any) -> str:

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-import reports
-from reports import console
+from reports import console, rendering
 from support import values
 from support.exchange import NoVerdictError
 from support.findings import write_deviations
@@ -178,7 +177,7 @@ class RunPlugin(Run):
             if self._would_lose_a_verdict(verdict):
                 option.report_dir = None
             if option.report_dir:
-                reports.write(verdict, option.report_dir)
+                rendering.write(verdict, option.report_dir)
             problem = ""
         except OSError as error:
             problem = f"cannot write the reports: {error}; {OTHER_OUTPUT}"
