@@ -22,13 +22,8 @@ NOT_SHOWN_BY_HTTP = [
     "old credentials are securely replaced",
 ]
 LONGEST_BODY = 2000  # in characters; longer response bodies are truncated
-# What became of a broken promise, keyed by its outcome in a later run
-AGAIN = {
-    "kept": "fixed",
-    "broken": "still broken",
-    "accepted": "accepted",
-    "not tested": "not tested",
-}
+# What became of a broken promise, if it is not the same as its outcome in a later run
+AGAIN = {"kept": "fixed", "broken": "still broken"}
 # The severities, starting with the worst, and their names in `by_source`
 SEVERITIES = {"broken": "broken", "accepted": "accepted", "note": "notes"}
 
@@ -166,7 +161,7 @@ def _promise(run: Run, promise: Promise) -> Document:
     if "broken" in severities:
         outcome = "broken"
         reason = ""
-    elif reason and _is_hidden_by_accepted(promise):
+    elif reason and promise.rounds and promise.accepted and not promise.hiding:
         outcome = "accepted"
         reason = f"hidden by the accepted finding {', '.join(sorted(promise.accepted))}"
     elif reason:
@@ -175,7 +170,7 @@ def _promise(run: Run, promise: Promise) -> Document:
         outcome = "accepted"
     again = None
     if run.earlier.get(name) == "broken":
-        again = AGAIN[outcome]
+        again = AGAIN.get(outcome, outcome)
         if outcome == "broken" and promise.rounds > 1:
             again = "flaky"
     return {
@@ -211,11 +206,6 @@ def _reason_for_no_test(promise: Promise) -> str:
     if promise.is_cut_short:
         return f"some requests were not sent because of {hiding}"
     return ""
-
-
-def _is_hidden_by_accepted(promise: Promise) -> bool:
-    """Return whether only accepted findings kept the promise from being tested."""
-    return bool(promise.rounds and promise.accepted and not promise.hiding)
 
 
 def _finding(run: Run, finding: Finding) -> Document:
