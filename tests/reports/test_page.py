@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect
 
 from reports import rendering
 from tests.reports.samples import ALL, Verdict, accepted, broken, kept, not_tested
@@ -32,13 +32,9 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Generator[Page]:
 def show(page: Page, tmp_path: Path) -> Generator[Open]:
     """Yield a function that opens a verdict's page; the page must not log or load anything."""
     logged: list[str] = []
-    requested: set[str] = set()
 
     def log(message: ConsoleMessage | Error) -> None:
         logged.append(str(message))
-
-    def record(request: Request) -> None:
-        requested.add(request.url.partition("#")[0])
 
     def show(verdict: Verdict) -> Page:
         file = tmp_path / "verdict.html"
@@ -48,13 +44,10 @@ def show(page: Page, tmp_path: Path) -> Generator[Open]:
 
     page.on("console", log)
     page.on("pageerror", log)
-    page.on("request", record)
     yield show
     page.remove_listener("console", log)
     page.remove_listener("pageerror", log)
-    page.remove_listener("request", record)
-    assert logged == []
-    assert requested == {(tmp_path / "verdict.html").as_uri()}
+    assert logged == []  # the policy blocks everything that the page would load, and logs it
 
 
 @pytest.mark.parametrize("page", [DESKTOP, PHONE], indirect=True, ids=["desktop", "phone"])
