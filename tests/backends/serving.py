@@ -1,5 +1,6 @@
 """Start one of the backends on a free loopback port."""
 
+import logging
 import socket
 import socketserver
 import threading
@@ -7,12 +8,11 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from flask import Flask
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import make_server
 
 from tests.backends import fastapi_fixed, fastapi_naive, flask_fixed
 from tests.backends.store import Store
@@ -66,8 +66,9 @@ def _uvicorn(app: FastAPI, listener: socket.socket, certificate: Path | None) ->
 
 @contextmanager
 def _werkzeug(app: Flask, listener: socket.socket) -> Generator[None]:
-    options: Any = {"threaded": True, "request_handler": _Handler, "fd": listener.fileno()}
-    with make_server("127.0.0.1", 0, app, **options) as server:
+    # By default, Werkzeug uses HTTP/1.0 without keep-alive.
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    with make_server("127.0.0.1", 0, app, threaded=True, fd=listener.fileno()) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -75,10 +76,3 @@ def _werkzeug(app: Flask, listener: socket.socket) -> Generator[None]:
         finally:
             server.shutdown()
             thread.join()
-
-
-class _Handler(WSGIRequestHandler):
-    """A handler that uses HTTP/1.0 (Werkzeug's default) without keep-alive."""
-
-    def log(self, *_: object) -> None:
-        """Discard the log message."""

@@ -22,14 +22,12 @@ LEVELS = {
 }
 
 
+@dataclass(eq=False)
 class RejectedError(Exception):
     """The request must be rejected with this status and message."""
 
-    def __init__(self, status: int, message: str) -> None:
-        """Store the status and the message."""
-        super().__init__(message)
-        self.status = status
-        self.message = message
+    status: int
+    message: str
 
 
 @dataclass
