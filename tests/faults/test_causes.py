@@ -10,7 +10,7 @@ from support.options import BROKEN, MEANINGS
 from tests.faults.backend import serving
 from tests.faults.changes import as_owner, on, reply
 from tests.faults.faults import FAULTS
-from tests.faults.messages import Answer, Request, accepted
+from tests.faults.messages import Answer
 from tests.faults.runner import Names, RunResult, run_with_changes, run_with_url
 
 # Each backend has several faults so that fewer full runs are needed. The values are the violated
@@ -167,26 +167,6 @@ def test_intermittent_error_does_not_hide_missing_access_control() -> None:
         "every_second_update_by_a_stranger_is_accepted", promises="test_stranger"
     )
     assert "workspace-access/stranger/200" in result.ids, result.output
-
-
-def test_example_starts_with_the_update_that_broke_the_configuration() -> None:
-    """If an invalid update was accepted and a valid one fails since then, both are shown."""
-
-    def break_names(request: Request, answer: Answer) -> None:
-        if request.role != "owner" or not request.is_for("main"):
-            return
-        if request.fields == {"name": None}:
-            request.memory["broken"] = True
-            answer.replace_with(accepted(request))
-        elif answer.status == 200 and request.name and "broken" in request.memory:
-            answer.reject(500)
-
-    promises = ("test_member_can_update[WRITE]", "test_invalid_value_answers_400[name]")
-    result = run_with_changes([break_names], promises=(*promises, "test_repeated_update_answers"))
-    [finding] = [finding for finding in result.findings if finding["id"].endswith("/500")]
-    assert "although similar updates succeeded" in finding["got"], result.output
-    curl = finding["examples"][0]["curl"]
-    assert '{"name": null}' in curl.partition("--next")[0]
 
 
 @pytest.mark.parametrize("number", [1, 10])

@@ -16,7 +16,6 @@ import pytest
 
 from support import checks, values
 from support.backend import SIBLING_ID, Backend, is_working
-from support.causes import AFTER_INVALID, InvalidUpdates
 from support.contract import CLAUSES, SOURCES
 from support.exchange import Exchange, NoVerdictError, Request
 from support.findings import Accepted, Finding
@@ -52,7 +51,6 @@ class Run:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     controls: list[Exchange] = field(default_factory=list)
     no_verdict: NoVerdictError | None = None  # why the run ends without a verdict
-    invalid_updates: InvalidUpdates = field(default_factory=InvalidUpdates)
     spent: float = 0.0  # seconds spent on broken promises after their first findings
     crashed: bool = False
 
@@ -265,7 +263,6 @@ class Promise:
     def check(self, exchange: Exchange) -> None:
         """Check an exchange against all rules."""
         self._check_safety(exchange)
-        self.run.invalid_updates.remember(exchange)
         if exchange.request.access and exchange.is_accepted:
             return
         before = tuple(self.recent)[-2:-1]
@@ -273,9 +270,6 @@ class Promise:
             finding = self._confirmed(found, exchange)
             if finding.rule == INTERMITTENT:  # perhaps the request before it is the cause
                 exchange = _after(before, exchange)
-            elif cause := self.run.invalid_updates.cause_of(finding.id, exchange):
-                exchange = _after((cause, *exchange.request.earlier), exchange)
-                finding.got += AFTER_INVALID
             if self.record(finding, exchange):
                 return
         self.passed += 1
