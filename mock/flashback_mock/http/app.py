@@ -137,11 +137,12 @@ class App:
 
 
 def _decode(raw_id: str) -> str:
-    """Return the decoded id, or an empty string if the id is not valid UTF-8."""
+    """Return the decoded id, or an empty string if no store can contain the id."""
     try:
-        return unquote(raw_id, errors="strict")
+        id = unquote(raw_id, errors="strict")
     except UnicodeError:
         return ""
+    return "" if "\0" in id else id  # PostgreSQL cannot store U+0000
 
 
 def _planned_reason(real: Answer, reason: str) -> str:
