@@ -101,7 +101,7 @@ REJECTED: list[tuple[str, object, int, str]] = [
     ("settings", {"fixedDelay": 9, "answerNext": [{"status": 500}, {"status": 1}]}, 400, "status"),
     ("settings", {"answerNext": {"status": 500, "id": "main"}}, 404, f"'main': '{MAIN}'"),
     ("configurations/unknown/reveals", {"key": "x"}, 404, "id: no configuration has this id"),
-    (f"configurations/{MAIN}/reveals", {"id": "x"}, 400, "argument; expected id, "),
+    (f"configurations/{MAIN}/reveals", {"id": "x"}, 400, "argument; expected id: str, "),
     ("tokens/expire", {"token": "€"}, 400, "token: unknown or expired"),
     ("reset", {"control": 1}, 400, "expected no arguments"),
 ]

@@ -152,10 +152,7 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
         "^secrt: unknown field; the known fields are workspace, ",
     ),
     (lambda mock: mock.add_configuration(CorrectHorse="x"), "^unknown field; the known fields"),
-    (
-        lambda mock: mock.assert_updated(MAIN, {"secret": "x"}),
-        "argument; expected id, fields as keyword arguments$",
-    ),
+    (lambda mock: mock.assert_updated(MAIN, {"secret": "x"}), r"id: str, \*\*fields: str$"),
 ]
 
 

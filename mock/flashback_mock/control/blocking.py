@@ -35,14 +35,14 @@ def blocking(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     parameters = list(expected.parameters.values())[1:]
     # Each method checks its variadic arguments itself.
     types = {item.name: item.annotation for item in parameters if item.kind not in VARIADIC}
-    names = ", ".join(map(_describe, parameters)) or "no arguments"
+    described = ", ".join(map(str, parameters)) or "no arguments"
 
     @wraps(method)
     async def checked(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             bound = expected.bind(mock, *args, **kwargs).arguments
         except TypeError:  # the error could quote a credential that was passed by mistake
-            raise ValueError(f"missing or unexpected argument; expected {names}") from None
+            raise ValueError(f"missing or unexpected argument; expected {described}") from None
         check_types({name: bound[name] for name in types if name in bound}, types)
         try:
             return await method(mock, *args, **kwargs)
@@ -64,9 +64,3 @@ def blocking(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
         )
 
     return update_wrapper(call, checked)
-
-
-def _describe(parameter: Parameter) -> str:
-    if parameter.kind is Parameter.VAR_KEYWORD:
-        return f"{parameter.name} as keyword arguments"
-    return parameter.name
