@@ -24,14 +24,6 @@ def admin(mock: Mock) -> Generator[httpx.Client]:
         yield admin
 
 
-def test_health_returns_the_version(admin: httpx.Client, mock: Mock) -> None:
-    """`health` returns the contract's version and supports HEAD."""
-    assert admin.head("health").status_code == 200
-    answer = admin.get("health")
-    assert answer.json() == {"status": "ok", "version": mock.contract.version}
-    assert answer.headers["Cache-Control"] == "no-store"
-
-
 OK: dict[str, object] = {"status": "ok"}
 ADDED = "configurations/a%2Fb%20%C3%BC"
 UPDATE = "/ai/llm/a%2Fb%20%C3%BC"
@@ -42,8 +34,9 @@ PLANS: list[dict[str, object]] = [
 # Each step consists of a method, path, body, expected status and part of the expected response.
 STEPS: list[tuple[str, str, object, int, dict[str, object]]] = [
     ("POST", "configurations", {"id": "a/b ü", "workspace": "globex"}, 201, {"id": "a/b ü"}),
+    ("POST", "configurations", {"id": "two", "ai_type": "AWS"}, 201, {"aiType": "AWS"}),
     ("GET", ADDED, None, 200, {"workspace": "globex"}),
-    ("POST", "members", {"user": "dave", "workspace": "globex", "token": "daves"}, 201, OK),
+    ("POST", "members", {"user": "dave", "workspace": "globex"}, 201, OK),
     ("PUT", UPDATE, {"name": "by dave", "secret": "s"}, 200, {"success": True}),
     ("POST", f"{ADDED}/reveals", {"secret": "s"}, 200, {"reveals": True}),
     ("POST", f"{ADDED}/reveals", {"secret": "x"}, 200, {"reveals": False}),
@@ -74,11 +67,13 @@ STEPS: list[tuple[str, str, object, int, dict[str, object]]] = [
 
 def test_mock_can_be_controlled_over_http(admin: httpx.Client, mock: Mock) -> None:
     """The control API can change and show the state, the request log and the planned answers."""
-    admin.headers["Authorization"] = "Bearer daves"  # /__admin needs no token
+    admin.headers["Authorization"] = "Bearer dave-token"  # /__admin needs no token
     for method, path, body, status, expected in STEPS:
         url = mock.base_url + path if path == UPDATE else path
         answer = admin.request(method, url, json=body)
         assert (answer.status_code, answer.json()) == (status, answer.json() | expected)
+    assert admin.head("health").status_code == 200
+    assert admin.get("health").json() == {**OK, "version": mock.contract.version}
     fixtures = admin.get("fixtures").json()
     assert (fixtures["tokens"], fixtures["ids"]) == (mock.tokens, mock.ids)
     assert fixtures["access"]["owner"] == "WRITE in acme"

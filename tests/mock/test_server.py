@@ -6,6 +6,7 @@ import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from unittest.mock import patch
 
 import httpx
@@ -257,12 +258,17 @@ def test_client_that_sends_a_huge_body_gets_the_response(
 
 
 def test_expect_100_continue_is_supported(mock: Mock) -> None:
-    """A request with `Expect: 100-continue` receives 100, or 413 if the body would be too large."""
+    """A request with `Expect: 100-continue` receives 100, or 413 if the body would be too large.
+
+    The log shows when the head arrived, not the body.
+    """
     with connected(mock) as connection:
         connection.sendall(request_head(mock, "Content-Length: 2", "Expect: 100-continue"))
         assert connection.recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        middle = datetime.now(UTC)
         connection.sendall(b"{}")
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        assert mock.requests[-1].time < middle
         connection.sendall(request_head(mock, "Content-Length: 999999999", "Expect: 100-continue"))
         assert receive_all(connection).startswith(b"HTTP/1.1 413 ")
 
