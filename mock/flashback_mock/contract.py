@@ -3,7 +3,8 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, cast
+from textwrap import shorten
+from typing import Any
 
 import jsonschema_rs
 import yaml
@@ -40,14 +41,19 @@ class Contract:
         Raise `ValueError` if the contract cannot be read or lacks a part that the mock needs.
         """
         path = Path(path or DEFAULT_CONTRACT)
-        self.document = _read(path)
         try:
+            parsed = yaml.load(path.read_text("utf-8"), LOADER)  # noqa: S506 - both are safe
+            # In JSON, status codes and dates are strings, even if they are not quoted in the file.
+            self.document: Json = json.loads(json.dumps(parsed, default=str))
             self._read_operation()
+        except OSError as error:
+            raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
         except Exception as error:  # noqa: BLE001 - an invalid contract can cause any error
-            problem = f"{type(error).__name__}: {error}".partition("\n")[0]
+            problem = shorten(f"{type(error).__name__}: {error}", 200)
             raise ValueError(
-                f"{path}: expected a PUT operation with one path parameter, a JSON body with "
-                f"x-max-bytes, and an example message for every error; got {problem}"
+                f"{path}: expected an OpenAPI document that has a PUT operation with one path "
+                "parameter, a JSON body with x-max-bytes, and an example message for every error; "
+                f"got {problem}"
             ) from None
 
     def _read_operation(self) -> None:
@@ -150,22 +156,6 @@ class Contract:
     def validator(self, schema: Json) -> jsonschema_rs.Validator:
         """Return a validator for a schema. The schema can reference other parts of the contract."""
         return jsonschema_rs.validator_for({**self.document, **schema}, validate_formats=True)
-
-
-def _read(path: Path) -> Json:
-    try:
-        document = yaml.load(path.read_text("utf-8"), LOADER)  # noqa: S506 - both loaders are safe
-        # In JSON, status codes and dates are strings, even if they are not quoted in the YAML file.
-        document = json.loads(json.dumps(document, default=str))
-    except OSError as error:
-        problem = f"cannot be read: {error.strerror}"
-    except (TypeError, ValueError, RecursionError, yaml.YAMLError) as error:
-        problem = f"is not valid UTF-8-encoded YAML ({' '.join(str(error).split())})"
-    else:
-        if isinstance(document, dict):
-            return cast("Json", document)
-        problem = "is not an OpenAPI document"
-    raise ValueError(f"{path}: {problem}; use --contract to specify another file")
 
 
 def violation(error: jsonschema_rs.ValidationError, description: str = "") -> str:
