@@ -2,8 +2,6 @@
 
 import copy
 import json
-import os
-import pty
 import re
 import signal
 import socket
@@ -139,10 +137,9 @@ def test_misspelled_option_is_named(
         assert "abc" not in error
 
 
-CONTRACTS: list[tuple[str | None, str | None, str]] = [
-    (None, None, "cannot be read: No such file or directory"),
-    (None, "{", "line 2, column 1"),
-    (None, "paths: {}", "expected an OpenAPI document that has a PUT operation"),
+CONTRACTS: list[tuple[str, str, str]] = [
+    ("paths:", "{", "could not find expected ':'"),
+    ("paths:", "path:", "got KeyError: 'paths'"),
     ("        x-max-bytes:", "        x-least-bytes:", "got KeyError: 'x-max-bytes'"),
     ("        '500':", "        '501':", "got ValueError: no example for status 500"),
     ("message: Failed", "text: Failed", "got KeyError: 'message'"),
@@ -150,20 +147,16 @@ CONTRACTS: list[tuple[str | None, str | None, str]] = [
 ]
 
 
-@pytest.mark.parametrize("case", CONTRACTS, ids=lambda case: str(case)[:50])
+@pytest.mark.parametrize("case", CONTRACTS, ids=str)
 def test_unusable_contract_gives_a_clear_error(
-    startup_error: StartupError,
-    root: Path,
-    tmp_path: Path,
-    case: tuple[str | None, str | None, str],
+    startup_error: StartupError, root: Path, tmp_path: Path, case: tuple[str, str, str]
 ) -> None:
     """The error for an unusable contract is a single line that names the file and the problem."""
     old, new, message = case
-    file = tmp_path / "contract.yaml"
     text = (root / "openapi.yaml").read_text("utf-8")
-    if new is not None:
-        assert old is None or old in text
-        file.write_text(text.replace(old, new) if old else new)
+    assert old in text
+    file = tmp_path / "contract.yaml"
+    file.write_text(text.replace(old, new))
     error = startup_error("--contract", file)
     assert error.startswith(f"{file}: ")
     assert message in error
@@ -210,9 +203,9 @@ def test_long_banner_is_shortened() -> None:
     assert "Tokens (20 of 25)" in shown
 
 
-def collect_log(**popen: Any) -> str:
+def collect_log(*options: str) -> str:
     """Run a mock, send several kinds of requests, and return its log lines."""
-    with command(**popen) as (process, _, url):
+    with command(*options) as (process, _, url):
         headers = {"Authorization": "Bearer owner-token"}
         with httpx.Client(base_url=url, headers=headers, trust_env=False) as client:
             client.put(f"/ai/llm/{MAIN}", json={"name": "new", "secret": "sec-ret"})
@@ -225,9 +218,9 @@ def collect_log(**popen: Any) -> str:
         process.terminate()
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 0
-    assert "sec-ret" not in (errors or "")
-    assert "-token" not in (errors or "")
-    return errors or ""
+    assert "sec-ret" not in errors
+    assert "-token" not in errors
+    return errors
 
 
 def test_log_is_json_unless_stderr_is_a_terminal() -> None:
@@ -254,22 +247,14 @@ def test_log_is_json_unless_stderr_is_a_terminal() -> None:
     assert odd["configuration"] == "\nx\x1b[2J"
 
 
-def test_log_is_plain_text_on_a_terminal() -> None:
-    """On a terminal, each log line is plain text, with control characters escaped."""
-    controller, terminal = pty.openpty()
-    try:
-        collect_log(stderr=terminal)
-        shown = os.read(controller, 65536).decode()
-    finally:
-        os.close(controller)
-        os.close(terminal)
-    updated, rejected, broken, odd = shown.splitlines()
+def test_log_can_be_plain_text() -> None:
+    """With `--log-format text`, log lines are plain text, with control characters escaped."""
+    updated, rejected, broken, odd = collect_log("--log-format", "text").splitlines()
     assert f" PUT 200 as owner (name, secret) (id {MAIN}, request " in updated
     assert re.search(r", \d+\.\d ms\)$", updated)
     assert " PUT 401 as nobody: Authorization: the token is unknown or expired (id" in rejected
     assert " PUT 200 malformed as owner (key) (id" in broken
     assert r"(id \nx\x1b[2J, request " in odd
-    assert "sec-ret" not in shown
 
 
 @pytest.mark.parametrize(
