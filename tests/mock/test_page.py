@@ -15,19 +15,10 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 from flashback_mock import Mock
+from flashback_mock.http.page import MEDIA_TYPES
 from tests.mock.wire import put
 
 PATH = "/__admin/docs"
-FILES = {
-    "": "text/html",
-    "/": "text/html",
-    "/page.css": "text/css",
-    "/page.js": "text/javascript",
-    "/icon.svg": "image/svg+xml",
-    "/openapi.json": "application/json",
-    "/swagger_bundle.js": "text/javascript",
-    "/swagger_style.css": "text/css",
-}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -37,8 +28,8 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 BUNDLE = {
-    "/swagger_bundle.js": "050bc415ee7048dcd881682678f720264e7da5e373f7461d7c58c755305255f7",
-    "/swagger_style.css": "1ac324f7dcd27e4b9386b4bd6421271ec147e922a22c05ba24b11515e9aa6321",
+    "swagger_bundle.js": "050bc415ee7048dcd881682678f720264e7da5e373f7461d7c58c755305255f7",
+    "swagger_style.css": "1ac324f7dcd27e4b9386b4bd6421271ec147e922a22c05ba24b11515e9aa6321",
 }
 
 expect.set_options(timeout=30_000)
@@ -272,15 +263,14 @@ def test_every_file_has_security_headers(mock: Mock, document: dict[str, Any]) -
     The Swagger UI files are byte-for-byte identical to swagger-ui-dist 5.33.1 on npm.
     """
     with httpx.Client(base_url=mock.base_url + PATH, trust_env=False) as client:
-        for path, media_type in FILES.items():
-            url = mock.base_url + PATH + path
-            file = client.get(url)
-            assert file.headers["Content-Type"].split(";")[0] == media_type
-            assert {name: file.headers[name] for name in HEADERS} == HEADERS
+        for name, media_type in MEDIA_TYPES.items():
+            file = client.get(name)
+            assert file.headers["Content-Type"] == media_type
+            assert {header: file.headers[header] for header in HEADERS} == HEADERS
             tag = {"If-None-Match": file.headers["ETag"]}
-            assert client.get(url, headers=tag).status_code == 304
-            if path in BUNDLE:
-                assert hashlib.sha256(file.content).hexdigest() == BUNDLE[path]
+            assert client.get(name, headers=tag).status_code == 304
+            if name in BUNDLE:
+                assert hashlib.sha256(file.content).hexdigest() == BUNDLE[name]
         shown = client.get("openapi.json").json()
     assert shown == json.loads(json.dumps(document, default=str))
 
