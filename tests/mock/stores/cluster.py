@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -110,20 +109,6 @@ class Cluster:
         command = [str(self._programs / program), *map(str, arguments)]
         # Do not capture the output: the server would keep a pipe open.
         subprocess.run(command, stdout=subprocess.DEVNULL, cwd="/", user=self._user, check=True)
-
-
-@contextmanager
-def running(programs: Path) -> Generator[Cluster]:
-    """Start a server, and stop it at the end of the `with` block."""
-    # Do not use pytest's temporary folder, because its path is too long for a Unix socket.
-    # In addition, the user that runs the server cannot access that folder's parent folders.
-    with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        cluster = Cluster(programs, Path(folder))
-        cluster.start()
-        try:
-            yield cluster
-        finally:
-            cluster.stop()
 
 
 def execute(url: str, *statements: str) -> list[Any]:

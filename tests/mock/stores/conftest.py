@@ -3,19 +3,26 @@
 from asyncio import Runner
 from collections.abc import Generator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.conftest import skip_without
-from tests.mock.stores.cluster import Cluster, find_programs, running
+from tests.mock.stores.cluster import Cluster, find_programs
 from tests.mock.stores.locations import BlockingStore, StoreLocation
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Generator[Cluster]:
     """A PostgreSQL server that all tests share."""
-    with running(find_programs() or skip_without("PostgreSQL")) as cluster:
+    programs = find_programs() or skip_without("PostgreSQL")
+    # Do not use pytest's temporary folder, because its path is too long for a Unix socket.
+    # In addition, the user that runs the server cannot access that folder's parent folders.
+    with TemporaryDirectory(prefix="pg") as folder:
+        cluster = Cluster(programs, Path(folder))
+        cluster.start()
         yield cluster
+        cluster.stop()
 
 
 @pytest.fixture
