@@ -85,7 +85,6 @@ def test_mock_can_be_controlled_over_http(admin: httpx.Client, mock: Mock) -> No
 
 REJECTED: list[tuple[str, object, int, str]] = [
     ("requests/wait", {"self": 1, "mock": 1}, 400, "unknown field; the known fields are count"),
-    ("requests/wait", {"status": "200"}, 400, "status: must be of type int"),
     ("requests/wait", [], 400, "body: must be a JSON object"),
     ("requests/wait", b'{"status": 1, "status": 2}', 400, "body: contains a duplicate key"),
     ("requests/wait", b" " * (1 << 19), 413, "body: must be at most "),
@@ -94,10 +93,8 @@ REJECTED: list[tuple[str, object, int, str]] = [
     ("settings", {"answerNext": [5]}, 400, "answerNext: must be a JSON object"),
     ("settings", {"answerNext": {"afterUpdate": 1}}, 400, "afterUpdate: must be of type bool"),
     ("settings", {"fixedDelay": 9, "answerNext": [{"status": 500}, {"status": 1}]}, 400, "status"),
-    ("settings", {"answerNext": {"status": 500, "id": "main"}}, 404, f"'main': '{MAIN}'"),
     ("configurations/unknown/reveals", {"key": "x"}, 404, "id: no configuration has this id"),
     (f"configurations/{MAIN}/reveals", {"id": "x"}, 400, "argument; expected id: str, "),
-    ("tokens/expire", {"token": "€"}, 400, "token: unknown or expired"),
     ("reset", {"control": 1}, 400, "expected no arguments"),
 ]
 
@@ -214,8 +211,6 @@ AUTHORIZATIONS = {
     f"bearer  {ADMIN_TOKEN}": 200,
     f"Bearer {ADMIN_TOKEN}x": 401,
     "Bearer admin-token": 401,
-    "Bearer ÿ": 401,
-    "Bearer \u212a": 401,  # the Kelvin sign, which matches a k if case is ignored
     "": 401,
 }
 

@@ -53,9 +53,9 @@ def test_planned_failure_reaches_the_client(
 
 def test_headers_are_added_to_the_planned_or_real_response(http: httpx.Client, mock: Mock) -> None:
     """The mock adds planned headers to both planned and real responses."""
-    mock.answer_sequence(
-        {"status": 429, "headers": {"Retry-After": "2"}}, {"headers": {"X-A": "1"}}
-    )
+    step: Step = {"status": 429, "headers": {"Retry-After": "2"}}
+    mock.answer_sequence(step, {"headers": {"X-A": "1"}})
+    step["headers"]["Retry-After"] = "changed after planning"
     answer = http.put(MAIN, json={})
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")
     assert answer.json()["message"] == mock.contract.message(429)
@@ -202,7 +202,6 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({}, "nothing planned; specify status, example, headers, delay or fault"),
     ({"status": 204}, "status: must be 200 or a number from 400 to 599"),
     ({"example": "nameTaken", "status": 404}, "no such example; the contract defines 200"),
-    ({"example": "", "delay": 1}, "example, id: must not be empty"),
     ({"status": 500, "id": ""}, "example, id: must not be empty"),
     (
         {"status": 500, "id": "main"},
@@ -230,16 +229,6 @@ def test_invalid_plan_is_rejected(mock: Mock, plan: dict[str, Any], message: str
     with pytest.raises(ValueError, match=message):
         mock.answer_sequence({"status": 500}, cast("Step", plan))
     assert mock.planned == []
-
-
-def test_changing_a_step_later_does_not_change_the_plan(mock: Mock, http: httpx.Client) -> None:
-    """Changing a step's headers after planning the step does not change the plan."""
-    step: Step = {"status": 429, "headers": {"Retry-After": "1"}}
-    for seconds in ("1", "2"):
-        step["headers"]["Retry-After"] = seconds
-        mock.answer_sequence(step)
-    for seconds in ("1", "2"):
-        assert http.put(MAIN, json={}).headers["Retry-After"] == seconds
 
 
 PREFERRED: list[tuple[str, str, int, str]] = [

@@ -109,13 +109,8 @@ def test_failures_show_no_secrets(pytester: pytest.Pytester) -> None:
     output = result.stdout.str() + result.stderr.str()
     result = pytester.runpytest_inprocess(PLUGIN, "--showlocals", "--full-trace", "-kfield")
     output += result.stdout.str()
-    assert (
-        "E       AssertionError: configuration 550e8400-e29b-41d4-a716-446655440000 is not as "
-        "expected:\n"
-        "E         name: expected 'Renamed', got 'OpenAI in production'\n"
-        "E         secret: differs; last changed at 20"
-    ) in output
     expected = (
+        "E         secret: differs; last changed at 20",
         "id: no configuration has this id",
         "unknown field; the known fields are name, aiType",
         "name: must",
