@@ -224,15 +224,6 @@ def recover_secrets(cluster: Cluster, vaults: list[Vault]) -> set[str]:
     return found
 
 
-def assert_does_not_open(location: StoreLocation, reason: str) -> None:
-    """Assert that opening the store fails for this reason without revealing the password."""
-    store = location.store()
-    with pytest.raises(StoreError, match=re.escape(reason)) as error:
-        store.open(FIXTURES)
-    for text in (str(error.value), repr(store.store), store.store.location):
-        assert not any(secret in text for secret in ("hush", PASSWORD, PLAIN_PASSWORD))
-
-
 def test_malformed_url_is_rejected() -> None:
     """A malformed URL is rejected, and the error does not contain the URL's password."""
     urls = ("postgresql+asyncpg://u:hush@h/d", "Postgresql:/u:hush@h/d", "postgresql:u:hush@h/d")
@@ -250,10 +241,8 @@ def test_malformed_url_is_rejected() -> None:
         ("{good}none", "the database does not exist; create it with createdb"),
         ("{good}?search_path=nowhere", "the schema does not exist; run CREATE SCHEMA"),
         ("postgresql://u:hush@127.0.0.1:1/d", "cannot connect to the server: "),
-        ("postgresql://u:hush@nowhere.invalid/d", "cannot connect to the server: "),
         ("postgresql://u:hush/hush@127.0.0.1/d", "the URL cannot be used; expected postgresql://"),
         ("{good}?sslmode=require", "cannot connect to the server: "),
-        ("{good}?sslmode=always", "the URL cannot be used; expected postgresql://"),
     ],
 )
 def test_connection_error_states_reason_and_remedy(
@@ -262,4 +251,8 @@ def test_connection_error_states_reason_and_remedy(
     """A connection error gives the reason and the remedy but does not contain the password."""
     cluster.sql("DROP ROLE IF EXISTS guest", "CREATE ROLE guest LOGIN PASSWORD 'hush'")
     location.address = url.format(port=cluster.port, good=cluster.url().rstrip("?"))
-    assert_does_not_open(location, reason)
+    store = location.store()
+    with pytest.raises(StoreError, match=re.escape(reason)) as error:
+        store.open(FIXTURES)
+    for text in (str(error.value), repr(store.store), store.store.location):
+        assert not any(secret in text for secret in ("hush", PASSWORD, PLAIN_PASSWORD))
