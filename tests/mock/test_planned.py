@@ -173,15 +173,13 @@ def test_refused_fault_closes_connections_with_incomplete_requests(mock: Mock) -
 def test_delayed_request_is_stored_and_logged_immediately(mock: Mock) -> None:
     """A delay postpones only the response and is not included in the logged duration."""
     mock.answer_next(delay=2)
-    with FlashbackClient(timeout=1, max_retries=0) as client:
-        with pytest.raises(errors.ApiTimeoutError):
-            client.update_ai_llm(MAIN, name="late")
-        mock.assert_updated(MAIN, name="late")
-        mock.answer_next(delay=0.3)
-        start = time.monotonic()
-        client.with_options(timeout=10).update_ai_llm(MAIN, name="patient")
-    assert 0.3 <= time.monotonic() - start < 5
-    assert mock.requests[-1].milliseconds < 300
+    with (
+        FlashbackClient(timeout=1, max_retries=0) as client,
+        pytest.raises(errors.ApiTimeoutError),
+    ):
+        client.update_ai_llm(MAIN, name="late")
+    mock.assert_updated(MAIN, name="late")
+    assert mock.requests[-1].milliseconds < 1000
 
 
 def test_log_says_that_a_response_was_planned(mock: Mock) -> None:
