@@ -161,14 +161,6 @@ def test_cross_origin_requests_are_rejected(mock: Mock, sender: str) -> None:
     assert put(mock.base_url, MAIN, {}).status_code == 500
 
 
-@pytest.mark.parametrize("path", ["/", "/__admin", "/__admin/"])
-def test_link_is_redirected_to_the_page(mock: Mock, path: str) -> None:
-    """A link from another site to the mock or to `/__admin` opens the page."""
-    answer = send_raw(mock, f"GET {path} HTTP/1.1\nHost: localhost{LINK}")
-    assert answer.startswith("HTTP/1.1 303")
-    assert "\r\nLocation: /__admin/docs\r\n" in answer
-
-
 PATH_VARIANTS = [
     "/ai/llm/..%2f..%2f__admin/requests",
     "/ai/llm/%2f__admin%2frequests",
