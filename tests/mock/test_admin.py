@@ -2,7 +2,6 @@
 
 import json
 import socket
-import subprocess
 from collections.abc import Generator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ import pytest
 
 from flashback_mock import Mock
 from tests.mock.wire import MAIN, OWNER, command, connected, put
+from tests.programs import run
 
 ADMIN_TOKEN = "admin-api.token"
 BROWSER = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept": "text/html"}
@@ -242,13 +242,5 @@ def test_admin_token_gives_programs_and_browsers_access(monkeypatch: pytest.Monk
 def test_javascript_example_passes(root: Path, mock: Mock, node: str) -> None:
     """The tests in the JavaScript example pass; they control the mock over HTTP."""
     example = root / "examples" / "javascript" / "rotate.test.js"
-    done = subprocess.run(
-        [node, "--test", str(example)],
-        env={"FLASHBACK_BASE_URL": mock.base_url, "FLASHBACK_TOKEN": OWNER},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "pass 4" in done.stdout
+    variables = {"FLASHBACK_BASE_URL": mock.base_url, "FLASHBACK_TOKEN": OWNER}
+    assert "pass 4" in run(node, "--test", example, variables=variables)

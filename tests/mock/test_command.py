@@ -23,7 +23,7 @@ from flashback_mock.__main__ import main
 from flashback_mock.fixtures import DEFAULT, Token
 from flashback_mock.stores.errors import StoreError
 from flashback_mock.stores.memory import MemoryStore
-from tests.mock.wire import MAIN, command, put, read_banner
+from tests.mock.wire import MAIN, command, put
 
 StartupError = Callable[..., str]
 
@@ -49,12 +49,9 @@ def startup_error(
 @pytest.mark.usefixtures("curl")
 def test_printed_curl_command_works(root: Path, document: dict[str, Any]) -> None:
     """The curl command that `scripts/mock` prints returns the contract's example response."""
-    line = [str(root / "scripts" / "mock"), "--port", "0"]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
-        banner = read_banner(process)
+    with command(program=[str(root / "scripts" / "mock")], stderr=None) as (_, banner, _):
         pasted = next(line for line in banner.splitlines() if line.startswith("  curl "))
         done = subprocess.run(["/bin/sh", "-c", pasted], capture_output=True, check=True)
-        process.kill()
     examples = document["components"]["responses"]["Updated"]["content"]["application/json"]
     assert json.loads(done.stdout) == {**examples["examples"]["updated"]["value"], "aiLlmId": MAIN}
 

@@ -1,9 +1,10 @@
 """Tests for the pytest plugin, as used in a user's test suite."""
 
-import subprocess
 import sys
 
 import pytest
+
+from tests.programs import run
 
 pytest_plugins = "pytester"
 
@@ -128,8 +129,7 @@ def test_plugin_imports_only_the_standard_library() -> None:
         "more = {name.partition('.')[0] for name in set(sys.modules) - before}; "
         "print(*more - sys.stdlib_module_names)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["flashback_mock"]
+    assert run(sys.executable, "-c", code).split() == ["flashback_mock"]
 
 
 def test_fixture_without_the_mock_extra_says_what_to_install(pytester: pytest.Pytester) -> None:

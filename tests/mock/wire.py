@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ import httpx
 
 from flashback_mock import Mock
 
+MOCK = (sys.executable, "-m", "flashback_mock")
 JSON = {"Content-Type": "application/json"}
 OWNER = "owner-token"
 MAIN = "550e8400-e29b-41d4-a716-446655440000"
@@ -55,27 +56,23 @@ def exchange(mock: Mock, content: bytes) -> bytes:
 
 
 @contextmanager
-def command(*options: str, **popen: Any) -> Generator[tuple[subprocess.Popen[str], str, str]]:
+def command(
+    *options: str, program: Sequence[str] = MOCK, **popen: Any
+) -> Generator[tuple[subprocess.Popen[str], str, str]]:
     """Run the mock command on a free port, and yield its process, its banner and its URL."""
-    line = [sys.executable, "-m", "flashback_mock", "--port", "0", *options]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    line = [*program, "--port", "0", *options]
     with subprocess.Popen(line, **{**pipes, **popen}) as process:
+        assert process.stdout
+        banner = ""
+        while "backend on http://" not in banner:
+            printed = process.stdout.readline()
+            assert printed, f"the mock did not start: {banner}"
+            banner += printed
         try:
-            banner = read_banner(process)
             yield process, banner, banner.partition("backend on ")[2].split(maxsplit=1)[0]
         finally:
             process.kill()
-
-
-def read_banner(process: subprocess.Popen[str]) -> str:
-    """Read and return a mock's banner; fail if the process exits before it serves requests."""
-    assert process.stdout
-    banner = ""
-    while "backend on http://" not in banner:
-        line = process.stdout.readline()
-        assert line, f"the mock did not start: {banner}"
-        banner += line
-    return banner
 
 
 def put(url: str, id: str, body: object, token: str = OWNER) -> httpx.Response:

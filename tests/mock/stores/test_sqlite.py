@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import subprocess
 import sys
 from asyncio import Runner
 from contextlib import closing
@@ -17,6 +16,7 @@ from flashback_mock import Fixtures
 from flashback_mock.stores.errors import StoreError
 from flashback_mock.stores.sqlite import SqliteStore
 from tests.mock.stores.locations import CONTRACT, FIXTURES, MAIN, OWNER, StoreLocation
+from tests.programs import run
 
 READ = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('SELECT 1 FROM sqlite_master')"
 
@@ -91,12 +91,10 @@ def test_rotation_creates_no_store(path: Path, key_folder: Path) -> None:
 
 def test_only_one_process_can_open_a_store_at_a_time(location: StoreLocation, path: Path) -> None:
     """While a store is open, no other process can read or open it."""
-    read = [sys.executable, "-c", READ, str(path)]
     with location.opened(is_new=True):
         assert_rejected(path, "store.db: is already open; stop the other mock")
         # The failed attempt must not release the lock.
-        done = subprocess.run(read, capture_output=True, text=True, check=False)
-        assert "database is locked" in done.stderr
+        assert "database is locked" in run(sys.executable, "-c", READ, path, status=1)
     with location.opened():
         pass
 
@@ -133,7 +131,6 @@ def test_missing_extra_gives_a_clear_error(missing: str, location: str) -> None:
         f"import sys; sys.modules['{missing}'] = None; from flashback_mock.__main__ import main; "
         f"sys.argv = ['flashback_mock', '--store', '{location}']; sys.exit(main())"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert f"--store requires {missing}; run: pip install 'flashback-client[store]'" in done.stderr
-    assert "Traceback" not in done.stderr
+    output = run(sys.executable, "-c", code, status=1)
+    assert f"--store requires {missing}; run: pip install 'flashback-client[store]'" in output
+    assert "Traceback" not in output
