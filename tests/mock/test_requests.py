@@ -3,22 +3,12 @@
 CI runs tests/contract against the mock to test the behavior that the contract specifies.
 """
 
-from collections.abc import Generator
-
 import httpx
 import pytest
 
 import flashback_mock
 from flashback_mock import Mock
 from tests.mock.wire import JSON, empty_update, exchange
-
-
-@pytest.fixture(scope="module")
-def mock() -> Generator[Mock]:
-    """Yield one mock for all tests in this module. None of them needs a fresh mock."""
-    with flashback_mock.running() as mock:
-        yield mock
-
 
 UNREADABLE = "body: is not UTF-8 or contains a lone surrogate"
 REJECTED_BODIES: dict[str, tuple[bytes, str]] = {

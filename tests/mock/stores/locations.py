@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from flashback_mock import Contract, Fixtures
 from flashback_mock.stores import store_at
 from flashback_mock.stores.vault import Vault
@@ -19,6 +21,7 @@ CONTRACT = Contract()
 FIXTURES = Fixtures.read(CONTRACT)
 MAIN, SIBLING, FOREIGN = (configuration.id for configuration in FIXTURES.configurations)
 OWNER = "owner-token"
+in_a_file = pytest.mark.parametrize("location", ["file"], indirect=True)
 
 
 @dataclass

@@ -10,12 +10,11 @@ import pytest
 from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.stores.errors import StoreError
 from flashback_mock.stores.vault import Vault
-from tests.mock.stores.locations import FIXTURES, MAIN, OWNER, StoreLocation
+from tests.mock.stores.locations import FIXTURES, MAIN, OWNER, StoreLocation, in_a_file
 from tests.mock.stores.processes import full_disk, kill_after, kill_rotation, numbered
 
 KILLS = 6
 UPDATES = 100
-in_a_file = pytest.mark.parametrize("location", ["file"], indirect=True)
 
 
 @in_a_file

@@ -1,7 +1,6 @@
 """Tests for master keys, key files and encrypted credentials."""
 
 import os
-from asyncio import Runner
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -12,7 +11,7 @@ from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.stores.errors import NameTakenError, StoreError
 from flashback_mock.stores.keys import KEYS_FILE, key_path, read_vault, write_keys
 from flashback_mock.stores.vault import HEADER_BYTES, Vault
-from tests.mock.stores.locations import FIXTURES, StoreLocation
+from tests.mock.stores.locations import FIXTURES, StoreLocation, in_a_file
 from tests.mock.stores.processes import full_disk
 
 PLACE = ("acme", "id", "secret")
@@ -42,12 +41,7 @@ def test_every_byte_is_authenticated() -> None:
             VAULT.open(bytes(damaged), *PLACE)
 
 
-@pytest.fixture
-def location(tmp_path: Path, key_folder: Path, runner: Runner) -> StoreLocation:
-    """A location for a new file store."""
-    return StoreLocation(str(tmp_path / "store.db"), key_folder, runner)
-
-
+@in_a_file
 def test_new_store_needs_a_new_key_file(
     location: StoreLocation, tmp_path: Path, key_folder: Path
 ) -> None:
@@ -67,6 +61,7 @@ def test_new_store_needs_a_new_key_file(
             other.store(file).open(FIXTURES)
 
 
+@in_a_file
 def test_failed_start_leaves_no_key_file(location: StoreLocation, key_folder: Path) -> None:
     """A failed attempt to create a store leaves no key file that would block the next attempt."""
     same_name = (Configuration("", "w", id, {"name": "new"}) for id in ("one", "two"))

@@ -3,23 +3,21 @@
 import asyncio
 import re
 import time
-from asyncio import Runner
 from collections.abc import Coroutine
 from contextlib import nullcontext, suppress
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
 from flashback_mock.fixtures import Fixtures, Member
-from flashback_mock.stores import postgresql, store_at
+from flashback_mock.stores import postgresql
 from flashback_mock.stores.errors import NameTakenError, StoreError
 from flashback_mock.stores.store import Store
 from flashback_mock.stores.vault import SMALLEST, Vault
 from tests.mock.stores.cluster import PASSWORD, Cluster
-from tests.mock.stores.locations import CONTRACT, FIXTURES, MAIN, OWNER, SIBLING, StoreLocation
+from tests.mock.stores.locations import FIXTURES, MAIN, OWNER, SIBLING, StoreLocation
 
 Operation = Coroutine[Any, Any, Any]
 PLAIN_PASSWORD = PASSWORD.replace("%40", "@")
@@ -29,12 +27,7 @@ COUNT_WAITING = (
     "SELECT count(*) FROM pg_stat_activity "
     "WHERE application_name = 'flashback-mock' AND wait_event_type = 'Lock'"
 )
-
-
-@pytest.fixture
-def location(cluster: Cluster, key_folder: Path, runner: Runner) -> StoreLocation:
-    """A location for a new store in PostgreSQL."""
-    return StoreLocation(cluster.schema(), key_folder, runner)
+pytestmark = pytest.mark.parametrize("location", ["postgresql"], indirect=True)
 
 
 def test_processes_share_a_store(location: StoreLocation) -> None:
@@ -224,12 +217,13 @@ def recover_secrets(cluster: Cluster, vaults: list[Vault]) -> set[str]:
     return found
 
 
-def test_malformed_url_is_rejected() -> None:
+def test_malformed_url_is_rejected(location: StoreLocation) -> None:
     """A malformed URL is rejected, and the error does not contain the URL's password."""
     urls = ("postgresql+asyncpg://u:hush@h/d", "Postgresql:/u:hush@h/d", "postgresql:u:hush@h/d")
     for url in urls:
+        location.address = url
         with pytest.raises(ValueError, match="postgresql://user:password@host:port/") as error:
-            store_at(url, CONTRACT.credentials)
+            location.store()
         assert "hush" not in str(error.value)
 
 
