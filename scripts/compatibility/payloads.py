@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from scripts.compatibility.boundaries import fixed
-from scripts.compatibility.containment import Proof, proved, sendable
+from scripts.compatibility.containment import Proof, proved
 from scripts.compatibility.findings import Severity
 from scripts.compatibility.operations import Pair, Part
 from scripts.compatibility.schemas import (
@@ -102,7 +102,7 @@ def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
         received = base
     result: dict[str, Proof] = {}
     # Unless all values that can be sent are also accepted, the change is breaking or undecided.
-    small = sendable(view(sent, hidden, sending=True), pair.location)
+    small = view(sent, hidden, sending=True)
     large = view(received, hidden, sending=False)
     is_supported = not (has_reference(small, large) or has_mixed(hidden, sent, received))
     for field, part, limits in by_field(small, large):
@@ -112,7 +112,7 @@ def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
         if not proof.holds:
             result[field] = proof
     # In the opposite direction, a difference in any other field is an addition.
-    small = sendable(view(received, hidden, sending=True), pair.location)
+    small = view(received, hidden, sending=True)
     large = view(sent, hidden, sending=False)
     for field, part, limits in by_field(small, large):
         if field not in result and not proved(part, limits, pair.location):
