@@ -52,7 +52,7 @@ IRRELEVANT = {"request": "writeOnly", "response": "readOnly"}
 JSON = re.compile(r"(application|text)/json|.*\+json")
 # The parameter and header keys that this module has comparison rules for.
 PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
-UTF_8 = "charset=utf-8"
+UTF_8 = re.compile(r'\s*(charset="?utf-8"?\s*;?\s*)?', re.IGNORECASE)
 # A schema that has only these keywords restricts each field separately.
 SIMPLE = {"type", "properties", "required", "additionalProperties"}
 
@@ -231,14 +231,14 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
     before = _contents(old)
     after = _contents(new)
     sides = (sorted(before), sorted(after))
-    has_range = "*" in "".join((*before, *after))
+    is_unclear = re.search("[*;]", "".join((*before, *after)))
     for name in dict.fromkeys((*before, *after)):
         if name in before and name in after:
             is_obvious = JSON.fullmatch(name) and before.keys() | after.keys() == {name}
             content = pair if is_obvious else pair.at(name)  # name the media type in the findings
             _compare_content(content, name, before[name], after[name])
-        elif has_range:
-            what = "has a different media type range; ranges are not compared"
+        elif is_unclear:
+            what = "has different media types; ranges and parameters are not compared"
             pair.add_undecided(what, *sides)
         elif name in before:
             header = "Accept" if pair.status else "Content-Type"
@@ -253,31 +253,20 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
 
 
 def _contents(holder: Part) -> dict[str, Part]:
-    """Return the contents, keyed by media type with sorted parameters.
+    """Return the contents, keyed by media type, without `charset=utf-8` in JSON media types.
 
-    Omit `charset=utf-8` from JSON media types, because JSON is always UTF-8 (RFC 8259).
+    JSON is always UTF-8 (RFC 8259).
     """
     result: dict[str, Part] = {}
     for name, content in mapping_at(holder, "content").items():
-        kind, *parameters = map(str.strip, name.split(";"))
-        kept = {_media_parameter(parameter) for parameter in parameters if parameter}
-        if JSON.fullmatch(kind.lower()):
-            kept.discard(UTF_8)
-        key = ";".join([kind.lower(), *sorted(kept)])
+        kind, separator, parameters = name.partition(";")
+        key = kind.strip().lower()
+        if not (JSON.fullmatch(key) and UTF_8.fullmatch(parameters)):
+            key += separator + parameters
         first = result.setdefault(key, content)
         if first != content:  # changes to a second, different schema are undecided
             result[key] = {**first, name: content}
     return result
-
-
-def _media_parameter(text: str) -> str:
-    """Return a media type's parameter without quotes, its name and any charset in lower case."""
-    name, _, value = text.partition("=")
-    name = name.strip().lower()
-    value = value.strip().strip('"')
-    if name == "charset":
-        value = value.lower()
-    return f"{name}={value}"
 
 
 def _compare_content(pair: Pair, media_type: str, old: Part, new: Part) -> None:
