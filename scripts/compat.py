@@ -35,7 +35,8 @@ def main() -> int:
     except Exception as error:  # noqa: BLE001 # show users a message instead of a traceback
         what = f"{type(error).__name__}: {report.printable(str(error)[:200])}"
         print(
-            f"scripts/compat: cannot compare the contracts ({what}); report this as a bug",
+            f"scripts/compat: cannot compare the contracts ({what}); validate them with another "
+            "OpenAPI tool, and if they are valid, report this as a bug",
             file=sys.stderr,
         )
     except KeyboardInterrupt:

@@ -1,13 +1,9 @@
 """Inline the references in a contract, so that its parts can be compared."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
-from itertools import chain
+from functools import cached_property
 from typing import Any, Self
-
-import jsonschema_rs
 
 from scripts.compatibility.schemas import (
     SCHEMA_KEYWORDS,
@@ -15,7 +11,7 @@ from scripts.compatibility.schemas import (
     SCHEMA_MAP_KEYWORDS,
 )
 from scripts.compatibility.values import canonical_json, is_list, is_mapping
-from scripts.documents import Contract, openapi_validator
+from scripts.documents import Contract
 
 WORDS = {
     *("description", "summary", "title", "example", "examples", "$comment", "externalDocs"),
@@ -36,17 +32,6 @@ SETS = {"enum", "required"}  # the order of items in these lists does not matter
 NAMED = {  # objects whose keys are names, not keywords
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
     *("webhooks", *SCHEMA_MAP_KEYWORDS),
-}
-# For each keyword, the kind of object to which a reference in its value must lead. All other
-# references lead to path items.
-KINDS = {
-    "callbacks": "callbacks",
-    "headers": "header",
-    "links": "link",
-    "parameters": "parameter",
-    "requestBody": "request-body",
-    "responses": "response",
-    "securitySchemes": "security-scheme",
 }
 # Schemas that refer to each other can have billions of nested references.
 MAX_REFERENCES = 10_000
@@ -108,9 +93,8 @@ class InlinedContract(Contract):
         `result` is a copy of `part` in which all nested references are already inlined.
         """
         if "discriminator" in result:  # a discriminator selects schemas by name, so keep the names
-            alternatives = chain(*filter(is_list, (part.get("oneOf"), part.get("anyOf"))))
-            names = [alternative.get("$ref") for alternative in filter(is_mapping, alternatives)]
-            result["discriminator"] = [result["discriminator"], names]
+            alternatives = (part.get("oneOf"), part.get("anyOf"))
+            result["discriminator"] = [result["discriminator"], *alternatives]
         if "$dynamicRef" in result:  # a dynamic reference might refer to any schema
             result["$dynamicRef"] = f"{result['$dynamicRef']} in {self._digest}"
         if "$ref" in result:
@@ -118,42 +102,19 @@ class InlinedContract(Contract):
             is_component = "schema" in inside and str(reference).startswith("#/components/")
             self.followed += is_component
             if reference in inside:
-                levels = _keys(inside[inside.index(reference) :])
-                target: Any = {"$ref": f"{len(levels)} up"}
+                steps = inside[inside.index(reference) :]
+                levels = sum(not step.startswith("#") for step in steps)
+                target: Any = {"$ref": f"{levels} up"}
             elif is_component and self.followed > MAX_REFERENCES:
                 target = {"$ref": f"{reference} in {self._digest}"}  # changes become undecided
             else:
                 target = self.inlined(self.resolve(reference), (*inside, reference))
             if "schema" not in inside:  # keys next to the reference override keys in its target
-                self._check_kind(reference, target, inside)
                 return {**target, **result}
             branches = result.setdefault("allOf", [])
             if is_list(branches):
                 result["allOf"] = [*branches, target]
         return _simplified(result)
-
-    def _check_kind(self, reference: str, target: Any, inside: tuple[str, ...]) -> None:
-        """Raise ContractError if the reference leads to the wrong kind of object."""
-        steps = _keys(inside)
-        kind = KINDS.get(steps[-1], "path-item")
-        is_loop = target == {"$ref": "0 up"}
-        if is_loop or not _is_kind(kind)(self.resolve(reference)):
-            what = kind.replace("-", " ").removesuffix("s")
-            place = "/".join(steps)
-            raise self.error(f"{place}: $ref {reference!r} does not lead to a {what}; fix it")
-
-
-@cache
-def _is_kind(kind: str) -> Callable[[Any], bool]:
-    """Return a function that checks whether a value is an OpenAPI object of this kind."""
-    definitions = openapi_validator().schema["$defs"]
-    schema = {"$ref": f"#/$defs/{kind}-or-reference", "$defs": definitions}
-    return jsonschema_rs.Draft202012Validator(schema).is_valid
-
-
-def _keys(steps: tuple[str, ...]) -> list[str]:
-    """Return the keys that lead to a part of the contract, without the references."""
-    return [step for step in steps if not step.startswith("#")]
 
 
 def _simplified(schema: dict[str, Any]) -> Any:
