@@ -53,6 +53,7 @@ JSON = re.compile(r"(application|text)/json|.*\+json")
 # The parameter and header keys that this module has comparison rules for.
 PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
 UTF_8 = re.compile(r'\s*(charset="?utf-8"?\s*;?\s*)?', re.IGNORECASE)
+LONGEST = 300  # the maximum length of an example in a report, in characters
 # A schema that has only these keywords restricts each field separately.
 SIMPLE = {"type", "properties", "required", "additionalProperties"}
 
@@ -70,18 +71,19 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
     key = canonical_json([old, new, pair.side, pair.location])
     if key not in known:
         known[key] = _proofs(pair, old, new)
-    changes = list(explain(old, new))
     for field, proof in known[key].items():
         place = pair.at(f"field {field}") if field else pair
         severity, what = WHAT[pair.side, proof.holds]
-        detail = _described(changes, field)
-        if proof.holds and field and detail.startswith(" (none → "):
-            what = "is new"
-        evidence = f"{pair.label}: {brief(proof.witness)}"
         sides = (_field(old, field), _field(new, field))
         if sides[0] == sides[1]:  # the field's name contains a dot
             sides = (old, new)
-        place.add(severity, what + detail, *sides, evidence, witness=proof.witness)
+        if proof.holds and field and sides[0] is None:
+            what = "is new"
+        changes = shortened([*explain(*sides)], "; ")
+        if changes:
+            what += f" ({changes})"
+        evidence = f"{pair.label}: {brief(proof.witness, LONGEST)}"
+        place.add(severity, what, *sides, evidence, witness=proof.witness)
     _compare_annotations(pair, old, new)
 
 
@@ -160,13 +162,6 @@ def by_field(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[st
 
 def _rules(schema: Part) -> str:
     return canonical_json({**schema, "properties": None})
-
-
-def _described(changes: list[str], field: str) -> str:
-    """Return the field's changed keywords in parentheses, as in ` (maxLength: 255 → 100)`."""
-    start = re.compile(rf"{re.escape(field)}[.:] ?" if field else "")
-    found = [start.sub("", change, count=1) for change in changes if start.match(change)]
-    return f" ({shortened(found, '; ')})" if found else ""
 
 
 def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -> None:
