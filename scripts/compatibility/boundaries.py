@@ -41,7 +41,6 @@ LONGEST = 70_000  # the maximum length of a string, an array or an object
 LARGEST = 400_000  # the maximum number of characters in an array
 DIGITS = 18  # the maximum number of digits in a number
 PATTERN = 1_500  # generating strings from a pattern counts as this many candidates
-SHORT = 1_000  # the maximum number of characters in a value that replaces a schema
 ENOUGH = 20_000  # the number of candidates to try to find one valid value
 
 
@@ -190,21 +189,15 @@ def fixed(schema: Schema) -> Schema:
     """Return a schema for one short value that `schema` admits, or `schema` if none is found."""
     values = BoundaryValues(schema, {}, ENOUGH)
     found: list[Any] = call_or_default(lambda: values.admitted(schema), [])
-    if found and len(canonical_json(found[0])) < SHORT:
-        return {"const": found[0]}
-    return schema
+    return {"const": found[0]} if found else schema
 
 
 def _branches(schema: dict[str, Any]) -> Iterator[Any]:
-    """Yield each anyOf, oneOf and allOf branch, combined with the schema's other keywords."""
-    for keyword in ("anyOf", "oneOf", "allOf"):
+    """Yield each anyOf and oneOf branch, combined with the schema's other keywords."""
+    for keyword in ("anyOf", "oneOf"):
         others = dict(schema)
         for branch in others.pop(keyword, ()):
-            if keyword == "allOf" and is_mapping(branch):
-                # plain_form might not remove the allOf, and the recursion would then never end.
-                yield {**others, **branch}
-            elif keyword != "allOf":
-                yield plain_form({"allOf": [others, branch]})
+            yield plain_form({"allOf": [others, branch]})
 
 
 @lru_cache(maxsize=256)

@@ -166,8 +166,6 @@ def operations(contract: InlinedContract) -> Iterator[Operation]:
 def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
     """Map each pair of old and new entries to the lowest status that both entries cover.
 
-    If they also cover other statuses, do not choose 204, whose responses never have a body.
-
     An entry is a status, a range such as `4XX`, or `default`. Each key holds the old entry, the
     new entry, and whether the status is 2xx.
     """
@@ -175,9 +173,7 @@ def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
     for status in map(str, range(100, 600)):
         entries = (_best(old, status), _best(new, status))
         if any(entries):
-            key = (*entries, status.startswith("2"))
-            if pairs.get(key, NO_CONTENT) == NO_CONTENT:
-                pairs[key] = status
+            pairs.setdefault((*entries, status.startswith("2")), status)
     return pairs
 
 
