@@ -1,9 +1,8 @@
 """Compare the Python interfaces of the clients generated from the two contracts.
 
 griffe finds removed objects, and parameters that are removed, reordered or newly required. This
-module also compares types and base classes, and finds additions. It compares the type of a model
-field only if a format determines that type, because the comparison of requests and responses
-covers all other types.
+module also compares types and base classes. It compares the type of a model field only if a format
+determines that type, because the comparison of requests and responses covers all other types.
 """
 
 import re
@@ -26,7 +25,7 @@ PARSED = re.compile(r"\b(?:datetime\.)?(?:UUID|date|datetime)\b")  # types of fo
 
 
 def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
-    """Return the changes for Python callers and, if the clients cannot be compared, the reason."""
+    """Return what breaks Python callers and, if the clients cannot be compared, the reason."""
     with tempfile.TemporaryDirectory() as folder:
         before = load_client(base, Path(folder) / "base")
         after = load_client(head, Path(folder) / "head")
@@ -73,23 +72,20 @@ def load_package(folder: Path) -> griffe.Object:
 
 
 def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Finding]:
-    """Return the changes between two versions of the client."""
+    """Return the breaking changes between two versions of the client."""
     findings: list[Finding] = []
 
-    def add(severity: Severity, path: str, what: str) -> None:
+    def add(path: str, what: str) -> None:
         place = path.removeprefix(f"{PACKAGE}.")
-        findings.append(Finding(severity, place, what, interface="python"))
+        findings.append(Finding(Severity.BREAKING, place, what, interface="python"))
 
     for breakage in griffe.find_breaking_changes(before, after):
-        add(Severity.BREAKING, breakage.obj.path, _described(breakage))
+        add(breakage.obj.path, _described(breakage))
     olds = public(before)
     for path, new in public(after).items():
-        old = olds.get(path)
-        if old is not None:
-            for severity, what in _changes(old, new):
-                add(severity, path, what)
-        elif path.rpartition(".")[0] in olds:
-            add(Severity.ADDITION, path, "is new")
+        if path in olds:
+            for what in _changes(olds[path], new):
+                add(path, what)
     return list(dict.fromkeys(findings))  # griffe might report the same change twice
 
 
@@ -113,40 +109,24 @@ def public(package: griffe.Object) -> dict[str, griffe.Object]:
     return found
 
 
-def _changes(old: griffe.Object, new: griffe.Object) -> Iterator[tuple[Severity, str]]:
+def _changes(old: griffe.Object, new: griffe.Object) -> Iterator[str]:
     """Yield the changes to a class's bases, a function's types, or the type of a model's field."""
     if isinstance(old, griffe.Class) and isinstance(new, griffe.Class):
         for name in sorted(set(map(str, old.bases)) - set(map(str, new.bases))):
-            yield Severity.BREAKING, f"is no longer a {name}"
+            yield f"is no longer a {name}"
     elif isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
-        yield from _function_changes(old, new)
+        if not _members(new.returns) <= _members(old.returns):
+            yield f"returns: {old.returns} → {new.returns}"
+        for parameter in new.parameters:
+            if parameter.name in old.parameters:
+                old_type = old.parameters[parameter.name].annotation
+                if not _members(old_type) <= _members(parameter.annotation):
+                    yield f"{parameter.name}: {old_type} → {parameter.annotation}"
     elif isinstance(old, griffe.Attribute) and isinstance(new, griffe.Attribute):
         before = PARSED.findall(str(old.annotation))
         after = PARSED.findall(str(new.annotation))
         if before != after:
-            yield Severity.BREAKING, f"type: {old.annotation} → {new.annotation}"
-
-
-def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tuple[Severity, str]]:
-    """Yield a function's type changes and its new optional parameters.
-
-    A wider parameter type or a narrower return type does not break callers.
-    """
-    before = _members(old.returns)
-    after = _members(new.returns)
-    if before != after:
-        severity = Severity.ADDITION if after <= before else Severity.BREAKING
-        yield severity, f"returns: {old.returns} → {new.returns}"
-    for parameter in new.parameters:
-        if parameter.name in old.parameters:
-            old_type = old.parameters[parameter.name].annotation
-            before = _members(old_type)
-            after = _members(parameter.annotation)
-            if before != after:
-                severity = Severity.ADDITION if before <= after else Severity.BREAKING
-                yield severity, f"{parameter.name}: {old_type} → {parameter.annotation}"
-        elif not parameter.required:
-            yield Severity.ADDITION, f"has a new optional parameter {parameter.name}"
+            yield f"type: {old.annotation} → {new.annotation}"
 
 
 def _members(annotation: object) -> set[str]:

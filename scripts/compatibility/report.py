@@ -141,6 +141,8 @@ def _printable_character(character: str) -> str:
 def _result(verdict: Verdict) -> list[str]:
     wire = SUMMARIES[verdict.severity("wire")]
     python = SUMMARIES[verdict.severity("python")]
+    if not verdict.severity("python"):
+        python = "no breaking changes"
     if verdict.not_compared:
         python = f"not compared ({verdict.not_compared})"
     versions = f"expected {verdict.least_version} or later, got {verdict.head.version}"
