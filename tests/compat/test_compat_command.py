@@ -205,15 +205,13 @@ def test_output_has_no_control_characters(form: str, tmp_path: Path, compat: Com
 
 
 def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat) -> None:
-    """If no client can be generated, every run reports the same reason."""
+    """If no client can be generated, the report gives the reason and a finding."""
     body = "        content:\n          application/json:\n            schema:\n"
     head = write(tmp_path, (body, body.replace("json", "xml")), NARROW)
-    first = compat("--base", "openapi.yaml", "--head", head)
-    second = compat("--base", "openapi.yaml", "--head", head)
-    assert "Python: not compared (no client for the new contract: " in first.stdout
-    assert "    finding " in first.stdout
-    assert first.stdout == second.stdout
-    assert first.returncode == 1
+    completed = compat("--base", "openapi.yaml", "--head", head)
+    assert "Python: not compared (no client for the new contract: " in completed.stdout
+    assert "    finding " in completed.stdout
+    assert completed.returncode == 1
 
 
 def test_each_reason_for_a_missing_client_is_a_separate_finding() -> None:
