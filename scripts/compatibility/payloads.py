@@ -1,6 +1,5 @@
 """Compare what requests and responses can contain: JSON bodies, parameters and headers."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -173,16 +172,13 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
     before = own_annotations(old, IRRELEVANT[pair.side])
     after = own_annotations(new, IRRELEVANT[pair.side])
     for keyword in dict.fromkeys((*before, *after)):
-        was = before.get(keyword, "none")
-        now = after.get(keyword, "none")
-        if was != now:
-            severity = ANNOTATIONS.get((keyword, keyword not in before), Severity.UNDECIDED)
+        was = {"value": before[keyword]} if keyword in before else {}
+        now = {"value": after[keyword]} if keyword in after else {}
+        if canonical_json(was) != canonical_json(now):
+            severity = ANNOTATIONS.get((keyword, not was), Severity.UNDECIDED)
             where = f"{path}.{keyword}".lstrip(".")
-            old_value = json.loads(before.get(keyword, "null"))
-            new_value = json.loads(after.get(keyword, "null"))
-            changes = [*explain(old_value, new_value, where)]
-            what = shortened(changes, "; ") or f"{where}: {was} → {now}"
-            pair.add(severity, what, was, now)
+            changes = [*explain(was.get("value"), now.get("value"), where)]
+            pair.add(severity, shortened(changes, "; ") or f"{where} changed", was, now)
     olds = parts(old)
     news = parts(new)
     for key, part in {**olds, **news}.items():

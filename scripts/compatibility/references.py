@@ -28,7 +28,6 @@ NESTED = {
     *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
     *("contentSchema", "discriminator", "xml", "$ref", "x-left-open"),
 }
-SETS = {"enum", "required"}  # the order of items in these lists does not matter
 NAMED = {  # objects whose keys are names, not keywords
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
     *("webhooks", *SCHEMA_MAP_KEYWORDS),
@@ -77,8 +76,7 @@ class InlinedContract(Contract):
                 continue
             steps = (*inside, name)
             if name == "security" or ("schema" in inside and name not in NESTED):
-                is_set = name in SETS and is_list(inner)
-                result[name] = sorted(inner, key=canonical_json) if is_set else inner
+                result[name] = inner
             elif name in NAMED and is_mapping(inner):
                 result[name] = {key: self.inlined(value, steps) for key, value in inner.items()}
             else:

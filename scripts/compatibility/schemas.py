@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import jsonschema_rs
 from jsonschema_rs.canonical import Containment
 
-from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
+from scripts.compatibility.values import is_list, is_mapping, mapping_at
 from scripts.documents import DIALECTS, Contract
 
 T = TypeVar("T")
@@ -45,24 +45,24 @@ FORMATS: dict[str, Schema] = {
 }
 
 
-def own_annotations(schema: Any, irrelevant: str) -> dict[str, str]:
-    """Return the schema's annotations as JSON texts, except those whose value is false.
+def own_annotations(schema: Any, irrelevant: str) -> dict[str, Any]:
+    """Return the schema's annotations, except those whose value is false.
 
     A `default` is included even if its value is false. All annotations in `allOf` count as one.
     `irrelevant` is the annotation that has no effect: writeOnly in requests, readOnly in responses.
     """
-    result: dict[str, str] = {}
+    result: dict[str, Any] = {}
     if not is_mapping(schema):
         return result
     branches = subschemas(*schema.get("allOf", ()))
     inherited = [own_annotations(branch, irrelevant) for branch in branches]
     if any(inherited):
-        result["allOf"] = canonical_json(list(filter(None, inherited)))
+        result["allOf"] = list(filter(None, inherited))
     for keyword, value in schema.items():
         is_present = value is not False or keyword == "default"
         is_compared = keyword in COMPARED or keyword in {"xml", irrelevant}
         if is_present and not is_compared and not keyword.startswith("$"):
-            result[keyword] = canonical_json(value)
+            result[keyword] = value
     return result
 
 
