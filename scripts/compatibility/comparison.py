@@ -197,10 +197,9 @@ def _compare_responses(pair: Pair) -> None:
     after = pair.head.responses
     pairs = status_pairs(before, after)
     has_success = any(new_entry and is_success for _, new_entry, is_success in pairs)
-    for (old_entry, new_entry, is_success), status in pairs.items():
+    for old_entry, new_entry, is_success in pairs:
         part = pair.at(f"response {new_entry or old_entry}")
-        is_default = new_entry == "default" and old_entry in {None, "default"}
-        response = replace(part, status="default" if is_default else status)
+        response = replace(part, status=new_entry or old_entry)
         if old_entry is None:
             what = "is new and was not documented before"
             response.add(Severity.BREAKING, what, None, {new_entry: after[new_entry]})
@@ -210,14 +209,14 @@ def _compare_responses(pair: Pair) -> None:
             _compare_headers(response, old, new)
             response.add_other_keys(RESPONSE, old, new)
             body = response.at("body")
-            if status == NO_CONTENT and old_entry != new_entry:  # a range might document a body
+            if old_entry != new_entry and NO_CONTENT in {old_entry, new_entry}:
                 what = "changed, but a 204 response never has a body"
                 body.add_undecided(what, old.get("content"), new.get("content"))
             else:
                 compare_contents(body, old, new)
         elif is_success and not has_success:
             what = "is removed, and no successful status remains"
-            part.add(Severity.BREAKING, what, old_entry, None, f"expecting {status}")
+            part.add(Severity.BREAKING, what, old_entry, None, f"expecting {old_entry}")
         else:
             part.add(Severity.ADDITION, "is no longer returned", old_entry, removed=True)
 

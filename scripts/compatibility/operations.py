@@ -106,7 +106,7 @@ class Pair:
     findings: list[Finding]
     prover: Prover
     place: str  # such as `PUT /ai/llm/{id}, body`
-    status: str = ""  # the status of the response that contains the part; empty for requests
+    status: str = ""  # the status or range of the response; empty for requests
     location: str = BODY  # where the part is sent: body, query, path, header or cookie
     label: str = "body"  # the part's name in the evidence
 
@@ -163,18 +163,17 @@ def operations(contract: InlinedContract) -> Iterator[Operation]:
                 yield Operation(contract, path, method, item, item[method])
 
 
-def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
-    """Map each pair of old and new entries to the lowest status that both entries cover.
+def status_pairs(old: Part, new: Part) -> list[tuple[Any, Any, bool]]:
+    """Return the old and the new entry for each status, and whether the status is 2xx.
 
-    An entry is a status, a range such as `4XX`, or `default`. Each key holds the old entry, the
-    new entry, and whether the status is 2xx.
+    An entry is a status, a range such as `4XX`, or `default`. Each combination is listed once.
     """
-    pairs: dict[tuple[Any, Any, bool], str] = {}
+    pairs: dict[tuple[Any, Any, bool], None] = {}
     for status in map(str, range(100, 600)):
         entries = (_best(old, status), _best(new, status))
         if any(entries):
-            pairs.setdefault((*entries, status.startswith("2")), status)
-    return pairs
+            pairs[*entries, status.startswith("2")] = None
+    return list(pairs)
 
 
 def _best(responses: Part, status: str) -> str | None:

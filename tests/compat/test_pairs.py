@@ -179,14 +179,6 @@ def test_a_changed_extension_is_shown_by_its_changed_keys() -> None:
     assert finding.what == 'x-left-open.a: {"type": "null"} → none'
 
 
-def test_a_new_default_response_is_shown_as_default() -> None:
-    """The evidence for a new `default` response says `default`, not a status that it covers."""
-    default = "/paths/~1orders/post/responses/default"
-    base = edited(SHOP, [{"at": default, "remove": True}])
-    (finding,) = compared(base, SHOP)
-    assert finding.shown[1] == "POST /orders → default"
-
-
 def test_added_and_removed_alternatives_are_shown_with_their_positions() -> None:
     """A finding gives an alternative's position, because long alternatives can look the same."""
     three = {"anyOf": [{"type": "object", "maxProperties": size} for size in (3, 5, 9)]}
