@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -21,13 +20,9 @@ from scripts import documents
 from scripts.compatibility import findings, python_interface
 from scripts.compatibility.findings import Finding, Severity
 from scripts.documents import Contract
+from tests.programs import run, start_history
 
 ROOT = Path(__file__).parents[2]
-GIT = {
-    **dict.fromkeys(("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"), os.devnull),
-    **dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "A"),
-    **dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "a@b.example"),
-}
 Compat = Callable[..., subprocess.CompletedProcess[str]]
 Report = Callable[[], dict[str, Any]]
 CONTRACT = (ROOT / "openapi.yaml").read_text("utf-8")
@@ -61,17 +56,11 @@ def write(folder: Path, *edits: tuple[str, str]) -> str:
     return str(path)
 
 
-def git(folder: Path, *arguments: str) -> None:
-    """Run Git in the folder without the user's or the system's configuration."""
-    command_line = ["git", "-C", str(folder), *arguments]
-    subprocess.run(command_line, check=True, capture_output=True, env={**os.environ, **GIT})
-
-
 def commit(folder: Path, *edits: tuple[str, str]) -> None:
     """Commit an edited copy of the contract."""
     write(folder, *edits)
-    git(folder, "add", "-A")
-    git(folder, "commit", "--allow-empty", "-qm", "Contract")
+    run("git", "add", "-A", cwd=folder)
+    run("git", "commit", "--allow-empty", "-qm", "Contract", cwd=folder)
 
 
 @pytest.fixture
@@ -79,8 +68,8 @@ def clone(tmp_path: Path) -> Path:
     """Return a Git repository with one commit, which contains version 1.2.0 of the contract."""
     folder = tmp_path / "repository"
     folder.mkdir()
-    git(folder, "init", "-q", "-b", "main")
-    commit(folder, set_version("1.2.0"))
+    write(folder, set_version("1.2.0"))
+    start_history(folder)
     return folder
 
 
@@ -250,7 +239,7 @@ def test_base_is_the_highest_release(clone: Path, get_report: Report) -> None:
     """The default base is the highest release, even after several commits for a new version."""
     for version in ("1.2.0", "1.10.0", "1.9.0"):
         commit(clone, set_version(version))
-        git(clone, "tag", f"v{version}")
+        run("git", "tag", f"v{version}", cwd=clone)
     commit(clone, FIELD, set_version("2.0.0"))
     write(clone, FIELD, NARROW, set_version("2.0.0"))
     report = get_report()
@@ -296,9 +285,9 @@ def test_an_addition_requires_a_new_version_but_no_decision(tmp_path: Path, comp
 def test_report_explains_why_there_is_no_base(clone: Path, compat: Compat, tmp_path: Path) -> None:
     """If there is no base, scripts/compat says why and, in a shallow clone, how to get one."""
     assert "it is the first version" in compat(root=clone).stdout
-    git(clone, "commit", "--allow-empty", "-qm", "Something else")
+    run("git", "commit", "--allow-empty", "-qm", "Something else", cwd=clone)
     shallow = tmp_path / "shallow"
-    git(clone, "clone", "-q", "--depth", "1", f"file://{clone}", str(shallow))
+    run("git", "clone", "-q", "--depth", "1", f"file://{clone}", shallow)
     assert "git fetch --unshallow --tags" in compat(root=shallow).stdout
     shutil.rmtree(shallow / ".git")
     assert "this is not a git checkout" in compat(root=shallow).stdout
@@ -317,7 +306,7 @@ def test_a_decision_replaces_the_verdict(clone: Path, get_report: Report, compat
     assert "Decided on 2026-01-31: words. Names are short." in text
     assert "Version OK: expected 1.2.1 or later, got 1.2.1." in text
     commit(clone, NARROW, set_version("1.2.1"))
-    git(clone, "tag", "v1.2.1")
+    run("git", "tag", "v1.2.1", cwd=clone)
     assert get_report()["in_order"]
     write(clone, NARROW, set_version("1.2.2"))
     assert (get_report()["stale"], get_report()["in_order"]) == ([finding], False)
