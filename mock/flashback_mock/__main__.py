@@ -41,7 +41,8 @@ def main() -> int:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     if isinstance(sys.stdout, TextIOWrapper):
-        # Names in the banner can contain characters that the output's encoding does not support.
+        # Names in the banner can contain characters that the output's encoding does not support, so
+        # escape these characters instead of raising an error.
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _options()
     logs.to_stderr(options.log_level, options.log_format)
@@ -66,7 +67,7 @@ async def _serve(options: argparse.Namespace) -> None:
     listener = listen(options.host, options.port)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    # Windows event loops do not support signal handlers. On Windows, Ctrl-C ends the process.
+    # Event loops on Windows do not support signal handlers. Ctrl-C still ends the process there.
     with suppress(NotImplementedError):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
@@ -110,9 +111,10 @@ def _admin_token() -> str:
 
 EPILOG = (
     "By default, each store's master keys are saved in a separate file in "
-    "~/.local/share/flashback-mock. To use another file, set --keys or $FLASHBACK_MOCK_KEYS_FILE. "
-    "The file is created together with the store. Other users of this machine can see the command "
-    "line, so put the password for a postgresql:// URL in $PGPASSWORD or ~/.pgpass."
+    "~/.local/share/flashback-mock. To use another file, pass --keys or set "
+    "$FLASHBACK_MOCK_KEYS_FILE. The file is created together with the store. Other users of this "
+    "machine can see the command line, so put the password for a postgresql:// URL in $PGPASSWORD "
+    "or ~/.pgpass."
 )
 
 
@@ -150,7 +152,9 @@ def _options() -> argparse.Namespace:
     about = "format of log messages (default: text on a terminal, json otherwise)"
     add("--log-format", default=log_format, choices=["text", "json"], help=about)
     options = parser.parse_args()
-    if options.command not in (None, "rotate-keys"):  # `choices` would hide a misspelled option
+    # Do not use argparse's `choices`: its error would name a misspelled option's value instead of
+    # the option.
+    if options.command not in (None, "rotate-keys"):
         message = "unknown command; the only command is rotate-keys"
         if options.admin_token:
             message = f"--admin-token takes no value; set the token in ${ADMIN_TOKEN}"

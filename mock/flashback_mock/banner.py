@@ -62,7 +62,7 @@ def _addresses(url: str, guard: Guard | None, *, is_local: bool) -> list[str]:
             "From other machines and containers",
             f"  http://{socket.gethostname()}:{urlsplit(url).port}",
             "  In Compose, use the service's name instead of the host name.",
-            "  To use the Python client there, set FLASHBACK_ALLOW_HTTP=1.",
+            "  The Python client requires FLASHBACK_ALLOW_HTTP=1 for this URL.",
         ]
     return lines
 

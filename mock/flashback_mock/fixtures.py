@@ -96,7 +96,7 @@ class Fixtures:
             check_unique(f"users.{name}.token", "token", user["token"])
             expires = None
             if "expires" in user:
-                expires = datetime.fromisoformat(user["expires"].upper())  # `z` is also valid
+                expires = datetime.fromisoformat(user["expires"].upper())  # also accept `z`
             tokens.append(Token(user["token"], name, expires))
         for workspace, content in document["workspaces"].items():
             for user, access in content.get("members", {}).items():
@@ -163,11 +163,11 @@ def _parse(path: Path) -> Any:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object as a dictionary. Raise `KeyError` with the key if it appears twice."""
+    """Return a JSON object as a dictionary. Raise `KeyError` with the name of a duplicate key."""
     content: dict[str, Any] = {}
     for key, value in pairs:
         if key in content:
-            raise KeyError(f" {key.partition(':')[0]}")  # the rest could be a credential
+            raise KeyError(f" {key.partition(':')[0]}")  # the rest of the key could be a credential
         content[key] = value
     return content
 
@@ -175,7 +175,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 class _Loader(yaml.BaseLoader):
     """A YAML loader that reads all values as text, so `no` and `007` need no quotes.
 
-    Raise `KeyError` with the line and the key if a key appears twice.
+    If a key appears twice, the loader raises `KeyError` with the line number and the key.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: FBT001, FBT002

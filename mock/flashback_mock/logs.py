@@ -14,7 +14,7 @@ PIPE_BYTES = 4096  # number of bytes that a writable pipe accepts without blocki
 
 
 class StderrHandler(logging.Handler):
-    """A handler that never blocks. It drops log lines when the pipe on standard error is full."""
+    """A handler that drops log lines instead of blocking if the pipe on standard error is full."""
 
     def __init__(self, format_record: Callable[[logging.LogRecord], str]) -> None:
         super().__init__()

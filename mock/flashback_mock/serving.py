@@ -21,7 +21,7 @@ from .stores import store_at
 
 Wrap = Callable[[Handler], Handler]
 
-# The URL of a mock that listens on a wildcard address contains the loopback address instead.
+# If a mock listens on a wildcard address, its URL contains the loopback address instead.
 CLIENT_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not used for listening
 MAX_WRAPPED_BYTES = 1 << 26  # size limit for bodies that are passed to a wrapped handler
 

@@ -13,7 +13,7 @@ __tracebackhide__ = True  # makes pytest hide this module's frames
 def without_frames(function: Callable[P, T]) -> Callable[P, T]:
     """Return a function that raises errors without the mock's own stack frames.
 
-    `pytest --showlocals` would print the local variables in the mock's frames.
+    Otherwise, `pytest --showlocals` would print the local variables in these frames.
     """
 
     @wraps(function)

@@ -240,7 +240,7 @@ def test_admin_token_gives_programs_and_browsers_access(monkeypatch: pytest.Monk
 
 
 def test_javascript_example_passes(root: Path, mock: Mock, node: str) -> None:
-    """The tests in the JavaScript example pass; they control the mock over HTTP."""
+    """The JavaScript example's tests, which control the mock over HTTP, pass."""
     example = root / "examples" / "javascript" / "rotate.test.js"
     variables = {"FLASHBACK_BASE_URL": mock.base_url, "FLASHBACK_TOKEN": OWNER}
     assert "pass 4" in run(node, "--test", example, variables=variables)

@@ -56,7 +56,9 @@ def test_printed_curl_command_works(root: Path, document: dict[str, Any]) -> Non
     assert json.loads(done.stdout) == {**examples["examples"]["updated"]["value"], "aiLlmId": MAIN}
 
 
-def test_banner_and_shutdown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mock_prints_a_banner_and_stops_on_a_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The banner shows how to use the mock. After Ctrl-C, the mock exits with status 0.
 
     The store and its key file have mode 0600.
@@ -114,7 +116,7 @@ def test_unusable_option_gives_a_clear_error(
     assert "two" not in error
 
 
-def test_misspelled_option_is_named(
+def test_error_names_the_misspelled_option(
     startup_error: StartupError, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The error for an unknown option names the option, even if a value follows it."""
@@ -156,7 +158,7 @@ def test_unusable_contract_gives_a_clear_error(
 
 
 def test_another_contract_is_served(document: dict[str, Any], tmp_path: Path) -> None:
-    """The mock can serve a contract whose path, rules, statuses and structure are different."""
+    """The mock can serve a contract with a different path, rules, statuses and structure."""
     changed = copy.deepcopy(document)
     item = changed["paths"]["/llm/{llm-id}"] = changed["paths"].pop("/ai/llm/{id}")
     operation = item["put"]

@@ -121,7 +121,7 @@ def test_json_file_is_accepted(tmp_path: Path) -> None:
 
 
 def test_fixtures_from_a_file_are_used(tmp_path: Path) -> None:
-    """A mock started with a fixtures file contains only the users and configurations in it."""
+    """With a fixtures file, the mock contains only the users and configurations from that file."""
     users = "users: {me: {token: my-token, expires: 2999-01-01t00:00:00z}}"
     read(tmp_path, users + "\nworkspaces: {w: {configurations: {one: {id: a}}}}")
     with flashback_mock.running(fixtures=tmp_path / "fixtures.yaml") as mock:

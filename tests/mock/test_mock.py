@@ -43,7 +43,7 @@ def test_log_is_bounded(mock: Mock) -> None:
 
 
 def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> None:
-    """If `assert_updated` fails, it shows how the fields differ and lists the requests in order."""
+    """A failed `assert_updated` shows how the fields differ and lists the requests in order."""
     wrong = {"Authorization": "Bearer wrong"}
     http.put(MAIN, json={"nme": "x"})
     http.put(MAIN, json={"name": "new"}, headers=wrong)

@@ -172,13 +172,13 @@ def test_ids_and_tokens_can_be_selected(page: Page, mock: Mock) -> None:
     mock.assert_updated(mock.ids["sibling"], key="new-access-key")
 
 
-def test_path_parameter_can_be_shared(
+def test_path_parameter_can_be_shared_by_all_methods(
     browser: Browser,
     document: dict[str, Any],
     tmp_path: Path,
     flashback_mock_factory: Callable[..., Mock],
 ) -> None:
-    """The page shows parameters that are defined on the path for all of its methods."""
+    """The page shows parameters that the contract defines once for all methods of a path."""
     changed = copy.deepcopy(document)
     (item,) = changed["paths"].values()
     changed["components"]["parameters"] = {"Id": item["put"].pop("parameters")[0]}
@@ -224,7 +224,7 @@ def test_page_can_be_used_with_the_keyboard(page: Page, mock: Mock) -> None:
 
 
 def test_page_is_accessible(browser: Browser, mock: Mock) -> None:
-    """The page fits the window and passes axe on desktops and phones, in light and dark mode."""
+    """The page fits desktop and phone windows and has no axe violations in light and dark mode."""
     mock.reset()
     # axe adds styles to the page, and the Content-Security-Policy would block them.
     with browser.new_page(bypass_csp=True, reduced_motion="reduce") as page:

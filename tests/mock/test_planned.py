@@ -98,8 +98,8 @@ def test_connection_ends_as_planned(mock: Mock) -> None:
             connection.recv(100)
 
 
-def test_refused_closes_the_port() -> None:
-    """`refused` closes the port, stops other programs from using it, and reopens it later.
+def test_refused_fault_closes_the_port() -> None:
+    """`refused` closes the port, keeps it reserved for the mock, and reopens it later.
 
     When the mock stops, it closes all sockets.
     """
@@ -183,7 +183,7 @@ def test_delayed_request_is_stored_and_logged_immediately(mock: Mock) -> None:
 
 
 def test_log_says_that_a_response_was_planned(mock: Mock) -> None:
-    """The log shows that a response was planned, and the error that it replaced."""
+    """The log shows that a response was planned and which error the planned response replaced."""
     for token, reason in (
         (OWNER, "planned answer"),
         ("wrong", "planned answer; without the plan: 401, Authorization: the token is unknown"),

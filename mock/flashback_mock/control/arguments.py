@@ -1,4 +1,4 @@
-"""Checks of the names, types and ranges of arguments, given in Python or in JSON."""
+"""Validation of the names, types and ranges of arguments that are passed in Python or JSON."""
 
 import re
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ def check_types(
     """Raise `ValueError` if a name is unknown or a value does not match its annotation.
 
     A time must be between 0 and 600 seconds. The error for an unknown name lists the valid names,
-    which include `other_names`. It quotes the unknown name only if that resembles a valid one,
-    because any other name could be a misplaced credential.
+    which include `other_names`. The error quotes the unknown name only if the name resembles a
+    valid one, because any other name could be a misplaced credential.
     """
     for name, value in given.items():
         if name not in annotations:

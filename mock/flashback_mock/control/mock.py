@@ -109,7 +109,8 @@ class Mock:
         for step in steps:
             check_step(self.contract, step)
             id = step.get("id", "")
-            if id in self.ids:  # probably a role such as `main`, but it can also be an id
+            # A role, such as `main`, could be passed by mistake: then `find` raises an error.
+            if id in self.ids:
                 await self.store.find(id)
         # Also copy the headers, because callers can change them later.
         self.planned += [deepcopy(step) for step in steps if "duration" not in step]
@@ -155,7 +156,7 @@ class Mock:
                     if matches(entry, criteria):
                         found.append(entry)
         except TimeoutError:
-            # Do not quote the criteria, which could contain a misplaced credential.
+            # Show only the names of the criteria, because a value could be a misplaced credential.
             given = f" matching the criteria ({', '.join(criteria)})" if criteria else ""
             expected = f"expected {count} request(s){given} within {timeout:g} s, got {len(found)}"
             lines = [expected, *history(self.requests)]

@@ -32,7 +32,7 @@ STEP = get_type_hints(Step)
 
 
 def take_plan(planned: list[Step], id: str) -> Step:
-    """Return the first plan for this id and decrement its `times`. If there is none, return {}."""
+    """Return the first plan for this id, and decrement its `times`. Without a plan, return {}."""
     for index, plan in enumerate(planned):
         if plan.get("id", id) == id:
             remaining = plan.get("times", 1) - 1
@@ -80,7 +80,7 @@ def _check_headers(headers: Mapping[Any, object]) -> None:
             raise ValueError("headers: a header name contains invalid characters")
         if name.lower() in RESERVED_HEADERS:
             raise ValueError(
-                f"headers: {name} is set by the mock; to break a response, use a fault"
+                f"headers: {name} is set by the mock; to send an invalid response, plan a fault"
             )
         if not isinstance(value, str) or not value.isprintable() or not value.isascii():
             raise ValueError(f"headers: {name} must be a string of printable ASCII characters")

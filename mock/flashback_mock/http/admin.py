@@ -124,7 +124,7 @@ class Admin:
     async def _login(self, request: Request, session: str) -> Answer:
         """Set the session cookie. The mock prints a link to this handler when it starts."""
         if not self._guard.is_session(session):
-            message = "This link is not valid; open the latest link the mock printed"
+            message = "This link is not valid; open the link that the mock printed last"
             return error_answer(401, message)
         cookie = f"{self._guard.cookie}={session}; Path={PREFIX}; HttpOnly; SameSite=Lax"
         answer = await self._root(request)
@@ -170,7 +170,7 @@ async def _await_control(control: Control, /, *arguments: Any, **options: Any) -
 
 
 def _to_python(place: str, content: Any) -> Json:
-    """Convert a JSON object to Python arguments; convert its times from ms to seconds."""
+    """Convert a JSON object to Python arguments, with times in seconds."""
     if not isinstance(content, dict):
         raise ValueError(f"{place}: must be a JSON object")
     arguments: Json = {**content}

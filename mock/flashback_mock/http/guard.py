@@ -43,7 +43,7 @@ class Guard:
         elif not self._has_session(headers.get("Cookie", "")):
             raise HttpError(
                 401,
-                "Authorization: the bearer token from --admin-token is required; "
+                "Authorization: the bearer token for /__admin is required; "
                 "in a browser, open the link that the mock printed when it started",
             )
         if not linked:

@@ -1,4 +1,4 @@
-"""The operation: it authenticates callers, updates the store and sends planned answers."""
+"""The operation, which authenticates callers, updates the store and returns planned answers."""
 
 import re
 from contextlib import suppress
@@ -68,7 +68,7 @@ class Operation:
 
         Raise `HttpError` (401) if the token is not valid.
         """
-        with suppress(NotFoundError):  # an unknown id could be a misplaced credential
+        with suppress(NotFoundError):  # do not log an unknown id, which could be a credential
             await self._mock.store.find(id)
             request.entry.configuration = id
         request.entry.user = await self._mock.store.user_of(request.token) or ""
@@ -122,7 +122,7 @@ class Operation:
         if "example" in plan:
             example = self._contract.example(str(plan.get("status", "")), plan["example"])
             return json_answer(*example)
-        status = int(plan["status"])  # for an HTTPStatus, the log would show its name
+        status = int(plan["status"])  # convert an HTTPStatus to a plain int for the log
         if status == 200:
             return success_answer(id, self._contract.message(200))
         if self._contract.response_examples.get(status):

@@ -37,7 +37,7 @@ QUIET.setLevel(logging.CRITICAL + 1)
 
 
 class Connection(web.RequestHandler):
-    """An aiohttp connection with time limits and its own response to unparsable requests."""
+    """An aiohttp connection with time limits and a custom response to unparsable requests."""
 
     reject: Callable[[int, str], web.Response]
     is_answering = False  # whether a request was received completely and has no response yet
@@ -49,7 +49,7 @@ class Connection(web.RequestHandler):
         return True
 
     def close_after_response(self) -> None:
-        """Close the connection after responding to a request that was received completely."""
+        """Close the connection. If a complete request is waiting for a response, respond first."""
         if self.is_answering:
             self.close()
         else:
@@ -62,7 +62,7 @@ class Connection(web.RequestHandler):
         self._unread = asyncio.get_running_loop().call_later(SECONDS, transport.abort)
 
     def resume_writing(self) -> None:
-        """Cancel the time limit."""
+        """Cancel the time limit for reading the response, because the client is reading again."""
         super().resume_writing()
         self._unread.cancel()
 
@@ -74,7 +74,7 @@ class Connection(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
         """Respond to an unparsable request. aiohttp's own response would echo the request."""
-        if isinstance(exc, ConnectionError):  # this error closes the connection without a response
+        if isinstance(exc, ConnectionError):  # raised to close the connection without a response
             raise exc
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             return self.reject(500, f"failed: {type(exc).__name__}")
@@ -194,15 +194,15 @@ class Server:
         finally:
             connection.is_answering = False
         response = _response(answer)
-        # aiohttp would drop requests that follow an Upgrade request, and it would add the trailer
-        # fields of a chunked body to the headers of the next request.
+        # Do not reuse the connection: aiohttp would drop requests after an Upgrade request, and it
+        # would add the trailer fields of a chunked body to the headers of the next request.
         headers = incoming.headers
         if request.incomplete or "Upgrade" in headers or "Transfer-Encoding" in headers:
             response.force_close()
         return response
 
     async def _read_body(self, incoming: web.BaseRequest, request: Request) -> HttpError | None:
-        """Read the body into `request`. If the body is incomplete, return the error."""
+        """Read the body into `request`. Return an error if the body is incomplete or too large."""
         if (incoming.content_length or 0) > self._max_body:
             return too_large(self._max_body)
         is_continue = incoming.headers.get("Expect", "").lower() == "100-continue"
@@ -216,7 +216,7 @@ class Server:
             return too_large(self._max_body)
         except (TimeoutError, web.RequestPayloadError):
             # Invalid chunks can also cause a timeout, because aiohttp does not always report them.
-            return HttpError(400, "body: was not received in time, or the chunks are invalid")
+            return HttpError(400, "body: was not received in time or contains invalid chunks")
         except (ConnectionError, RuntimeError):  # raised by aiohttp if the client disconnects
             raise ConnectionAbortedError from None
         return None
@@ -260,7 +260,7 @@ def listen(host: str, port: int) -> socket.socket:
             return socket.create_server((host, port), family=family, backlog=BACKLOG)
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or reason
-            reason = reason.partition(" (")[0]  # the rest repeats the address
+            reason = reason.partition(" (")[0]  # the part in parentheses repeats the address
     raise OSError(
         f"host {host}, port {port}: {reason}; use an address of this machine, such as "
         "127.0.0.1, and a free port (0 chooses one)"

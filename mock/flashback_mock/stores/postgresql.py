@@ -86,7 +86,8 @@ class PostgresqlStore(SqlStore):
         return connection
 
     async def close(self) -> None:
-        # Closing a connection in the usual way can take seconds if the server does not respond.
+        # Terminate the connections, because closing a connection in the usual way can take seconds
+        # if the server does not respond.
         for connection in self._connections:
             connection.terminate()
         await self._engine.dispose()

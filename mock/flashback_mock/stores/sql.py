@@ -82,7 +82,7 @@ class SqlStore(Store):
 
     @abstractmethod
     def reason(self, error: Any) -> str:
-        """Return what went wrong, without the error's message, which could quote a value."""
+        """Describe the error without using its message, which could quote a value."""
 
     def error(self, reason: str) -> StoreError:
         """Return an error that contains the store's name and this reason."""
@@ -97,7 +97,10 @@ class SqlStore(Store):
         return f"{self._name}, master keys in {self.key_file}"
 
     async def open(self, fixtures: Fixtures | None) -> bool:
-        """Open the store and return whether it is new. If `fixtures` is None, it must exist."""
+        """Open the store and return whether it is new.
+
+        If `fixtures` is None, the store must already exist.
+        """
         try:
             return await self._open(fixtures)
         except BaseException:

@@ -71,7 +71,7 @@ class SqliteStore(SqlStore):
 
     async def run(self, work: Callable[[Connection], R]) -> R:
         if self._file and not self._is_in_place(self._file):
-            # Otherwise, SQLite would update the open file, which no longer has a name.
+            # Without this check, SQLite would update the old file, which is no longer at this path.
             raise self.error("was deleted, moved or replaced while it was open; stop the mock")
         # Because `isolation_level` is set, sqlite3 begins a transaction before the first change.
         with self._engine.begin() as connection:

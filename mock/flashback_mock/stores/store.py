@@ -82,10 +82,10 @@ class Store(Protocol):
 
     @property
     def location(self) -> str:
-        """Describe where the state and master keys are stored. The text contains no secrets."""
+        """Return where the state and the master keys are stored, without any secrets."""
 
     async def open(self, fixtures: Fixtures) -> bool:
-        """Open the store and return whether it is new. Only a new store gets the fixtures."""
+        """Open the store and return whether it is new. Add the fixtures only to a new store."""
 
     async def close(self) -> None:
         """Close all files and connections."""

@@ -107,7 +107,7 @@ class Cluster:
 
     def _run(self, program: str, *arguments: object) -> None:
         command = [str(self._programs / program), *map(str, arguments)]
-        # Do not capture the output: the server would keep a pipe open.
+        # Do not capture the output: the server would keep the pipe open, and this call would hang.
         subprocess.run(command, stdout=subprocess.DEVNULL, cwd="/", user=self._user, check=True)
 
 

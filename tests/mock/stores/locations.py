@@ -41,8 +41,8 @@ class BlockingStore:
 class StoreLocation:
     """A store's file name or PostgreSQL URL, and the directory for its key file.
 
-    `address` is the file name or the URL. For an in-memory store, it is an empty string. The stores
-    run in the event loop of `runner`.
+    `address` is the file name, the URL or, for an in-memory store, an empty string. The stores run
+    in the event loop of `runner`.
     """
 
     address: str

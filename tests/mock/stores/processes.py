@@ -66,7 +66,7 @@ def kill_after(updates: int, address: str, keys: Path) -> int:
 
 
 def kill_rotation(step: int, address: str, keys: Path) -> bool:
-    """Kill a key rotation before a step; return False if it ended before reaching the step.
+    """Kill a key rotation just before this step; return False if the rotation has fewer steps.
 
     A step is an SQL statement, a commit or a write to the key file.
     """

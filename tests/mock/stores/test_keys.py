@@ -97,7 +97,7 @@ def test_failed_write_keeps_the_old_key(tmp_path: Path) -> None:
     assert read_vault(file, old.key_id).key == old.key
 
 
-def test_key_file_location(
+def test_keys_option_overrides_the_environment_variable(
     key_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`--keys` overrides the environment variable. By default, each store has its own key file."""

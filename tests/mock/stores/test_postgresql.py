@@ -34,7 +34,7 @@ def test_processes_share_a_store(location: StoreLocation) -> None:
     """Two processes that start at the same time with an empty schema share one new store.
 
     The URL sets an isolation level under which concurrent updates would fail, but the store
-    overrides it.
+    overrides this setting.
     """
     location.address = f"{location.address}&default_transaction_isolation=serializable"
     one = location.store()
@@ -56,7 +56,7 @@ def test_processes_share_a_store(location: StoreLocation) -> None:
 
 
 def test_null_character_causes_a_clear_error(location: StoreLocation) -> None:
-    """PostgreSQL cannot store U+0000 in the name of a workspace or user."""
+    """The error says that PostgreSQL cannot store U+0000 in the name of a workspace or user."""
     member = Member("acme\0", "owner", "READ")
     with location.opened(is_new=True) as store, pytest.raises(StoreError, match="cannot store"):
         store.add(Fixtures(members=(member,)))

@@ -120,7 +120,7 @@ def test_additions_change_only_members_that_are_added_again(store: BlockingStore
 
 
 def test_configuration_with_a_taken_id_or_name_is_not_added(store: BlockingStore) -> None:
-    """A configuration is added only if its id and, in its workspace, its name are unique."""
+    """A configuration is added only if its id is unique and its name is unique in its workspace."""
     before = store.find(MAIN).describe()
     for id, name in ((MAIN, "n"), ("new", "OpenAI in production")):
         taken = Configuration("", "acme", id, {"name": name})
@@ -224,7 +224,7 @@ def test_moved_credential_cannot_be_decrypted(
 
 @durable
 def test_failed_rotation_changes_nothing(location: StoreLocation, store: BlockingStore) -> None:
-    """If any credential cannot be decrypted, a key rotation re-encrypts none of them.
+    """If a credential cannot be decrypted, a key rotation changes no credential.
 
     After the damaged credential is replaced, the next rotation succeeds.
     """

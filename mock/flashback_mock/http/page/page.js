@@ -13,7 +13,7 @@ const applyColorScheme = () => document.documentElement.classList.toggle("dark-m
 dark.addEventListener("change", applyColorScheme);
 applyColorScheme();
 
-// Attributes for screen readers that Swagger UI does not set.
+// Attributes that screen readers need but Swagger UI does not set.
 const ATTRIBUTES = [
   [".body-param__text", "aria-label", "Request body"],
   [".examples-select-element", "aria-label", "Examples"],
