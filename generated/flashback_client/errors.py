@@ -15,7 +15,7 @@ from flashback_runtime.errors import ServerError as ServerError
 from flashback_runtime.errors import UnexpectedServerError as UnexpectedServerError
 from flashback_runtime.errors import UnexpectedStatusError as UnexpectedStatusError
 
-# Tracebacks then show `flashback_client.errors`, which callers import.
+# Make tracebacks show `flashback_client.errors`, which callers import.
 for _base in (
     ApiConnectionError,
     ApiStatusError,

@@ -21,7 +21,8 @@ from .fields import UNSET
 from .secrets import Secret
 from .transport import LATE, MAX_BODY, Connections, httpx, pool_options, timeout_until
 
-# anyio would import this during the first call, which would block the event loop.
+# Import this module now. Otherwise, anyio would import it during the first call, which would block
+# the event loop.
 with suppress(ImportError):
     importlib.import_module("anyio._backends._asyncio")
 
@@ -83,7 +84,7 @@ class AsyncConnections(Connections):
         until that task has released its connection.
         """
         results: list[tuple[httpx.Response, bytes | None]] = []
-        failures: list[BaseException] = [asyncio.CancelledError()]  # for a task that never starts
+        failures: list[BaseException] = [asyncio.CancelledError()]  # if the task never starts
         limit = anyio.move_on_after(timeout_until(ends_at))
 
         async def run() -> None:

@@ -153,7 +153,8 @@ def _outcome(
     for member in chain:
         _redact(running, member)
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
-    # The message of a CancelledError, which is not an Exception, would only name a cancel scope.
+    # Do not add the message of a CancelledError, which is not an Exception: the message would only
+    # name a cancel scope.
     if isinstance(root, Exception) and str(root) not in text:
         text += f" ({root})"
     if is_closed:
@@ -169,7 +170,7 @@ def _redact(running: RunningCall, error: BaseException) -> None:
         if redacted != str(argument):
             arguments[index] = redacted
     error.args = tuple(arguments)
-    if isinstance(error, OSError) and error.strerror:  # here, `str(error)` does not use `args`
+    if isinstance(error, OSError) and error.strerror:  # then `str(error)` ignores `args`
         error.strerror = running.redacted(error.strerror)
     if isinstance(error, httpx.RequestError):
         error.request = httpx.Request(running.call.method, "/")

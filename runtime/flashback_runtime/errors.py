@@ -88,7 +88,7 @@ class ResponseError(FlashbackError):
     body: bytes = b""
 
     def __init__(self, text: str = "", attributes: Mapping[str, Any] = {}) -> None:
-        """Accept JSON-serializable attributes; the body is Latin-1 text and headers are a dict."""
+        """Accept attributes that JSON supports: the body as Latin-1 text, the headers as a dict."""
         super().__init__(text, attributes)
         self.headers = Headers(self.headers, "utf-8")
         self.body = vars(self).get("body", "").encode("latin-1")

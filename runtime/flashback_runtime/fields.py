@@ -105,7 +105,10 @@ class Rule:
             raise error
 
     def error(self, name: str, value: object) -> ArgumentError | None:
-        """Return the error instead of raising it, because this frame can hold a credential."""
+        """Return an ArgumentError if the value violates a rule, and None otherwise.
+
+        This method does not raise the error, because its frame can hold a credential.
+        """
         if str not in self.kinds:
             value = as_plain(value)
         has_type = any(_has_type(value, kind) for kind in self.kinds)
@@ -165,8 +168,8 @@ class Rule:
             return self._broken_enum()
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
-        # `$` also matches before a final line break. Append a line break so that the pattern also
-        # applies to one at the end of the text.
+        # `$` also matches before a final line break, so a text that ends with a line break could be
+        # accepted by mistake. An additional line break prevents this.
         if self.pattern is not None and not re.search(self.pattern, f"{text}\n", _ASCII):
             return self.message or f"must match {self.pattern}"
         return None

@@ -114,7 +114,7 @@ def _unescape(escape: re.Match[str]) -> str:
 
 
 def cut_frames(chain: Iterable[BaseException]) -> None:
-    """Remove frames from these exceptions' tracebacks if they might hold a request.
+    """Remove frames that might hold a request from the tracebacks of these exceptions.
 
     Frames in the caller's own hooks and transports remain so that the traceback still shows the
     failing line.

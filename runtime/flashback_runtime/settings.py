@@ -34,7 +34,9 @@ _HEADER_NAME = Rule(
     message="cannot be set: the name is reserved or is not a valid header name",
 )
 _HEADER_VALUE = Rule(
-    Secret, pattern=r"^([!-~]([ -~\t]*[!-~])?)?$", message="must be one line of visible ASCII"
+    Secret,
+    pattern=r"^([!-~]([ -~\t]*[!-~])?)?$",
+    message="must be one line of visible ASCII characters",
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # The maximum timeout in seconds. Longer timeouts, which sockets reject, are treated as unlimited.
@@ -197,7 +199,7 @@ def _bypasses_proxy(url: httpx.URL) -> bool:
 
 
 def _parse_url(text: str) -> httpx.URL | None:
-    """Return the URL, or None if it is invalid; an exception could reveal a password."""
+    """Parse the URL. Return None if it is invalid, because an exception could reveal a password."""
     try:
         url = httpx.URL(text)
         host = url.host  # decodes punycode, which might be invalid

@@ -34,7 +34,8 @@ CLOSED = "this client is closed; create a new one"
 LATE = "no complete response was received within the time limit"
 # The maximum size of a response body, in bytes. Documented responses are far smaller.
 MAX_BODY = 1 << 20
-# The deadline of the current attempt. Each greenlet has its own context, but not its own thread.
+# The deadline of the current attempt. A thread-local variable would not be enough, because each
+# greenlet has its own context, but not its own thread.
 _ends_at: ContextVar[float] = ContextVar("ends_at")
 _IN_MEMORY = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
 
@@ -170,7 +171,7 @@ class Connections:
     async def call(self, function: Callable[[], Any], ends_at: float) -> Any:
         """Call a token function and return its result.
 
-        The async client cancels the function at `ends_at`; this method then returns UNSET.
+        In the async client, this method cancels the function at `ends_at` and then returns UNSET.
         """
         del ends_at
         return function()

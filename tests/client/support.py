@@ -29,7 +29,7 @@ OK = http_response(200, UPDATED)
 
 
 class Service(httpx.MockTransport):
-    """An in-memory service that returns the given responses in order, and only 200s after that."""
+    """An in-memory service that returns the given responses in order and then returns only 200."""
 
     def __init__(self, *outcomes: httpx.Response | Exception) -> None:
         """Use these outcomes for the first requests. Responses are returned; errors are raised."""
@@ -112,7 +112,8 @@ def interrupting(error: BaseException) -> Generator[None]:
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)  # the default handler would end the process
+        # Stop the timer, because the default handler for SIGALRM would end the process.
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
 
 

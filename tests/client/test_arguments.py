@@ -111,8 +111,8 @@ def test_from_dict_rejects_unknown_fields() -> None:
     assert caught.value.field == "secrt"
 
 
-def test_function_modules_check_the_body_type() -> None:
-    """A generated module's functions raise ArgumentError if the body is not a request model."""
+def test_generated_modules_check_the_body_type() -> None:
+    """The functions in generated modules raise ArgumentError if the body is not a request model."""
     wrong: Any = {"name": "new"}
     with pytest.raises(errors.ArgumentError, match="body must be"):
         update_ai_llm.sync(ID, client=blocking(Service()), body=wrong)

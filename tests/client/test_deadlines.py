@@ -47,7 +47,7 @@ SLOW_SERVERS: dict[str, Responder] = {
 
 @contextmanager
 def at_most(seconds: float) -> Generator[None]:
-    """Fail if the block takes longer than `seconds`, which allows extra time for busy machines."""
+    """Fail if the block takes too long. Callers allow extra time for busy machines."""
     started = time.monotonic()
     yield
     assert time.monotonic() - started < seconds
@@ -97,7 +97,7 @@ def test_very_long_timeout_means_no_limit(update: Any) -> None:
 
 
 @pytest.mark.parametrize("limits", [{"timeout": 2}, {"attempt_timeout": 1}], ids=str)
-def test_hung_backend_leaves_time_for_a_retry(update: Any, limits: dict[str, float]) -> None:
+def test_hung_attempt_leaves_time_for_a_retry(update: Any, limits: dict[str, float]) -> None:
     """An attempt ends after `attempt_timeout` or, if a retry is possible, half of `timeout`."""
     with serving(never_respond, OK) as server, at_most(8):
         started = time.monotonic()

@@ -67,7 +67,7 @@ def test_every_documented_status_has_an_error_class(update: Any, status: int) ->
 
 
 @pytest.mark.parametrize("status", [204, 304, 418, 499, 502, 520, 527, 530, 599])
-def test_undocumented_status_is_unexpected(update: Any, status: int) -> None:
+def test_undocumented_status_raises_unexpected_status_error(update: Any, status: int) -> None:
     """Undocumented statuses raise UnexpectedStatusError, which is also a ServerError for a 5xx.
 
     `maybe_applied` is false for a 3xx or 4xx, because a server or proxy rejected the request.
@@ -190,7 +190,7 @@ def test_copied_error_keeps_its_attributes(error: FlashbackError, copy_error: An
 
 
 def test_error_for_a_large_response_is_small(update: Any) -> None:
-    """An error keeps 64 KiB of the body; its message is a short line without control characters."""
+    """An error contains 64 KiB of the body and a short message without control characters."""
     message = "no\n2026 ERROR \x1b[31m" + "m" * 100_000
     with pytest.raises(errors.BadRequestError) as caught:
         update(Service(httpx.Response(400, json={"message": message})))

@@ -88,7 +88,7 @@ def test_retry_after_header_beyond_the_deadline_raises(waits: list[float], after
 
 @pytest.mark.parametrize("last", [httpx.Response(404), httpx.ConnectError("refused")], ids=str)
 @pytest.mark.usefixtures("waits")
-def test_lost_attempt_may_have_been_applied(last: httpx.Response | Exception) -> None:
+def test_later_failure_does_not_reset_maybe_applied(last: httpx.Response | Exception) -> None:
     """After a lost response, `maybe_applied` stays true even if a later attempt fails."""
     service = Service(httpx.ReadError("lost"), last)
     with pytest.raises(errors.FlashbackError, match="2 attempts, may have been applied"):
@@ -100,8 +100,8 @@ LOST = [httpx.ReadTimeout, httpx.WriteError, httpx.RemoteProtocolError]
 
 
 @pytest.mark.parametrize("kind", UNSENT + LOST)
-def test_request_on_a_lost_connection_may_have_been_applied(kind: type[httpx.RequestError]) -> None:
-    """`maybe_applied` is false if the request was not sent."""
+def test_maybe_applied_is_false_if_the_request_was_not_sent(kind: type[httpx.RequestError]) -> None:
+    """`maybe_applied` is true after a lost connection, but false if the request was not sent."""
     with pytest.raises(errors.ApiConnectionError) as caught:
         blocking(Service(kind("lost"))).update_ai_llm(ID)
     assert caught.value.maybe_applied is (kind in LOST)

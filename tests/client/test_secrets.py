@@ -44,7 +44,7 @@ def test_secrets_are_opaque() -> None:
 
 
 @pytest.mark.parametrize("copy_body", [copy.deepcopy, copy.copy, pickled])
-def test_copied_body_is_equal(copy_body: Any) -> None:
+def test_copied_body_equals_the_original(copy_body: Any) -> None:
     """A copied or unpickled body equals the original and can be sent."""
     body = UpdateAiLlmRequest(secret=SECRET)
     assert copy_body(body) == body
@@ -82,7 +82,7 @@ def test_traceback_of_an_invalid_argument_shows_no_credential(name: str) -> None
 @pytest.mark.parametrize(
     "token", ["", " ", None, "a hush", " hush", "hush\n", "Bearer hush", "hüsh-hush", b"hush", 7]
 )
-def test_error_for_an_invalid_token_does_not_contain_it(token: Any) -> None:
+def test_error_for_an_invalid_token_does_not_contain_the_token(token: Any) -> None:
     """An invalid token raises an ArgumentError that does not contain the token."""
     with pytest.raises(errors.ArgumentError, match=r"^token ") as caught:
         FlashbackClient(token)

@@ -27,10 +27,10 @@ def test_environment_variables_supply_missing_arguments(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("name", ["TOKEN", "BASE_URL", "ALLOW_HTTP"])
 def test_empty_environment_variable_is_rejected(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A variable that is set but empty raises an ArgumentError that names it.
+    """If an environment variable is set but empty, an ArgumentError names the variable.
 
-    Otherwise, if the variable in a CI job is empty by mistake, the token would be sent to the
-    contract's server. A variable that an argument overrides may be empty.
+    Otherwise, if the base URL in a CI job is empty by mistake, the token would be sent to the
+    contract's server. An empty variable that an argument overrides is ignored.
     """
     variable = f"FLASHBACK_{name}"
     monkeypatch.setenv("FLASHBACK_TOKEN", TOKEN)
@@ -99,7 +99,7 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("settings", "problem"), SETTINGS)
 def test_invalid_setting_raises_argument_error(settings: dict[str, Any], problem: str) -> None:
-    """An invalid setting raises an ArgumentError that names it and describes the problem."""
+    """An invalid setting raises an ArgumentError that names the setting and the problem."""
     (field,) = settings
     for create in (FlashbackClient, blocking(Service()).with_options):
         with pytest.raises(errors.ArgumentError) as caught:

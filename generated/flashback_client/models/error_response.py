@@ -38,7 +38,10 @@ class ErrorResponse:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        """Create a model; raise TypeError, ValueError or KeyError if the JSON object is invalid."""
+        """Create a model from a JSON object.
+
+        Raise TypeError, ValueError or KeyError if the object is invalid.
+        """
         if not isinstance(cast("object", src_dict), Mapping):
             raise TypeError("ErrorResponse must be an object")
         d = dict(src_dict)

@@ -103,7 +103,10 @@ class UpdateAiLlmRequest:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        """Create a model; raise TypeError, ValueError or KeyError if the JSON object is invalid."""
+        """Create a model from a JSON object.
+
+        Raise TypeError, ValueError or KeyError if the object is invalid.
+        """
         src_dict = as_secrets(
             src_dict,
             [
