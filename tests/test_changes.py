@@ -145,14 +145,14 @@ def test_additions(copy: Copy) -> None:
         assert change in changes
     assert "get_ai_llm" in (copy.root / "generated/flashback_client/client.py").read_text("utf-8")
     without_example = copy.run("scripts.contract", status=2)
-    assert "the example `everything` lacks the field exampleField; add it" in without_example
+    assert "the example `everything` lacks the field exampleField; add the field" in without_example
     with copy.edit("openapi.yaml") as contract:
         update = contract["paths"][PATH]["put"]
         update["responses"]["409"] = {"$ref": "#/components/responses/Forbidden"}
         body = update["requestBody"]["content"]["application/json"]
         body["examples"]["everything"]["value"] |= {"exampleField": "eu-west-1", "exampleNumber": 5}
     without_values = copy.run("scripts.contract", status=2)
-    assert "values.yaml: UNUSUAL has no values for exampleField; add some" in without_values
+    assert "values.yaml: UNUSUAL has no values for exampleField; add unusual" in without_values
     with copy.edit("tests/contract/values.yaml") as values:
         values["UNUSUAL"] |= {"exampleField": ["a", "eu-west-1", "0"], "exampleNumber": [0, 9]}
     verdict = copy.check_mock("example or Methods")

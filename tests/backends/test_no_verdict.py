@@ -60,7 +60,7 @@ def test_outage_during_the_run_prevents_a_verdict(
     assert_no_verdict(run_with_changes([outage]), hint)
 
 
-def test_closed_port_has_no_verdict() -> None:
+def test_closed_port_prevents_a_verdict() -> None:
     """If no server listens on the port, the run has no verdict."""
     url = "http://127.0.0.1:1/certificate"
     result = run_with_url(url, VARIABLES)
@@ -89,7 +89,7 @@ def test_timeout_limits_a_response_that_arrives_byte_by_byte(length: bytes) -> N
     assert seconds < 30
 
 
-def test_run_with_https_url_of_an_http_server_has_no_verdict() -> None:
+def test_https_url_for_an_http_server_prevents_a_verdict() -> None:
     """If a TLS handshake fails for a reason other than the certificate, --ca is not suggested."""
     with serving("flask_fixed", Store()) as url:
         result = run_with_url(url.replace("http:", "https:"), VARIABLES)

@@ -34,7 +34,7 @@ from support.plugin import OTHER_OUTPUT, PROMISE, Hooks, RunPlugin
 from support.promise import Promise, Run
 
 RUN = pytest.StashKey[RunPlugin]()
-# Requests that must be rejected, with the promise that each of them tests
+# Requests that must be rejected, keyed by the name of the promise that each request tests
 REJECTED: dict[str, dict[str, Any]] = {
     "test_bad_token_answers_401[missing]": BAD_TOKENS["missing"],
     "test_bad_token_answers_401[unknown]": BAD_TOKENS["unknown"],
@@ -54,7 +54,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Prepare the run without sending requests; return the exit status if this fails."""
+    """Prepare the run without sending requests; return an exit status if the run cannot start."""
     if config.option.list or config.option.collectonly:
         config.option.collectonly = True
         return None
@@ -72,7 +72,7 @@ def _run(option: argparse.Namespace) -> RunPlugin:
     contract.check_values(values.DATA["UNUSUAL"])
     if option.source and option.fail_on and not {*option.source} & {*option.fail_on}:
         reason = "--source and --fail-on have no source in common"
-        raise NoVerdictError(reason, "specify the same source for both options")
+        raise NoVerdictError(reason, "include at least one source in both options")
     written = option.write_deviations
     if written and written.resolve() == (option.deviations or DEFAULT).resolve():
         reason = "--write-deviations would overwrite the file of accepted findings"
@@ -110,7 +110,7 @@ def _given_variables(id: str) -> dict[str, str]:
         if value := os.environ.get(name):
             given[name] = value
     for name, value in given.items():
-        cure = "set it again"
+        cure = "remove line breaks and other non-printable characters"
         is_valid = value.isprintable()
         if name in TOKENS:
             cure = "set it to the token alone, without `Bearer`, spaces or line breaks"
@@ -125,9 +125,10 @@ def _given_variables(id: str) -> dict[str, str]:
 
 
 def _read_earlier(option: argparse.Namespace) -> dict[str, str]:
-    """Use an earlier run's seed; return the outcomes of the promises that had findings in that run.
+    """Return the outcome of each promise that had findings in the earlier run, keyed by name.
 
-    Raise `NoVerdictError` if the file is not a verdict or contains no findings.
+    Unless `--seed` is set, also use the earlier run's seed. Raise `NoVerdictError` if the file is
+    not a verdict or contains no findings.
     """
     outcomes = {}
     problem = "that run had no findings"
@@ -143,7 +144,7 @@ def _read_earlier(option: argparse.Namespace) -> dict[str, str]:
         outcomes = {}
         problem = "not a valid verdict"
     if not outcomes:
-        cure = "run without --again, or pass the verdict.json of an earlier run"
+        cure = "run without --again, or pass the verdict.json of a run that had findings"
         raise NoVerdictError(f"--again {option.again}: {problem}", cure)
     if option.seed is None:
         option.seed = seed
@@ -151,7 +152,7 @@ def _read_earlier(option: argparse.Namespace) -> dict[str, str]:
 
 
 def pytest_itemcollected(item: Any) -> None:
-    """Describe the promise; let `-k` also select it by clause id, source or family."""
+    """Store the test's `Promise`; let `-k` also select the test by clause id, source or family."""
     marker = item.get_closest_marker("clause")
     clause_id = marker and marker.args[0]
     if clause_id not in contract.CLAUSES:
@@ -200,14 +201,14 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
     _send_rejected(run)
     yield run
     rest = dict(contract.EVERYTHING)
-    # Send the name in a separate update, which fails if another configuration has that name.
+    # Send the name separately, so that the other fields are restored even if the name is taken.
     name = rest.pop("name")
     for body in (rest, {"name": name}):
         backend.send(backend.control(body))
 
 
 def _update_sibling(run: Run) -> None:
-    """Update the sibling. If access is denied, record a finding and do not use the sibling."""
+    """Update the sibling. After a 403 or 404, record a finding and stop using the sibling."""
     backend = run.backend
     id = backend.given.get(SIBLING_ID, "")
     if not id:
@@ -224,7 +225,7 @@ def _update_sibling(run: Run) -> None:
 
 
 def _promise_named(name: str, run: Run) -> Promise:
-    """Return the promise. If it is not selected, return one that only records findings."""
+    """Return the named promise. If it is not selected, return one that only records findings."""
     promise = run.promises.get(name) or Promise(name, "", "", "unauthorized")
     promise.run = run
     return promise

@@ -16,8 +16,9 @@ UNUSUAL = "id-exact/strange-id"
 def similar_ids(id: str) -> Iterator[str]:
     """Yield ids that resemble the given one but are not alternative spellings of the same UUID."""
     yield from (id[:-1], id[1:], id[::-1], id[:8], id[-12:])
-    if UUID.fullmatch(id):  # other ids might be sequential; test ids often end in 0, 1 or 2
+    if UUID.fullmatch(id):  # if ids are not UUIDs, an id that differs in one character may exist
         for position, character in enumerate(id):
+            # Do not insert a digit: ids of test configurations often differ only in a digit.
             other = "f" if character == "e" else "e"
             if character != "-":
                 yield id[:position] + other + id[position + 1 :]

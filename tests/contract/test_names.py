@@ -69,7 +69,7 @@ def test_different_names_do_not_conflict(promise: Promise) -> None:
         promise.prepare(body={"name": unusual})
         promise.ask("name-exact/stored", id=sibling, body={"name": unusual})
     promise.ask("lengths/name-truncated", id=sibling, body={"name": f"{longest[:-1]}x"})
-    # Some languages treat "0" as false. Another configuration might already have this name.
+    # Some languages treat "0" as false. If this name is taken, `send` tries a similar one.
     exchange = promise.send(promise.request(body={"name": "0"}), may_rename=True)
     if exchange and exchange.succeeded:
         promise.ask("name-exact/stored", id=sibling, body=exchange.request.fields)
@@ -162,7 +162,7 @@ def test_rejected_update_changes_nothing(promise: Promise) -> None:
 
 @clause("partial")
 def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
-    """Even a concurrent update without `name`, such as `{}`, does not change the name."""
+    """Updates without `name`, such as `{}`, never change the name, even if they are concurrent."""
     sibling = promise.need_unique_names()
     kept = fresh()
     promise.prepare(body=kept)

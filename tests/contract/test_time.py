@@ -35,7 +35,7 @@ def request_of(promise: Promise, step: Step) -> Request:
 
 
 def isolated(request: Request, status: int, kind: str, when: str) -> Request:
-    """Require this status, which the request got when it was sent alone."""
+    """Return the request with a rule that requires the status it got when it was sent alone."""
     words = f"{request.rule.words}, {when}"
     return replace(request, rule=Rule(f"alone/{kind}", words, {status}, depends_on_earlier=True))
 

@@ -39,9 +39,9 @@ def verdict_in(reports: Path) -> dict[str, Any]:
 def test_mock_keeps_the_contract(
     script: list[str], schema: jsonschema_rs.Draft202012Validator, reports: Path, tmp_path: Path
 ) -> None:
-    """A run against the mock has no findings in any environment and working directory.
+    """A run against the mock has no findings in any environment or working directory.
 
-    In the working directory, the run creates nothing except its reports.
+    The run creates nothing in the working directory except its reports.
     """
     for name in ("conftest.py", "token.py"):
         (tmp_path / name).write_text("raise RuntimeError")
@@ -93,7 +93,7 @@ def test_terminal_shows_progress() -> None:
 
 
 def test_untested_promise_names_the_finding_that_prevents_its_test() -> None:
-    """If an update that a promise relies on fails, the reason names the resulting finding."""
+    """If a promise is not tested because an update failed, its reason names the finding."""
     fail = reply(500, lambda role, is_for: role == "owner" and is_for("sibling"))
     name = "test_name_that_was_given_up_is_free"
     result = run_with_changes([fail], promises=(name, "test_member_can_update"))
@@ -152,7 +152,7 @@ def test_invalid_options_are_rejected(
 
 
 def test_remote_backend_requires_an_id_and_causes_a_warning(script: list[str]) -> None:
-    """If a backend is not local, an id is required, and a warning names both configurations."""
+    """A remote backend requires an id, and a warning names the configurations to overwrite."""
     options = ("--backend-url", "http://0.0.0.0:1")  # no server listens on this port
     variables = VARIABLES | {"FLASHBACK_SIBLING_AI_LLM_ID": "sibling"}
     without_id = run(*script, *options, variables=variables, status=2)
@@ -228,11 +228,11 @@ def test_rate_limit_includes_concurrent_requests() -> None:
     run_with_changes([record_time], "--rate-limit", "20/s", promises="test_concurrent_requests")
     assert len(sent) > 20
     for start, after in zip(sent, sent[10:], strict=False):
-        assert after - start > 0.2  # 0.5 s, but the mock may be slow to receive the first request
+        assert after - start > 0.2  # normally 0.5 s, but the first request may arrive late
 
 
 def test_rate_limit_does_not_cut_tests_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a finding, as many requests are sent as without --rate-limit."""
+    """--rate-limit does not reduce the number of requests that are sent after a finding."""
     change = reply(404, lambda role: role == "reader")
     promise = "test_reader_cannot_update"
     unlimited = run_with_changes([change], promises=promise)
@@ -321,7 +321,7 @@ NO_SPACE = b"scripts/contract: cannot write the output: No space left on device\
 def test_unusable_stream_causes_no_traceback(
     script: list[str], redirection: str, expected: tuple[int, bytes]
 ) -> None:
-    """If the caller has closed a stream, a run still works; if the disk is full, it says so."""
+    """A run works even if its caller has closed a stream, and it reports a full disk."""
     if "full" in redirection and not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     shell = ["/bin/sh", "-c", f'"$@" {redirection}', "sh", *script, "--list"]

@@ -78,8 +78,8 @@ def test_curl_command_sends_an_unusual_token(change: Change, token: str) -> None
         assert_reproduces(result, variables)
 
 
-def test_curl_commands_include_only_the_latest_request() -> None:
-    """If a response depends on an earlier request, the curl commands send that request first."""
+def test_curl_commands_include_only_the_latest_earlier_request() -> None:
+    """If a response depends on earlier requests, curl first sends only the latest of them."""
 
     def reject_after_missing_token(request: Request, answer: Answer) -> None:
         before = request.previous("authorization", request.authorization, "none")
@@ -93,7 +93,7 @@ def test_curl_commands_include_only_the_latest_request() -> None:
 
 
 def test_curl_command_reproduces_a_failure_after_another_request() -> None:
-    """If a request fails only after another one on its connection, curl also sends that one."""
+    """If a request fails only after another one on the same connection, curl sends both."""
     fail = reply(500, lambda previous, connection, body: previous(connection, body, b"") == b"{")
     with serving(fail) as mock:
         result = run_on(mock, promises="test_unreadable_body")
@@ -110,7 +110,7 @@ def test_token_in_base64_is_redacted_completely(prefix: bytes) -> None:
 
 
 def test_expressions_for_tokens_are_not_redacted() -> None:
-    """If a variable's name contains a token, redaction leaves expressions and variables intact."""
+    """If a variable's name contains a token, shell expressions with this name are not redacted."""
     tokens = {"FLASHBACK_TOKEN": "token", "FLASHBACK_ADMIN_TOKEN": "admin"}
     redactor = Redactor(tokens)
     redactor.learn("ADMIN", "${FLASHBACK_ADMIN_TOKEN^^}")
@@ -122,5 +122,5 @@ def test_expressions_for_tokens_are_not_redacted() -> None:
 
 @pytest.mark.parametrize("text", ["${FLASHBACK_TOKEN c4nary}", "${FLASHBACK_TOKENc4nary}"])
 def test_token_in_a_similar_expression_is_redacted(text: str) -> None:
-    """A token is redacted even if the response contains text that looks like a shell expression."""
+    """A token is redacted even inside text that resembles one of the shell expressions."""
     assert "c4nary" not in Redactor({"FLASHBACK_TOKEN": "c4nary"}).redact(text)

@@ -61,7 +61,7 @@ def test_accepted_finding_does_not_fail_the_run(known: Path) -> None:
 def test_written_entries_have_comments(known: Path) -> None:
     """--write-deviations writes each finding's title and clause as comments above its entry.
 
-    The output says how many promises can have further findings once these are accepted.
+    The output says how many promises can have further findings after these are accepted.
     """
     leak = on(
         401,
@@ -81,7 +81,7 @@ def test_written_entries_have_comments(known: Path) -> None:
     assert "header of a 401 response: got `${FLASHBACK_READER_TOKEN}" in text
     assert mock.tokens["reader"] not in text
     assert yaml.safe_load(text).keys() == {mock.base_url.removeprefix("http://")}
-    assert "because they prevent the test of 1 promise." in result.output
+    assert "findings keep 1 promise from being tested, so accepting" in result.output
     assert [*yaml.safe_load(known.read_text("utf-8")).values()] == [[]]
 
 
@@ -132,7 +132,7 @@ def test_deviation_that_no_longer_occurs_fails_the_run(known: Path) -> None:
 
 
 def test_backend_that_needs_no_token_always_fails(known: Path, tmp_path: Path) -> None:
-    """If a backend accepts requests without a token, the run fails with any options."""
+    """If a backend accepts requests without a token, the run fails regardless of its options."""
     id = "authentication/no-token/200"
     promises = (NO_TOKEN, "test_no_header")
     with serving(promote("")) as mock:
@@ -156,7 +156,7 @@ INVALID_ENTRIES = {
     "finding: no-clause/x/200, reason: x, link: x, date: 2026-11-26": "finding id",
     "finding: test_reader, reason: x, link: x, date: 2026-11-26": "finding id",
     "finding: alone/x/200, reason: x, link: x, date: soon": '"soon" is not a "date"',
-    "finding: alone/x/200, reason: ' ', link: x, date: 2026-11-26": "reason: is empty; fill it in",
+    "finding: alone/x/200, reason: ' ', link: x, date: 2026-11-26": "reason: must not be empty",
 }
 INVALID_FILES = {
     "[": "while parsing",
@@ -200,7 +200,7 @@ def test_again_option_requires_a_verdict_with_findings(
 
 
 def test_run_without_tests_keeps_the_earlier_verdict(reports: Path) -> None:
-    """If no promise can be tested, the run says why and does not overwrite the verdict."""
+    """If no promise can be tested, the run says why and does not overwrite an earlier verdict."""
     options = ("--report-dir", str(reports))
     with serving(readers_can_update) as mock:
         run_on(mock, *options, promises=READER)
@@ -217,7 +217,7 @@ def test_run_without_tests_keeps_the_earlier_verdict(reports: Path) -> None:
     assert "does not respond" in stopped.output
 
 
-def test_sources_can_be_ignored() -> None:
+def test_findings_can_be_limited_to_sources() -> None:
     """--fail-on limits which findings fail the run; --source limits which ones are reported."""
     promises = (NO_TOKEN, "test_every_response[challenge]")
     with serving(FAULTS["challenge_is_missing"].change) as mock:

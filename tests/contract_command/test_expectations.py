@@ -106,7 +106,7 @@ def test_backend_may_reject_a_query() -> None:
 
 
 def test_backend_may_run_checks_in_any_order_after_the_token_check() -> None:
-    """A backend may check some rules before the token and the rest after it, in any order."""
+    """A backend may parse the body before the token check, and run later checks in any order."""
     without_token = request({"name": ""}, token=None, place="id/unknown")
     assert without_token.rule.statuses == {401}
     assert without_token.access
@@ -123,7 +123,7 @@ def test_every_example_in_the_contract_is_valid() -> None:
 
 
 def test_error_names_the_clause_that_the_contract_lacks() -> None:
-    """If a clause is renamed only in openapi.yaml, there is no verdict."""
+    """If a clause is renamed only in openapi.yaml, the error names the old id."""
     with pytest.raises(NoVerdictError, match="x-clauses has no clause renamed, which"):
         contract.CLAUSES["renamed"]
 
@@ -145,8 +145,8 @@ def test_numeric_id_breaks_exactly_one_rule() -> None:
     assert [finding.id for finding in findings] == ["success-response/aiLlmId-type/invalid"]
 
 
-def test_texts_of_a_finding_describe_its_shortest_example() -> None:
-    """If a finding has several examples, its text describes the shortest one."""
+def test_finding_messages_describe_the_shortest_example() -> None:
+    """If a finding has several examples, its messages describe the shortest one."""
     [known] = findings_in(request({"name": 5}), 422)
     assert known.expected == "400"
     [shorter] = findings_in(request(b""), 422)
@@ -161,7 +161,7 @@ def test_texts_of_a_finding_describe_its_shortest_example() -> None:
 
 
 def test_example_of_an_intermittent_failure_is_a_valid_request() -> None:
-    """The clause for intermittent failures is about valid requests, so a valid one comes first."""
+    """The clause for intermittent failures covers valid requests, so a valid one is shown first."""
     finding = Finding("update/intermittent", "500", "", "")
     for sent in (request(b"{", path="/"), request({"name": "a longer name"})):
         finding.add_example(Exchange(sent, 500), finding)
@@ -176,8 +176,8 @@ def test_no_hint_about_the_token_that_the_control_requests_use() -> None:
         assert finding.got == start if token == WRITER else finding.got.startswith(start)
 
 
-def test_non_ascii_values_can_explain_a_finding() -> None:
-    """If a backend rejects all non-ASCII values, a long non-ASCII value is not another finding."""
+def test_long_non_ascii_value_causes_no_separate_finding() -> None:
+    """If a backend rejects all non-ASCII values, rejecting a long one is not another finding."""
     [*_, finding] = findings_in(request({"key": "\u00e9" * 200}), 400)
     assert "update/key-non-ascii/400" in finding.explained_by
 
@@ -189,7 +189,10 @@ def test_finding_says_that_a_name_was_not_taken() -> None:
 
 
 def test_request_may_get_the_same_response_as_when_sent_alone() -> None:
-    """If a request sent alone gets no response, it may get none later; a 418 is still a finding."""
+    """If a request gets no response when it is sent alone, it may also get none later.
+
+    However, an undocumented status, such as 418, is a finding both times.
+    """
     assert findings_in(request({}, rule=Rule("alone/at-once", "an update", {0})), 0) == []
     [finding, *_] = findings_in(request({}, rule=Rule("alone/at-once", "an update", {418})), 418)
     assert finding.id == "statuses/undocumented/418"
@@ -210,7 +213,7 @@ def test_remedy_for_status_400_mentions_the_id_option(monkeypatch: pytest.Monkey
 
 
 def test_concurrent_requests_are_sent_again_after_a_reset() -> None:
-    """A server may reset connections if many requests arrive at the same moment."""
+    """If a server resets one of several concurrent connections, that request is sent again."""
     promise = Promise("", "", "", "")
     promise.run = Mock()
     sent = request({})
@@ -219,5 +222,5 @@ def test_concurrent_requests_are_sent_again_after_a_reset() -> None:
 
 
 def test_unknown_id_is_a_number_if_the_ids_are_numbers() -> None:
-    """A router that accepts only numbers would reject a UUID before it checks the token."""
+    """If ids are numbers, an unknown id is a number, because a router might reject a UUID."""
     assert BACKEND.unknown_id().isdecimal()

@@ -16,7 +16,10 @@ from tests.backends.serving import serving_tcp
 
 
 def exchange_of(response: bytes, *, resets: bool = False) -> Exchange:
-    """Return the exchange with a server that sends these bytes and can reset the connection."""
+    """Return the exchange with a server that responds with these bytes.
+
+    If `resets` is true, the server then resets the connection.
+    """
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -71,6 +74,6 @@ def test_reset_during_a_response_leaves_no_socket_open(recwarn: pytest.WarningsR
 
 
 def test_interim_response_is_not_the_final_one() -> None:
-    """An interim (1xx) response is followed by a final one; see RFC 9110, section 15.2."""
+    """An interim (1xx) response is skipped; the final one follows it (RFC 9110, section 15.2)."""
     response = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"
     assert exchange_of(response).status == 204

@@ -24,7 +24,7 @@ from tests.faults.changes import (
 )
 from tests.faults.messages import Answer, Request, accepted, rejected
 
-# The event loop keeps only weak references to tasks.
+# Keep references to unfinished tasks, because the event loop keeps only weak references.
 UNFINISHED: set[asyncio.Task[None]] = set()
 
 # For each action and each unauthorized role, one fault allows the role to perform the action.

@@ -20,9 +20,9 @@ FAULTS: dict[str, Fault] = {}
 
 
 def faults(promises: str, *functions: Change, **changes: Change) -> None:
-    """Define one fault per change. Each breaks at least one promise whose name has this prefix.
+    """Define one fault for each change, named after the function or keyword argument.
 
-    A fault is named after its function or keyword argument.
+    Each fault breaks at least one promise whose name starts with `promises`.
     """
     for function in functions:
         changes[function.__name__] = function
@@ -73,7 +73,7 @@ def on(status: int, change: Change) -> Change:
 
 
 def accept(condition: Condition) -> Change:
-    """Return 200 for invalid requests."""
+    """Return 200 for invalid requests that match the condition."""
 
     def change(request: Request, answer: Answer) -> None:
         if answer.status in (400, 404, 413, 415) and call(condition, request):
@@ -87,7 +87,7 @@ def reject(condition: Condition) -> Change:
 
 
 def reject_with(status: int, condition: Condition) -> Change:
-    """Return this status for requests that have a valid token and method."""
+    """Return this status for requests that match the condition, unless they get a 401 or 405."""
 
     def change(request: Request, answer: Answer) -> None:
         if answer.status not in (401, 405) and call(condition, request):

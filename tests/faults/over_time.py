@@ -13,7 +13,7 @@ def token_is_remembered_for_the_connection(request: Request) -> None:
 
 
 def two_of_seventy_connections_are_reset(request: Request, answer: Answer) -> None:
-    if request.count("reset") % 70 < 2:  # the tests send a request again after the first reset
+    if request.count("reset") % 70 < 2:  # two, because the tests repeat a request after one reset
         answer.fault = "reset"
 
 

@@ -94,7 +94,7 @@ def selected_promises(expression: str) -> dict[str, str]:
 
 
 def _run(tests: list[str], variables: Mapping[str, str], *options: str) -> RunResult:
-    # pytest's plugin for unraisable exceptions collects garbage, which takes too long.
+    # Disable pytest's unraisable-exception plugin, whose garbage collection takes too long.
     arguments = ["-c", str(CONTRACT_TESTS / "pytest.toml"), "-p", "no:unraisableexception"]
     arguments += ["--tb=no"]
     result = RunResult()

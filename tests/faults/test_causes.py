@@ -13,8 +13,8 @@ from tests.faults.faults import FAULTS
 from tests.faults.messages import Answer
 from tests.faults.runner import Names, RunResult, run_with_changes, run_with_url
 
-# Each backend has several faults so that fewer full runs are needed. The values are the violated
-# clauses.
+# Each backend has several faults, so that fewer full runs are needed. Each fault is mapped to the
+# clause that it violates.
 SEVERAL_FAULTS = [
     {
         "challenge_is_missing": "challenge",
@@ -74,8 +74,8 @@ def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
     assert result.findings[0]["hides"] == 1
 
 
-def test_success_that_is_always_false_hides_no_missing_authentication() -> None:
-    """If valid updates also return `success: false`, that does not count as a rejection."""
+def test_missing_authentication_is_found_even_if_success_is_always_false() -> None:
+    """If even valid updates return `success: false`, this field does not indicate a rejection."""
     changes = [
         as_owner(lambda authorization: not authorization),
         on(200, lambda answer: answer.set_fields(success=False)),
@@ -86,8 +86,8 @@ def test_success_that_is_always_false_hides_no_missing_authentication() -> None:
     assert result.status == BROKEN, result.output
 
 
-def test_refused_sibling_is_the_reason_for_untested_promises() -> None:
-    """If the second configuration cannot be updated, no report asks the user to set its id."""
+def test_unusable_sibling_is_the_reason_for_untested_promises() -> None:
+    """If the sibling cannot be updated, the reason says so instead of asking for its id."""
     change = reply(404, lambda is_for: is_for("sibling"))
     result = run_with_changes([change], promises=("test_member_can_update[W", "test_name_is"))
     reasons = {promise["reason"] for promise in result.verdict["promises"]} - {""}
@@ -95,7 +95,7 @@ def test_refused_sibling_is_the_reason_for_untested_promises() -> None:
     assert result.ids == ["update/sibling/404"], result.output
 
 
-def test_lone_surrogate_in_a_response_is_judged() -> None:
+def test_response_with_a_lone_surrogate_is_checked() -> None:
     """A response with a lone surrogate in a field of the wrong type is a finding."""
     messages = ["key \ud800 is invalid"]
     change = on(400, lambda answer: answer.set_fields(message=messages))
@@ -155,7 +155,7 @@ def test_name_conflict_with_a_wrong_status_does_not_hide_missing_authentication(
 
 
 def test_applied_update_is_attributed_only_to_the_user_who_sent_it() -> None:
-    """If `--source` excludes the check after one of the rejections, later checks are unaffected."""
+    """If `--source` excludes the rule about tokens, no other user is blamed for the update."""
     changes = [FAULTS["unauthenticated_update_changes_the_name"].change]
     result = run_with_changes(changes, "--source", "vendor,ours", promises="test_rejected_update")
     assert result.ids == ["all-or-nothing/rejected/400"], result.output
@@ -171,7 +171,7 @@ def test_intermittent_error_does_not_hide_missing_access_control() -> None:
 
 @pytest.mark.parametrize("number", [1, 10])
 def test_intermittent_error_is_not_attributed_to_the_request(number: int) -> None:
-    """If a request fails only once in the same way, only its usual response breaks its clause."""
+    """A failure that does not recur is reported separately, as an intermittent failure."""
     once = reply(500, lambda role, count: role == "reader" and count("reader") == number)
     usual = reply(404, lambda role: role == "reader")
     result = run_with_changes([once, usual], promises="test_reader_cannot")

@@ -36,7 +36,7 @@ def test_backend_may_return_an_uppercase_uuid_in_lowercase() -> None:
 
 
 def test_verdict_says_that_requests_were_repeated() -> None:
-    """A kept contract does not hide that the backend was often unavailable."""
+    """Even if the contract is kept, the verdict says how many requests had to be repeated."""
     unavailable = page(503, "<h1>Service Unavailable</h1>", **RETRY_NOW)
     change = when(lambda count: count("any") % 10 == 9, lambda: unavailable)
     result = run_with_changes([change], promises="test_member_can_update")
@@ -57,11 +57,11 @@ def test_backend_may_parse_a_numeric_id() -> None:
 
 
 def test_every_promise_has_its_own_fault() -> None:
-    """Each promise has a fault whose `promises` is a prefix of only this promise's name."""
+    """Each promise has a fault whose `promises` prefix matches the name of only this promise."""
     missing = {*all_promises()}
     for name, fault in FAULTS.items():
         promises = [promise for promise in all_promises() if promise.startswith(fault.promises)]
-        assert promises, f"{name}: no promise is named {fault.promises}"
+        assert promises, f"{name}: no promise's name starts with {fault.promises}"
         if len(promises) == 1:
             missing -= {*promises}
     assert not missing, f"promises without a fault: {missing}; add them to tests/faults/"

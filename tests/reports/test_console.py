@@ -20,16 +20,16 @@ def printed(verdict: Verdict, width: int = 0) -> str:
 def test_output_ends_with_the_result() -> None:
     """The output starts with the first finding, and ends with the result and what to fix first.
 
-    A finding's text shows the requests, the statuses, the clause and the id, an option that tests
-    all promises with this finding again, and a curl command.
+    For each finding, the output shows the requests, the statuses, the clause, the id, an option
+    that reruns all promises with this finding, and a curl command.
     """
     lines = printed(broken()).strip().splitlines()
     assert lines[0] == "1. An update with a READ member's token: got 200"
     findings = "7 findings (1 vendor, 1 page, 5 ours)"
     counts = "11 kept, 6 broken, 1 not tested"
     assert lines[-2] == f"The contract is broken: {findings}; promises: {counts}."
-    first = "it keeps 1 promise from being tested: An update with a READ member's token: got 200"
-    assert lines[-1] == f"Fix this finding first; {first}."
+    first = "An update with a READ member's token: got 200. It keeps 1 promise from being tested."
+    assert lines[-1] == f"Fix this finding first: {first}"
     clause = "challenge (ours), openapi.yaml line 159"
     response = '{"success":false,"message":"Authorization: a valid bearer token is required"}'
     keyword = "test_bad_token_answers_401[missing] or test_every_response[challenge]"
@@ -67,7 +67,7 @@ def test_missing_variables_are_listed_once() -> None:
 
 
 def test_long_texts_are_shortened() -> None:
-    """The output shows the start of a long response, and the names of three untested promises."""
+    """Only the start of a long response and the names of three untested promises are printed."""
     verdict = no_verdict() | {"result": "kept"}
     names = [promise["name"] for promise in verdict["promises"]]
     assert f"    {', '.join(names[:3])} and 15 more\n" in printed(verdict)

@@ -80,7 +80,7 @@ def test_junit_report_has_a_case_for_each_promise() -> None:
 def test_junit_has_failures_only_for_decisive_findings() -> None:
     """Findings that fail the run become failures.
 
-    Promises with other findings, like promises that were not tested, become skipped tests.
+    Promises that have only other findings, or that were not tested, become skipped tests.
     """
     suite = suite_of(broken())
     failures = suite.findall("testcase/failure")

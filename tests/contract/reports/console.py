@@ -13,11 +13,9 @@ from reports.words import Verdict
 
 STYLES = {"kept": "green", "broken": "bold red", "accepted": "magenta", "not tested": "yellow"}
 
-rendering.template("verdict.txt")  # cache the template; forked processes in tests/faults reuse it
-
 
 class Output(Console):
-    """A console for standard output. It prints nothing more if the output cannot be written."""
+    """A console for standard output that stops printing after the first write error."""
 
     def print(self, *objects: object, **options: Any) -> None:
         """Print the objects; after an error, such as a full disk, print nothing more."""
@@ -36,8 +34,8 @@ class Output(Console):
 def report(verdict: Verdict, console: Console, reports: str = "", deviations: str = "") -> None:
     """Print the verdict.
 
-    `reports` is the folder with the other reports, and `deviations` is the file with a template
-    for accepting the findings, if they were written.
+    If the other reports were written, `reports` is their folder. If a template for accepting the
+    findings was written, `deviations` is the template's file.
     """
 
     def line(text: str, style: str = "default") -> str:

@@ -8,7 +8,7 @@ Verdict = dict[str, Any]
 Finding = dict[str, Any]
 Promise = dict[str, Any]
 
-LONGEST_RESPONSE = 300  # in characters; reports without room for details shorten longer ones
+LONGEST_RESPONSE = 300  # in characters; reports with little space shorten longer responses
 MOST_NAMES = 3
 OUTCOMES = ("kept", "broken", "accepted", "not tested")
 
@@ -72,7 +72,7 @@ def headline(verdict: Verdict) -> str:
 
 
 def tone(verdict: Verdict) -> str:
-    """Return the outcome whose color the reports use for the result."""
+    """Return the outcome that determines the color of the result in the reports."""
     if verdict["exit_status"] == 2:
         return "not tested"
     if verdict["exit_status"] == 1:
@@ -115,7 +115,7 @@ def fix_first(verdict: Verdict) -> str:
     if not first or not first["hides"]:
         return ""
     hidden = plural(first["hides"], "promise")
-    return f"Fix this finding first; it keeps {hidden} from being tested: {first['title']}."
+    return f"Fix this finding first: {first['title']}. It keeps {hidden} from being tested."
 
 
 def reach(finding: Finding) -> str:

@@ -32,7 +32,7 @@ USERS = {
 OWN = RULES["update/own"]
 
 ATTEMPTS = 4  # maximum number of times to send a request while the backend or a proxy is too busy
-# The endpoint's responses to a control request whose body or headers it rejects
+# The statuses with which an endpoint may reject the body or the headers of a control request
 BODY_ERRORS = (400, 406, 409, 412, 413, 415, 422, 428)
 TIMEOUTS_IN_FULL = 3  # after this many timeouts, wait at most one second per response
 
@@ -48,11 +48,11 @@ class Backend:
         self.own_ids = [self.id]
         if SIBLING_ID in given:
             self.own_ids.append(given[SIBLING_ID])
-        self.unusable: dict[str, str] = {}  # the reason, keyed by environment variable
+        self.unusable: dict[str, str] = {}  # why a variable cannot be used, keyed by its name
         self.statuses: Counter[int] = Counter()
-        self.too_busy: Counter[int] = Counter()  # statuses of the requests that were sent again
+        self.too_busy: Counter[int] = Counter()  # how often each status caused a retry
         self.from_endpoint: list[Exchange] = []  # responses from the endpoint, not from a proxy
-        self.ignores_success = False  # whether `success` is also false for valid updates
+        self.ignores_success = False  # whether `success` is false even for valid updates
         self.latest: deque[Exchange] = deque(maxlen=3)
         self.tokens = {name: given[name] for name in TOKENS if name in given}
         self.redactor = Redactor(self.tokens)
@@ -68,12 +68,12 @@ class Backend:
             return OWN
         if id == self.given.get(FOREIGN_ID):
             return RULES["workspace-access/foreign"]
-        # If ids are not UUIDs, an unknown id might not have the right format.
+        # If ids are not UUIDs, an unknown id might have an invalid format, so also allow 400.
         statuses = {404} if UUID.fullmatch(self.id) else {400, 404}
         return replace(RULES["id/unknown"], statuses=statuses)
 
     def unknown_id(self) -> str:
-        """Return an id that no configuration has; if ids are numbers, it is a large number."""
+        """Return an unused id: a large number if ids are numbers, or else a random UUID."""
         if self.id.isdecimal():
             return str(values.RANDOM.randint(2_000_000_000, 2**31 - 1))
         return values.unique()
@@ -97,8 +97,9 @@ class Backend:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
-        `rule` replaces the implied rule; `authorization` replaces the token and requires a `user`.
-        `body` is a JSON value, bytes, or a tuple of chunks. Headers set to None are not sent.
+        `rule` replaces the rule that the request implies. `authorization` replaces the token, and
+        requires a `user`. `body` is a JSON value, bytes, or a tuple of chunks. Headers set to None
+        are not sent.
         """
         id = id or self.id
         if authorization is None:
@@ -133,16 +134,16 @@ class Backend:
             self.too_busy[exchange.status] += 1
             time.sleep(exchange.pause(0.5 * 2**attempt))
         raise NoVerdictError(
-            f"the backend or a proxy returned {exchange.got} {ATTEMPTS} times in a row",
+            f"{ATTEMPTS} times in a row, the backend or a proxy returned {exchange.got}",
             "try again later, reduce the load with --rate-limit, or raise the backend's rate limit",
         )
 
     def _fails_alone(self, exchange: Exchange) -> bool:
-        """Return whether a proxy rejects only this request but still lets others through."""
+        """Return whether a proxy rejects this request but lets other requests through."""
         return exchange.status != 429 and self.send(self.control({})).succeeded
 
     def clock(self) -> float:
-        """Return a time in seconds that stops while requests wait because of `--rate-limit`."""
+        """Return the seconds on a clock that stops while `--rate-limit` delays requests."""
         return time.monotonic() - self._waited
 
     def send(self, request: Request) -> Exchange:
@@ -199,7 +200,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
         if exchange.never_sent:
             raise setup_error(backend, exchange)
         exchanges.append(exchange)
-        if exchange.succeeded:  # a proxy would not return a 2xx
+        if exchange.succeeded:  # a 2xx comes from the endpoint, not from a proxy
             backend.ignores_success |= not exchange.is_accepted
             backend.from_endpoint.append(exchange)
     for exchange in exchanges:
@@ -210,7 +211,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
 
 
 def setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
-    """Return the error for a control request that failed; its text comes from rules.yaml."""
+    """Return the error for a failed control request, with a problem and remedy from rules.yaml."""
     sent = "not sent" if exchange.never_sent else "sent"
     response = f"{exchange.status}: {exchange.failure}{exchange.text}\n{sent} to {backend.url}"
     problem, cure = next(

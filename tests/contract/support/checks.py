@@ -26,10 +26,10 @@ FREE_NAMES = {id for id, rule in RULES.items() if rule.depends_on_earlier and ru
 APPLIED = "authentication/applied"
 # Statuses that a backend may return if a name is taken, even though the contract requires 400.
 CONFLICTS = (400, 409, 422, 500)
-# The variables other than FLASHBACK_TOKEN, keyed by the rule for their user or configuration
+# Maps the rule for a user or configuration to its variable; FLASHBACK_TOKEN is not included
 VARIABLES = {USERS[name]: name for name in (ADMIN, READER, STRANGER, EXPIRED)}
 VARIABLES |= {"workspace-access/foreign": FOREIGN_ID, "update/sibling": SIBLING_ID}
-TOLERATED = ("number", "lone-surrogate")  # in a response, for example in a name that it quotes
+TOLERATED = ("number", "lone-surrogate")  # allowed in a response, which may quote a name
 CHANGING_HEADERS = {*DATA["changing_headers"]}
 PROXY_PAGE = re.compile("|".join(DATA["proxy_pages"]), re.IGNORECASE)
 
@@ -42,7 +42,8 @@ def _is_from_elsewhere(exchange: Exchange, from_endpoint: list[Exchange]) -> boo
     has_no_body = exchange.status == 413 and not exchange.body
     if exchange.status in BEFORE_ROUTING or has_no_body:
         return True
-    # A 401 or 404 must be JSON, even from a proxy. A proxy may return 501, but no other 5xx.
+    # Treat a 401, a 404, or a 5xx other than 501 as the endpoint's response, because the contract's
+    # rules for these statuses also apply to a proxy.
     is_api = "json" in exchange.media_type or exchange.status in (401, 404)
     is_api |= exchange.status >= 500 and exchange.status != 501
     if is_api or exchange.succeeded:
@@ -62,7 +63,10 @@ def _header_names(exchange: Exchange) -> set[str]:
 
 
 def check_safety(exchange: Exchange, tokens: Iterable[str]) -> Iterator[Finding]:
-    """Check the rules that always apply: no forbidden updates and no leaks (including `tokens`)."""
+    """Check the rules that always apply: those about access, credentials and internal details.
+
+    The response must not contain any of the `tokens`, even one that the request did not contain.
+    """
     request = exchange.request
     got = exchange.got
     leak = find_leak(exchange, tokens)
@@ -131,7 +135,7 @@ def _is_undocumented_4xx(exchange: Exchange) -> bool:
 
 
 def _finding(exchange: Exchange, rule: Rule, outcome: str, expected: str, got: str) -> Finding:
-    """Return a finding that may be a consequence of a finding about a broader rule."""
+    """Return a finding that lists the ids of broader findings that could explain it."""
     clause = rule.clause
     broader = []
     for kind in (rule.kind, *DATA["broader_kinds"].get(clause, ())):
@@ -147,7 +151,7 @@ def _finding(exchange: Exchange, rule: Rule, outcome: str, expected: str, got: s
 
 
 def _simpler_rules(request: Request) -> Iterator[str]:
-    """Yield the ids of rules for simpler or smaller requests, which may get the same status."""
+    """Yield the ids of the rules for simpler requests, which may fail with the same status."""
     yield from ("update/plain", rule_of_valid(request).id)
     yield from (reason.id for reason in request.reasons)
     if 200 not in request.place.statuses:
@@ -195,7 +199,7 @@ def _wrong_status(exchange: Exchange) -> Finding:
     rule = request.rule
     user = request.user
     status = exchange.status
-    # These rules describe the configuration and the body.
+    # A status that only these rules allow reveals something about the configuration or the body.
     revealed = [request.place, *request.reasons]
     if rule.clause == "unauthorized" and any(status in cause.statuses for cause in revealed):
         rule = replace(rule, id=f"order/{rule.kind}")
@@ -252,7 +256,7 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
     clause = "success-response" if exchange.succeeded else "error-response"
     is_undocumented_4xx = _is_undocumented_4xx(exchange)
     if status not in documented and not (is_undocumented_4xx and rule.must_succeed):
-        # A rule can require the status of an earlier response, even if that status is undocumented.
+        # The rule may require the status of an earlier response. Omit it if it is undocumented.
         expected = replace(rule, statuses=rule.statuses & documented or documented).expected
         subject = "a status that the contract does not document"
         finding = Finding("statuses/undocumented", str(status), expected, str(status), subject)
@@ -284,7 +288,7 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
 
 
 def _check_schema(clause: str, exchange: Exchange, value: object) -> Iterator[Finding]:
-    """Check the headers and, if the body is an object, the body against the contract's schema."""
+    """Check the required headers. If the body is an object, also check it against the schema."""
     errors: Iterable[Any] = ()
     if isinstance(value, dict):
         errors = contract.SCHEMAS[exchange.status].iter_errors(value)

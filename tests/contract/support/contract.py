@@ -66,7 +66,7 @@ class Clause:
 class _Clauses(dict[str, Clause]):
     def __missing__(self, id: str) -> Clause:
         reason = f"openapi.yaml: x-clauses has no clause {id}, which tests/contract/ uses"
-        raise NoVerdictError(reason, "add it, or change the id in tests/contract/ too")
+        raise NoVerdictError(reason, "add the clause, or change the id in tests/contract/")
 
 
 def _clauses() -> _Clauses:
@@ -169,7 +169,7 @@ def check_values(unusual: Mapping[str, object]) -> None:
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:
             reason = f"openapi.yaml: the example `everything` lacks the field {field}"
-            raise NoVerdictError(reason, "add it")
+            raise NoVerdictError(reason, "add the field to the example")
         if "enum" not in schema and field not in unusual:
             reason = f"tests/contract/values.yaml: UNUSUAL has no values for {field}"
-            raise NoVerdictError(reason, "add some")
+            raise NoVerdictError(reason, "add unusual but valid values")

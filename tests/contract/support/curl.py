@@ -11,7 +11,8 @@ from support.exchange import Request
 
 LONGEST_BODY = 2000  # in bytes; curl reads longer bodies from files
 LEAST = 4  # in characters; shorter texts reveal too little to require redaction
-# Every request has these headers unless it replaces them. curl also sends such headers.
+# Every request has these headers unless it replaces them. curl commands omit them, because curl
+# sends similar headers by default.
 ORDINARY_HEADERS = {"Accept": "*/*", "User-Agent": "flashback-contract-tests"}
 # The suffix after the variable's name in the shell expressions that replace secrets
 OPERATORS = r"(?:\^\^|,,|[%#]\?|%\.\*)?\}"
@@ -45,7 +46,7 @@ def _patterns_for(token: str) -> Iterator[str]:
     yield _pattern_for(token)
     yield _pattern_for(token[::-1])
     for part in base64_parts(octets):
-        # The characters next to the part also contain bits of the token.
+        # Also match the adjacent characters, because they contain some bits of the token.
         yield f"[\\w+/-]?{_pattern_for(part)}[\\w+/-]?=*"
     yield octets.hex("-").replace("-", "[ :]?")
     for start in (r"\\{1,4}u00", "%(?:25)?"):

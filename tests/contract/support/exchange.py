@@ -67,7 +67,7 @@ class Request(_Message):
     user: Rule = NO_RULE  # the rule for requests by this user
     place: Rule = NO_RULE  # the rule for requests to this configuration
     id: str = ""  # empty if the tests must not update the configuration
-    rule: Rule = NO_RULE  # the rule for the response; `with_rule` derives it if it is empty
+    rule: Rule = NO_RULE  # the rule for the response; if empty, `with_rule` derives it
     forbidden_by: Rule | None = None  # the access rule that forbids the update, if any
     reasons: Sequence[Rule] = ()  # other reasons to reject the request
     words: str = ""  # additional description
@@ -106,7 +106,7 @@ class Exchange(_Message):
     failure: str = ""
     never_sent: bool = False  # whether connecting failed
     timed_out: bool = False
-    ignores_success: bool = False  # whether `success` is also false for valid updates
+    ignores_success: bool = False  # whether `success` is false even for valid updates
     is_incomplete: bool = False  # whether the response ended early or could not be decompressed
 
     @property
@@ -121,7 +121,10 @@ class Exchange(_Message):
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the request succeeded; false for a 200 whose body says that it did not."""
+        """Whether the update was accepted.
+
+        A 200 with `success: false` does not count, unless valid updates return that, too.
+        """
         says_failure = (self.status, self.fields.get("success")) == (200, False)
         return self.succeeded and (self.ignores_success or not says_failure)
 

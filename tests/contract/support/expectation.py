@@ -30,9 +30,9 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def with_rule(request: Request) -> Request:
-    """Return the request. If it has no rule, add the contract's rule for the response.
+    """Return a copy of the request with its rule; if it has none, derive one from the contract.
 
-    Also add the reasons for rejecting the request, and the access rule that a 2xx would violate.
+    The copy also has the reasons to reject the request, and the access rule a 2xx would violate.
     """
     forbidden_by = None
     early: list[Rule] = []
@@ -72,7 +72,8 @@ def _derived(
     valid = rule_of_valid(request)
     if all(reason.is_open for reason in reasons):
         return _combined([*reasons, valid])
-    reasons = sorted(reasons, key=lambda reason: reason.is_open)  # put the binding reasons first
+    # Put the reasons that require a rejection before those that only permit one.
+    reasons = sorted(reasons, key=lambda reason: reason.is_open)
     return _combined(reasons)
 
 
@@ -261,7 +262,7 @@ def _check_value(value: Any) -> Iterator[Rule]:
         elif keyword := contract.broken_keyword(field, given):
             yield _wrong_value(field, given, keyword, words)
         elif field == "endpoint" and _may_be_rejected(given):
-            words = f"`endpoint`: a host that a backend may reject, {describe(given)}"
+            words += ", whose host a backend may reject"
             yield Rule("endpoint-open/host", words, is_open=True)
 
 

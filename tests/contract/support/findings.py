@@ -87,7 +87,8 @@ class Finding:
     def add_example(self, exchange: Exchange, finding: "Finding") -> None:
         """Add the exchange as an example; keep only the best examples, sorted by `_rank`.
 
-        `finding` describes the exchange; the texts of `self` must describe the first example.
+        `finding` describes the exchange. If the exchange becomes the first example, use the
+        messages of `finding`, because a finding's messages must describe its first example.
         """
         sent = exchange.request.rule.words
         without_details = sent.partition("; ")[0]
@@ -133,7 +134,7 @@ def _problems(hosts: Any) -> Iterator[str]:
         place = "/".join(map(str, error.instance_path)) or "the document"
         problem = error.message
         if error.kind.name == "pattern":
-            problem = "is empty; fill it in"
+            problem = "must not be empty"
         yield f"{place}: {problem}"
     for entry in chain(*hosts.values()):
         parts = ID.fullmatch(entry["finding"])
@@ -150,7 +151,10 @@ def write_deviations(
     file: Path, url: str, findings: Iterable[Finding], redact: Callable[[str], str]
 ) -> None:
     """Write an entry for each finding that can be accepted; new entries have no reason yet."""
-    text = "# Fill in each reason, link and date. Remove entries that should fail the run.\n"
+    text = (
+        "# Fill in each reason, link and date. "
+        "Remove the entries for findings that must still fail the run.\n"
+    )
     text += f"{json.dumps(_name_of(url))}:\n"
     has_entries = False
     for finding in findings:

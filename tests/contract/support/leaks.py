@@ -152,10 +152,10 @@ def internals(exchange: Exchange) -> str | None:
         found = INTERNALS.search(text) or DIRECTORY.search(text)
     elif "json" in exchange.media_type:
         found = INTERNALS.search(text)
-    else:  # a web page, which can contain paths
+    else:  # do not check web pages, which can contain paths
         return None
     for name, value in exchange.headers:
-        if name.lower().startswith("x-"):  # these headers can contain a URL's path
+        if name.lower().startswith("x-"):  # here, DIRECTORY could match a URL's path
             found = found or INTERNALS.search(unquote(value))
     if found:
         return found[0]

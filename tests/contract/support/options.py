@@ -11,7 +11,8 @@ from typing import Any
 KEPT = 0
 BROKEN = 1
 NO_VERDICT = 2
-# The tests exit with FINISHED plus one of these statuses; after an error, Python exits with 1.
+# The tests exit with FINISHED plus one of these statuses, because Python itself exits with 1 after
+# an error.
 FINISHED = 10
 
 SOURCES = ("page", "vendor", "ours")
@@ -49,7 +50,7 @@ def add_options(add: Callable[..., Any]) -> None:
     add("--deviations", type=_file, metavar="FILE", help=about)
     about = "write the findings to FILE as a template for --deviations"
     add("--write-deviations", type=Path, metavar="FILE", help=about)
-    about = "repeat an earlier run's broken promises (default: verdict.json in --report-dir)"
+    about = "retest an earlier run's broken promises (default: verdict.json in --report-dir)"
     add("--again", type=_file, nargs="?", const=LAST_RUN, metavar="FILE", help=about)
     add("--list", action="store_true", help="print the names of all promises and send nothing")
     add("--seed", type=int, metavar="N", help="seed of the run to repeat")

@@ -152,7 +152,7 @@ class RunPlugin(Run):
         raise KeyboardInterrupt
 
     def _would_lose_a_verdict(self, verdict: dict[str, Any]) -> bool:
-        """Return whether the reports of a run without any test would replace earlier reports."""
+        """Return whether reports of a run that tested nothing would replace earlier reports."""
         is_empty = not any(promise.requests for promise in self.promises.values())
         folder = self.option.report_dir
         is_kept = bool(folder) and (folder / "verdict.json").exists()
@@ -169,7 +169,7 @@ class RunPlugin(Run):
         try:
             verdict = verdict_of(self)
             if verdict["result"] == "no verdict" and not self.findings:
-                option.write_deviations = None  # it would replace the file by an empty one
+                option.write_deviations = None  # do not overwrite the file with an empty one
             if option.write_deviations:
                 findings = self.findings.values()
                 redact = self.backend.redactor.redact

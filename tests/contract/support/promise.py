@@ -44,7 +44,7 @@ class Run:
     backend: Backend
     option: argparse.Namespace
     accepted: Mapping[str, Accepted]  # the accepted findings by id
-    earlier: Mapping[str, str]  # each promise's outcome in the run that `--again` repeats
+    earlier: Mapping[str, str]  # with `--again`, each promise's outcome in the earlier run
     findings: dict[str, Finding] = field(default_factory=dict)  # by id
     checked_rules: set[str] = field(default_factory=set)  # the ids of the rules checked so far
     promises: "dict[str, Promise]" = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Run:
         return finding.id
 
     def add(self, finding: Finding, finder: str) -> Finding:
-        """Add the finding unless it or a broader one is known; return the finding that is kept."""
+        """Add the finding unless it or a broader one is known; return the known or added one."""
         id = self.id_of(finding)
         if id not in self.findings:
             finding.finder = finding.promise = finder
@@ -111,7 +111,7 @@ class Run:
 
 @dataclass
 class Promise:
-    """One contract rule that a test checks, with its results so far."""
+    """A contract rule that one test checks, with the results of the test so far."""
 
     name: str
     family: str
@@ -123,9 +123,9 @@ class Promise:
     passed: int = 0  # number of exchanges that satisfied all rules
     skipped: str = ""  # the reason why the promise was not tested
     hiding: set[str] = field(default_factory=set)  # ids of the findings in this promise's test
-    blocking: set[str] = field(default_factory=set)  # ids of those that prevented other checks
+    blocking: set[str] = field(default_factory=set)  # ids of findings that prevented other checks
     accepted: set[str] = field(default_factory=set)  # ids of the accepted findings that recurred
-    broken_since: float | None = None  # the time of the first finding by `Backend.clock`
+    broken_since: float | None = None  # the `Backend.clock` time of the first finding
     is_cut_short: bool = False  # whether some requests were not sent because of a finding
     prepared: Request | None = None  # the request that `prepare` sent last
     recent: deque[Request] = field(default_factory=lambda: deque(maxlen=3))
@@ -136,7 +136,7 @@ class Promise:
         return self.run.backend
 
     def end(self) -> list[Finding]:
-        """End a round of the test; return those of the test's findings that make the run fail."""
+        """End a round of the test; return the test's findings that make the run fail."""
         self.rounds += 1
         if self.broken_since is not None:
             self.is_cut_short |= self.is_over_budget()
@@ -268,7 +268,7 @@ class Promise:
         before = tuple(self.recent)[-2:-1]
         for found in self._findings_in(exchange):
             finding = self._confirmed(found, exchange)
-            if finding.rule == INTERMITTENT:  # perhaps the request before it is the cause
+            if finding.rule == INTERMITTENT:  # perhaps the previous request is the cause
                 exchange = _after(before, exchange)
             if self.record(finding, exchange):
                 return
@@ -283,7 +283,7 @@ class Promise:
             self.record(finding, exchange)
 
     def record(self, finding: Finding, exchange: Exchange) -> bool:
-        """Record a finding; return whether the remaining rules cannot be checked."""
+        """Record a finding; return whether it prevents the remaining checks."""
         run = self.run
         run.checked_rules.add(finding.rule)
         is_selected = run.is_selected(finding.clause) or finding.is_note
@@ -327,7 +327,8 @@ class Promise:
     def _compared(self, finding: Finding, exchange: Exchange) -> Finding:
         """Repeat the request. Return the finding, or another one if the failure does not recur."""
         known = [id for id in self.run.findings if id.startswith(INTERMITTENT)]
-        # For these clauses, a failure may also depend on earlier requests.
+        # For these clauses, a failure may depend on earlier requests, so it may not recur if only
+        # this request is repeated.
         if finding.clause in ("alone", "idempotent") and not known:
             return finding
         expected = exchange.request.rule.statuses - {exchange.status}
@@ -351,7 +352,7 @@ class Promise:
 
 
 def _after(earlier: tuple[Request, ...], exchange: Exchange) -> Exchange:
-    """Return the exchange with the requests to send first in order to reproduce it."""
+    """Return the exchange, with the `earlier` requests that must be sent first to reproduce it."""
     return replace(exchange, request=replace(exchange.request, earlier=earlier))
 
 

@@ -70,7 +70,7 @@ def single_fields(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def with_bodies(*bodies: Any) -> list[dict[str, Any]]:
-    """For each body, return the arguments of a request with that body."""
+    """For each body, return the keyword arguments for `Backend.request`."""
     return [{"body": body} for body in bodies]
 
 
@@ -82,7 +82,8 @@ def expand(name: str, word: str) -> list[str]:
 def unusual(field: str) -> list[Any]:
     """Return unusual but valid values for a field.
 
-    In the list for an enumeration, each member directly follows every member, including itself.
+    For an enumeration, the list contains every ordered pair of members as neighbors, including each
+    member paired with itself.
     """
     members = contract.PROPERTIES[field].get("enum")
     if members:
@@ -118,7 +119,10 @@ def of_length(field: str, length: int) -> str:
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
-    """Yield a sequence in which each kind directly follows each kind, even itself, exactly once."""
+    """Yield a sequence in which every ordered pair of kinds occurs exactly once as neighbors.
+
+    The pairs include each kind paired with itself.
+    """
     for first in range(len(kinds)):
         yield kinds[first]
         for second in range(first + 1, len(kinds)):
@@ -189,7 +193,7 @@ def invalid_values(field: str) -> Iterator[Any]:
     if "maxLength" in schema:
         too_long = schema["maxLength"] + 1
         yield from ("a" * too_long, "é" * too_long, of_length(field, too_long))
-        yield "a" * schema["maxLength"] + " "  # valid only if the backend trims values
+        yield "a" * schema["maxLength"] + " "  # too long unless the backend trims the value
     if "enum" in schema:
         yield from sorted({*DATA["OTHER_TYPES"]} - {*schema["enum"]})
 

@@ -18,8 +18,8 @@ from support.promise import Promise, Run
 from support.rule import DATA
 
 NOT_SHOWN_BY_HTTP = [
-    "credentials are encrypted before they are stored",
-    "old credentials are securely replaced",
+    "whether credentials are encrypted before they are stored",
+    "whether old credentials are securely replaced",
 ]
 LONGEST_BODY = 2000  # in characters; longer response bodies are truncated
 # What became of a broken promise, if it is not the same as its outcome in a later run
@@ -73,7 +73,7 @@ def verdict_of(run: Run) -> Document:
 
 
 def _tools() -> dict[str, str]:
-    """Return the versions of Python and of the packages that the tests run on."""
+    """Return the versions of Python and of the main packages that the tests use."""
     tools = {"python": platform.python_version()}
     for package in ("schemathesis", "hypothesis", "pytest"):
         tools[package] = version(package)
@@ -81,7 +81,7 @@ def _tools() -> dict[str, str]:
 
 
 def _rank(finding: Finding, hidden: Mapping[str, int]) -> tuple[bool, int, int, int, int]:
-    """Return a sort key: findings with the greatest impact first, then those that hide many."""
+    """Return a sort key: the greatest impact first, then the largest number of hidden promises."""
     severity = [*SEVERITIES].index(finding.severity)
     clause = [*contract.CLAUSES].index(finding.clause)
     impact = _impact(finding)
@@ -89,7 +89,7 @@ def _rank(finding: Finding, hidden: Mapping[str, int]) -> tuple[bool, int, int, 
 
 
 def _impact(finding: Finding) -> int:
-    """Return the number of the finding's group in rules.yaml; 0 is a forbidden update."""
+    """Return the index of the finding's group under `impact` in rules.yaml (0: most serious)."""
     groups = DATA["impact"]
     is_update = finding.outcome.startswith("2") or finding.rule.endswith("/applied")
     for number, group in enumerate(groups):
@@ -188,7 +188,7 @@ def _promise(run: Run, promise: Promise) -> Document:
 
 
 def _blocking(promise: Promise) -> set[str]:
-    """Return the ids of the findings because of which the promise was not tested."""
+    """Return the ids of the findings that kept the promise from being tested."""
     return promise.blocking or promise.hiding
 
 

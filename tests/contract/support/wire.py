@@ -99,7 +99,7 @@ class Wire:
             self._deadlines.pop(server, None)
 
     def _disconnect_late(self) -> None:
-        """Disconnect if a response is late; a socket's own timeout restarts with each byte."""
+        """Abort late responses, because a socket's own timeout restarts with each byte."""
         while not self._closed.wait(0.05):
             for server, deadline in self._deadlines.copy().items():
                 if time.monotonic() >= deadline:
