@@ -87,7 +87,7 @@ def _compare(options: argparse.Namespace) -> int:
     decisions = findings.read_decisions(path.parent / DECISIONS)
     result = findings.make_verdict(base, head, found, decisions)
     result.not_compared = reason
-    # Entries apply only to the default comparison, and stay valid until the next version.
+    # Entries can become stale only in the default comparison, and only once info.version changes.
     if options.base or options.head or base.version == head.version:
         result.stale = []
     print(FORMATS[options.format](result), end="", flush=True)

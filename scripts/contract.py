@@ -31,12 +31,12 @@ SIGNALS = (signal.SIGINT, signal.SIGHUP)
 URL = re.compile(r'https?://[!"$->@-\[\]-~]+', re.IGNORECASE)
 VARIABLES = "\n".join(f"  {name:27}  {meaning}" for name, meaning in MEANINGS.items())
 EPILOG = f"""\
-Exit status: 0 if the backend conforms to the contract or all findings are accepted, 1 if it
-violates the contract, an accepted deviation no longer occurs, or (with --require-all) a promise is
-not tested, 2 if there is no verdict.
+Exit status: 0 if the backend conforms to the contract or all findings are accepted; 1 if the
+backend violates the contract, if an accepted deviation no longer occurs, or (with --require-all) if
+a promise is not tested; 2 if there is no verdict.
 
-With --backend-url, these environment variables are read. FLASHBACK_TOKEN is required; with the
-others, more promises are tested. FLASHBACK_AI_LLM_ID can be set instead of --id.
+With --backend-url, these environment variables are read. FLASHBACK_TOKEN is required. The other
+tokens and IDs allow more promises to be tested. FLASHBACK_AI_LLM_ID can be set instead of --id.
 {VARIABLES}
 
 See docs/contract-tests.md.

@@ -65,38 +65,40 @@ class Contract:
 def must_be_valid(contract: Contract) -> None:
     """Raise ContractError if the contract is invalid. The message includes the location."""
     errors = list(openapi_validator().iter_errors(contract.document))
-    if errors:  # the last of several errors in an object names the keys that are not allowed
+    if errors:  # report the last error, because it names any keys that are not allowed
         place = "/".join(map(str, errors[-1].absolute_path)) or "the document"
         what = errors[-1].message.partition("\n")[0][:200]
-        raise contract.error(f"{place} is not valid OpenAPI 3.1 ({what}); fix it")
+        raise contract.error(f"{place} is not valid OpenAPI 3.1 ({what}); correct this part")
 
 
 def must_be_unambiguous(contract: Contract) -> None:
     """Raise ContractError if a YAML 1.1 parser would read a value differently.
 
-    The mock and the contract tests use such a parser. To it, `NO` is false, and `1e3` is a string.
+    The mock and the contract tests use such a parser, which reads `NO` as false, and `1e3` as a
+    string.
     """
     import yaml  # noqa: PLC0415 # scripts/generate --help works without it
 
     try:
         other = json.loads(_dumped(yaml.safe_load(contract.text)))
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
-        raise contract.error(f"is not valid YAML 1.1: {_problem(error)}; fix it") from None
+        problem = _problem(error)
+        raise contract.error(f"is not valid YAML 1.1: {problem}; correct the file") from None
     difference = next(explain(contract.document, other), "")
     if difference:
         raise contract.error(
-            f"YAML 1.1 parsers read a value differently ({difference}); put it in quotes or, if it "
+            f"YAML 1.1 parsers read a value differently ({difference}); quote the value or, if it "
             "is a number, write it as a plain decimal"
         )
 
 
 def openapi_validator() -> Any:
     """Return a validator of OpenAPI 3.1 documents."""
-    # The import takes half a second. The module has no type hints.
+    # Import lazily, because the import takes half a second. The module has no type hints.
     return import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
 
 
-@lru_cache(maxsize=8)  # comparing two clients reads both contracts again
+@lru_cache(maxsize=8)  # scripts/compat parses each contract more than once
 def _as_json(text: str) -> bytes:
     """Return the YAML text as JSON; raise ValueError if a string contains a lone surrogate."""
     from ruamel.yaml import YAML  # noqa: PLC0415 # slow to import
@@ -111,7 +113,7 @@ def _dumped(document: Any) -> bytes:
 
 
 def _problem(error: Exception) -> str:
-    """Return the line and the text of a parser's error."""
+    """Return the line number and message of a parser error."""
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}: " if mark else ""
     what = " ".join(str(getattr(error, "problem", error)).split())
@@ -119,11 +121,12 @@ def _problem(error: Exception) -> str:
 
 
 def parse_version(contract: Contract) -> tuple[int, ...]:
-    """Return major, minor and patch; raise ContractError for a version in any other format."""
+    """Return the version as three numbers; raise ContractError unless it is MAJOR.MINOR.PATCH."""
     found = VERSION.fullmatch(contract.version)
     if not found:
         raise contract.error(
-            f"info.version {contract.version!r} is not supported; use MAJOR.MINOR.PATCH, in quotes"
+            f"info.version {contract.version!r} is not supported; use MAJOR.MINOR.PATCH in quotes, "
+            "such as '1.2.3'"
         )
     return tuple(map(int, found.groups()))
 
@@ -135,7 +138,8 @@ def parse(text: str, source: str) -> Contract:
     try:
         document: Any = json.loads(_as_json(text))
     except (YAMLError, TypeError, ValueError, RecursionError) as error:
-        raise ContractError(f"{source} is not valid YAML: {_problem(error)}; fix it") from None
+        problem = _problem(error)
+        raise ContractError(f"{source} is not valid YAML: {problem}; correct the file") from None
     version = document.get("openapi") if is_mapping(document) else None
     if not str(version).startswith("3.1"):
         raise ContractError(
@@ -204,7 +208,7 @@ def default_base(head: Contract) -> Contract | str:
             must_be_valid(contract)
             parse_version(contract)
         except ContractError:
-            continue  # nobody can fix a contract in an old commit
+            continue  # an invalid contract in an old commit cannot be corrected
         if contract.version != head.version:
             return contract
     if git("rev-parse", "--is-shallow-repository").strip() == "true":

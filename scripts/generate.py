@@ -32,7 +32,7 @@ from_dict headers params prepare segment send src_dict sync_detailed to_dict wit
 # The keys of these objects are names from the contract.
 NAMED = {"headers", "parameters", "patternProperties", "properties", "responses", "schemas"}
 EXAMPLES = {"example", "value"}  # the keys whose values are examples
-# The headers that a parameter can set.
+# Matches the names of headers that a parameter can set.
 HEADER = re.compile(
     r"(?i)(?!(accept(-encoding)?|authorization|connection|content-(length|type)|cookie|host"
     r"|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+"
@@ -102,7 +102,7 @@ def generate(contract: Path, output: Path) -> Path:
 
 
 def read(contract: Path) -> dict[str, Any]:
-    """Parse the contract; if it is invalid or has unsupported parts, raise an error."""
+    """Parse the contract; raise GenerationError if it is invalid or has unsupported parts."""
     problems: list[str] = []
     location = ""
     try:
@@ -113,7 +113,8 @@ def read(contract: Path) -> dict[str, Any]:
             problems += [f"  {place}{problem}" for problem in found]
         if problems:
             listed = "\n".join(problems)
-            raise GenerationError(f"{contract.name} has unsupported parts; fix them:\n{listed}")
+            problem = "has unsupported parts; change or remove them"
+            raise GenerationError(f"{contract.name} {problem}:\n{listed}")
         documents.must_be_valid(parsed)
         for place, part in objects(parsed.document):
             if isinstance(part.get("$ref"), str):
@@ -231,11 +232,12 @@ def render(contract: Path, output: Path) -> None:
     if warnings:
         texts = [f"{warning.header}: {warning.detail}" for warning in warnings]
         listed = OPAQUE.sub("…", "\n".join(texts))
-        raise GenerationError(f"{contract.name} contains unsupported parts; fix them:\n{listed}")
+        problem = "contains unsupported parts; change or remove them"
+        raise GenerationError(f"{contract.name} {problem}:\n{listed}")
 
 
 def adapt(data: Any) -> None:
-    """Remove default values, because the service applies them; reject unsupported parts."""
+    """Reject unsupported parts, and remove default values, which the service applies itself."""
     from openapi_python_client.strings import PythonIdentifier  # noqa: PLC0415
 
     models = list(data.models)

@@ -56,7 +56,7 @@ class TemplateFunctions:
         self.escape = escape
 
     def by_name(self) -> dict[str, Any]:
-        """Return the contract and the functions under the names that the templates use."""
+        """Return the contract and the functions, keyed by the names that the templates use."""
         return {
             "argument": argument,
             "contract": self.contract,
@@ -98,7 +98,7 @@ class TemplateFunctions:
         return self._properties(self._schema_of(model.data))
 
     def _schema_of(self, part: Any) -> dict[str, Any]:
-        """Return the generator's copy of a schema as a dict, without a `$ref`."""
+        """Return the generator's copy of a schema as a dict, with any `$ref` resolved."""
         schema: dict[str, Any] = part.model_dump(mode="json", by_alias=True, exclude_none=True)
         return self._resolved(schema)
 
@@ -108,7 +108,7 @@ class TemplateFunctions:
         schema = self._resolved(found.get("schema", {}))
         if found["in"] == "header":
             pattern = schema.get("pattern", "")
-            message = "must be one line of ASCII"
+            message = "must be a single line of ASCII text"
             if pattern:
                 message += f" and match {pattern}"
             # Both patterns must match; the second one can match anywhere.
@@ -120,8 +120,7 @@ class TemplateFunctions:
         """Return the source code of a `fields.Rule` for the property."""
         models: list[str] = []
         kinds: list[str] = []
-        # For the members of a union, only the types are checked. The generator flattens nested
-        # unions.
+        # Check only the types of union members. The generator has already flattened nested unions.
         for member in getattr(prop, "inner_properties", [prop]):
             if hasattr(member, "required_properties"):
                 models.append(member.class_info.name)
@@ -142,7 +141,7 @@ class TemplateFunctions:
         return f"Rule({', '.join(arguments)})"
 
     def parameter(self, endpoint: Any, prop: Any) -> dict[str, Any]:
-        """Return the parameter from the contract, because the generator's copy has no schema."""
+        """Return the contract's definition of a parameter; the generator's copy has no schema."""
         item, operation = self._declaration(endpoint)
         [place] = [place for place, listed in endpoint.iter_all_parameters() if listed is prop]
         # An operation parameter overrides a path-item parameter.
@@ -172,7 +171,7 @@ class TemplateFunctions:
         return schemas
 
     def _resolved(self, value: dict[str, Any]) -> dict[str, Any]:
-        """Replace a `$ref` with its component. Keywords next to it override the component's."""
+        """Replace a `$ref` with its component; keywords next to the `$ref` take precedence."""
         while "$ref" in value:
             *_, section, name = value["$ref"].split("/")
             siblings = dict(value)
@@ -199,7 +198,7 @@ class TemplateFunctions:
 
 
 def error_name(status: str | int) -> str:
-    """Return the name of the error class for a status, such as NotFoundError."""
+    """Return the name of the error class for a status, such as NotFoundError for 404."""
     number = int(status)
     try:
         phrase = _PHRASES.get(number) or HTTPStatus(number).phrase

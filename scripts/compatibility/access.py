@@ -140,7 +140,8 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
     for url in old:
         if _address(pair.base, url) in after:
             continue
-        if all(map(FIXED.fullmatch, [url, *new])):  # URLs that are not fixed might match any URL
+        # A relative URL, or a URL with variables, might match any other URL.
+        if all(map(FIXED.fullmatch, [url, *new])):
             place.add(Severity.BREAKING, f"{url or '/'} is removed", url, new, f"at {url}")
         else:
             what = f"{url or '/'} may no longer be served"

@@ -109,7 +109,7 @@ class BoundaryValues:
         text = canonical_json(schema)
         if text in self.known:
             return self.known[text]
-        found = self.known[text] = []  # stored first, because the schema could contain itself
+        found = self.known[text] = []  # store it now, because the schema could contain itself
         is_valid = validator(schema).is_valid
         kinds: set[tuple[bool, ...]] = set()
         for value in filter(is_valid, islice(self.values(plain_form(schema)), MANY)):
@@ -193,9 +193,9 @@ def _branches(schema: dict[str, Any]) -> Iterator[Any]:
 
 @lru_cache(maxsize=256)
 def matching(pattern: str) -> list[str]:
-    """Return a few printable ASCII strings that match the pattern, the same ones in every run.
+    """Return a few printable ASCII strings that match the pattern. Every run returns the same ones.
 
-    Return none if the pattern is invalid or does not match any such string.
+    Return an empty list if the pattern is invalid or matches no such string.
     """
     from hypothesis import HealthCheck, errors, given, settings  # noqa: PLC0415 # slow to import
     from hypothesis.strategies import characters, from_regex  # noqa: PLC0415

@@ -1,6 +1,6 @@
 """Prove that one schema admits every value that another admits, or find a counterexample.
 
-A witness is a counterexample: a value that only the other schema admits.
+A counterexample is called a witness: the second schema admits it, but the first one rejects it.
 """
 
 import json
@@ -16,7 +16,7 @@ ALL = 80_000  # the number of values to try per comparison; trying them all take
 ONE = 20_000  # the number of values to try per search
 SEARCH = 100  # starting a search counts as this many values
 FEW = 500  # the number of values to try after a proof, in case jsonschema_rs is wrong
-# Some parsers reject the year 0, surrogates, and numbers with 300 or more digits.
+# Values that some parsers reject: the year 0, surrogates, and numbers with 300 or more digits.
 UNUSABLE = re.compile(r'"0000-|[\ud800-\udfff]|[0-9]{300}')
 # Text that all locations can carry: no `"`, `,`, `;` or `\`, and no leading or trailing space.
 SAFE = re.compile(r"(?! )[!#-+\--:<-\[\]-~ ]*(?<! )")
@@ -46,7 +46,7 @@ class Prover:
     def contained(self, small: Schema, large: Schema, location: str) -> Proof:
         """Check whether `large` admits every sendable value that `small` admits.
 
-        Either jsonschema_rs proves this, or a witness disproves it.
+        Containment is proved by jsonschema_rs or disproved by a witness; otherwise, it is unknown.
         """
         is_proved = proved(small, large, location)
         most = min(FEW if is_proved else ONE, self.remaining)
@@ -54,7 +54,7 @@ class Prover:
         return found or Proof(holds=is_proved or None)
 
     def _search(self, small: Schema, large: Schema, location: str, most: int) -> Proof | None:
-        """Return a proof with a witness, or None if none is found."""
+        """Return a proof with a witness, or None if no witness is found."""
         if most <= 0:
             return None
         admits = validator(small).is_valid

@@ -92,7 +92,7 @@ class Verdict:
 
     @property
     def _least(self) -> tuple[int, ...]:
-        """Return the numbers in `least_version`."""
+        """Return `least_version` as a tuple of numbers."""
         major, minor, patch = parse_version(self.base)
         severity = self.severity()
         if severity == Severity.NONE:
@@ -140,12 +140,13 @@ def read_decisions(path: Path) -> dict[str, Any]:
         entries: Any = yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: invalid UTF-8 or date
         what = " ".join(str(error).split())
-        raise ContractError(f"{path} cannot be read ({what}); fix it") from None
+        raise ContractError(f"{path} cannot be read ({what}); correct the file") from None
     if entries is None:  # the file is missing or contains only comments
         entries = []
     if not is_list(entries):
         raise ContractError(
-            f"{path}: expected a list whose entries each start with '- ', got {entries}; fix it"
+            f"{path}: expected a list whose entries each start with '- ', got {entries}; correct "
+            "the file"
         )
     decisions: dict[str, Any] = {}
     for entry in entries:
@@ -158,10 +159,10 @@ def read_decisions(path: Path) -> dict[str, Any]:
         ):
             raise ContractError(
                 f"{path}: expected an entry with finding, verdict ({', '.join(VERDICTS)}), reason "
-                f"and date (such as 2026-01-31), got {entry}; fix it"
+                f"and date (such as 2026-01-31), got {entry}; correct the entry"
             )
         name = str(entry["finding"])
         if name in decisions:
-            raise ContractError(f"{path}: finding {name} has several entries; fix it")
+            raise ContractError(f"{path}: finding {name} has several entries; keep only one")
         decisions[name] = entry
     return decisions

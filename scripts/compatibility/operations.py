@@ -41,7 +41,7 @@ class Operation:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Return the normalized path without its parameter names, together with the method."""
+        """Return the normalized path, without its parameter names, and the method."""
         path = UNRESERVED.sub(lambda found: unquote(found[0]), self.path)
         return VARIABLE.sub("{}", path), self.method
 

@@ -93,7 +93,7 @@ def _field(schema: Any, path: str) -> Any:
 
 
 def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
-    """For each changed field, return whether all values that can be sent are still valid."""
+    """Return, for each changed field, whether all values that can be sent are still valid."""
     hidden = HIDDEN[pair.side]
     sent = base
     received = head
@@ -224,7 +224,8 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
     for name in dict.fromkeys((*before, *after)):
         if name in before and name in after:
             is_obvious = JSON.fullmatch(name) and before.keys() | after.keys() == {name}
-            content = pair if is_obvious else pair.at(name)  # name the media type in the findings
+            # Findings name the media type unless the body can only be JSON.
+            content = pair if is_obvious else pair.at(name)
             _compare_content(content, name, before[name], after[name])
         elif is_unclear:
             what = "has different media types; ranges and parameters are not compared"
@@ -253,7 +254,7 @@ def _contents(holder: Part) -> dict[str, Part]:
         if not (JSON.fullmatch(key) and UTF_8.fullmatch(parameters)):
             key += separator + parameters
         first = result.setdefault(key, content)
-        if first != content:  # changes to a second, different schema are undecided
+        if first != content:  # keep both, so that changes to the second are undecided
             result[key] = {**first, name: content}
     return result
 

@@ -25,7 +25,10 @@ PARSED = re.compile(r"\b(?:datetime\.)?(?:UUID|date|datetime)\b")  # types of fo
 
 
 def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
-    """Return what breaks Python callers and, if the clients cannot be compared, the reason."""
+    """Return the changes that break Python callers, and an explanation.
+
+    The explanation says why the clients were not compared. It is empty if they were compared.
+    """
     with tempfile.TemporaryDirectory() as folder:
         before = load_client(base, Path(folder) / "base")
         after = load_client(head, Path(folder) / "head")
@@ -130,5 +133,5 @@ def _changes(old: griffe.Object, new: griffe.Object) -> Iterator[str]:
 
 
 def _members(annotation: object) -> set[str]:
-    """Return the members of a union. Also split at a `|` inside brackets."""
+    """Return the members of a union. A `|` inside brackets also separates members."""
     return {part.strip() for part in str(annotation).split(" | ")}

@@ -32,7 +32,7 @@ NAMED = {  # objects whose keys are names, not keywords
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
     *("webhooks", *SCHEMA_MAP_KEYWORDS),
 }
-# Schemas that refer to each other can have billions of nested references.
+# This limit is needed because schemas that refer to each other can have billions of references.
 MAX_REFERENCES = 10_000
 
 
@@ -116,7 +116,7 @@ class InlinedContract(Contract):
 
 
 def _simplified(schema: dict[str, Any]) -> Any:
-    """Return the schema with `allOf` replaced by its only branch, or unchanged if not possible."""
+    """Return the schema, with `allOf` replaced by its only branch if that is possible."""
     branches = schema.get("allOf")
     if not is_list(branches) or len(branches) != 1 or not is_mapping(branches[0]):
         return schema

@@ -35,9 +35,9 @@ COMPARED = {
 }
 # With more alternatives than this, computing the canonical form would take seconds.
 MAX_ALTERNATIVES = 100
-# The time to compute a difference grows with the fourth power of the number of subschemas.
+# Limit the run time, which grows with the fourth power of the number of subschemas.
 MAX_SUBSCHEMAS = 100
-# jsonschema_rs does not know these formats, which are in OpenAPI's format registry.
+# Schemas for formats in OpenAPI's format registry that jsonschema_rs does not know.
 FORMATS: dict[str, Schema] = {
     "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
@@ -92,7 +92,8 @@ def check_schema(contract: Contract, schema: Schema, where: str) -> None:
         return
     except jsonschema_rs.ValidationError as error:
         what = str(error).partition("\n")[0]
-        raise contract.error(f"{where}: not valid JSON Schema 2020-12 ({what}); fix it") from None
+        problem = f"not valid JSON Schema 2020-12 ({what})"
+        raise contract.error(f"{where}: {problem}; correct the schema") from None
 
 
 def parts(schema: Any) -> dict[tuple[str, Any], Any]:

@@ -21,7 +21,7 @@ def main() -> int:
     )
     add = parser.add_argument
     add("what", nargs="?", default="client", choices=[*BENCHMARKS], help="default: client")
-    add("--rounds", type=int, default=15, metavar="N", help="default: 15")
+    add("--rounds", type=int, default=15, metavar="N", help="number of rounds (default: 15)")
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error("--rounds: must be at least 1")

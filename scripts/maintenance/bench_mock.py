@@ -83,7 +83,7 @@ def commands(folder: Path) -> dict[str, tuple[str, ...]]:
         found["Prism, silent"] = (*prism, "--verboseLevel", "silent", "--port")
     else:
         print(
-            "Prism is not installed; to measure it, run: npm install -g @stoplight/prism-cli",
+            "Prism is not installed; to include it, run: npm install -g @stoplight/prism-cli",
             file=sys.stderr,
         )
     return found

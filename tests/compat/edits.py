@@ -64,5 +64,5 @@ def compared(base: dict[str, Any], head: dict[str, Any]) -> list[Finding]:
 def compared_schemas(
     base: dict[str, Any], head: dict[str, Any], part: str = "request"
 ) -> list[Finding]:
-    """Return the findings from comparing two documents that differ in this schema."""
+    """Return the findings from comparing two documents that differ only in one schema."""
     return compared(with_schema(base, part), with_schema(head, part))

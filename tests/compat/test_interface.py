@@ -119,7 +119,7 @@ def test_verdict_without_a_client_is_undecided() -> None:
 
 
 def test_report_gives_the_reason_for_a_generator_crash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the generator crashes, the report says why, without temporary paths or addresses."""
+    """The report says why the generator crashed, without temporary paths or memory addresses."""
 
     def crash(source: Path, _output: Path) -> Path:
         raise KeyError(str(source), object())
@@ -130,7 +130,7 @@ def test_report_gives_the_reason_for_a_generator_crash(monkeypatch: pytest.Monke
     assert reason == "no client for the new contract: KeyError: ('openapi.yaml', <object object>)"
 
 
-def test_types_and_bases_are_compared(tmp_path: Path) -> None:
+def test_types_and_base_classes_are_compared(tmp_path: Path) -> None:
     """Narrower parameter types, wider return types and removed base classes are breaking."""
     changes = {
         "def f(a: int | str) -> int: ...": "none",

@@ -53,7 +53,10 @@ def test_examples_for_patterns_are_printable() -> None:
 
 
 def test_the_id_of_a_finding_depends_on_the_field_and_where_it_changes() -> None:
-    """A decision stays valid if other fields change, but not if its field changes elsewhere too."""
+    """A decision does not apply if the same field also changes in another place.
+
+    It still applies if other fields change.
+    """
     old = {"properties": {"a": {"maxLength": 9}}}
     new = {"properties": {"a": {"maxLength": 5}}}
     more = {"properties": {"a": {"maxLength": 5}, "b": {}}}
@@ -65,7 +68,7 @@ def test_the_id_of_a_finding_depends_on_the_field_and_where_it_changes() -> None
 
 
 def test_the_id_of_a_finding_depends_on_its_media_type() -> None:
-    """If a body has several media types, a decision applies only to the one that changed."""
+    """A decision about one media type does not apply if another media type changes, too."""
 
     def body(json: int, patch: int) -> dict[str, Any]:
         document = with_schema({"maxLength": json})
@@ -78,7 +81,7 @@ def test_the_id_of_a_finding_depends_on_its_media_type() -> None:
     assert one.id != both.id
 
 
-def test_the_id_of_a_presence_change_does_not_depend_on_the_schema() -> None:
+def test_the_id_for_a_newly_required_body_does_not_depend_on_its_schema() -> None:
     """A decision about a body that is now required stays valid if the body's schema changes."""
     required = with_schema({"maxLength": 9})
     wider = with_schema({"maxLength": 10})
@@ -141,7 +144,7 @@ def test_many_conditions_are_searched_within_the_time_limit() -> None:
 
 
 def test_schemas_that_all_refer_to_each_other_are_undecided() -> None:
-    """Nine schemas that refer to each other have a million paths; only a few are followed."""
+    """A change is undecided if there are too many nested references (here, a million) to follow."""
     names = [f"S{i}" for i in range(9)]
     fields = {name: {"$ref": f"#/components/schemas/{name}"} for name in names}
     base = with_schema(fields["S0"])
@@ -172,7 +175,7 @@ def test_security_findings_describe_the_credentials() -> None:
     assert added.what == "Key (apiKey query X-Key) is now sufficient"
 
 
-def test_a_changed_extension_is_shown_by_its_changed_keys() -> None:
+def test_finding_about_an_extension_names_only_the_changed_keys() -> None:
     """A finding about x-left-open names the keys that changed, not the whole value."""
     old = {"x-left-open": {"properties": {"a": {"type": "null"}, "b": {}}}}
     (finding,) = compared_schemas(old, {"x-left-open": {"properties": {"b": {}}}})
