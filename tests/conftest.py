@@ -38,7 +38,8 @@ def root() -> Path:
 def document() -> dict[str, Any]:
     """Return the parsed openapi.yaml."""
     parsed = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))
-    document: dict[str, Any] = json.loads(json.dumps(parsed))  # an unquoted status becomes a string
+    # Convert keys to strings, because YAML parses an unquoted status as a number.
+    document: dict[str, Any] = json.loads(json.dumps(parsed))
     return document
 
 

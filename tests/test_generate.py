@@ -328,7 +328,7 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
 def test_error_for_an_unsupported_part_gives_its_location(
     tmp_path: Path, place: tuple[str, ...], value: object, problem: str
 ) -> None:
-    """The error for an unsupported part gives the part's location and the reason."""
+    """The error says where the unsupported part is and why it is not supported."""
     contract = yaml.safe_load(generate.CONTRACT.read_text("utf-8"))
     parent = functools.reduce(operator.getitem, place[:-1], contract)
     parent[place[-1]] = value

@@ -6,8 +6,7 @@ import pytest
 
 from tests.programs import run, start_history
 
-# Stand-ins for the programs that scripts/release runs. The version is 1.0.0, and every build
-# fails.
+# Stand-ins for the programs that scripts/release runs. The version is 1.0.0; every build fails.
 PROGRAMS = {
     "scripts/install": "exit",
     ".venv/bin/hatchling": "echo 1.0.0",

@@ -105,7 +105,7 @@ def test_several_files_list_the_supported_versions_of_python(root: Path) -> None
     for file in (*files, "tests/client/test_installations.py"):
         text = (root / file).read_text("utf-8")
         missing = [version for version in versions if version not in text]
-        assert not missing, f"{file} does not list {missing}; add it"
+        assert not missing, f"{file} does not list {missing}; add these versions"
 
 
 def test_changelog_starts_with_the_current_version(root: Path, document: dict[str, Any]) -> None:
@@ -113,4 +113,4 @@ def test_changelog_starts_with_the_current_version(root: Path, document: dict[st
     changelog = (root / "CHANGELOG.md").read_text("utf-8")
     newest = re.findall(r"(?m)^## (\S+)", changelog)[0]
     version = document["info"]["version"]
-    assert newest == version, f"expected an entry for {version}, got {newest}; add an entry"
+    assert newest == version, f"CHANGELOG.md: expected {version} first, got {newest}; add an entry"

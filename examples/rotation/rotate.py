@@ -65,7 +65,7 @@ def parse_rotation(entry: Mapping[str, str]) -> Rotation:
 
 
 def new_credential(variable: str) -> str | Unset:
-    """Return the value of this variable, or UNSET if the variable's name is empty."""
+    """Return the environment variable's value, or UNSET if the variable's name is empty."""
     return os.environ[variable] if variable else UNSET
 
 

@@ -32,7 +32,7 @@ def new_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 def output(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Callable[[], str]:
-    """Return a function that checks the output for credentials and then returns it."""
+    """Return a function that checks that the output has no credentials, and returns the output."""
 
     def output() -> str:
         text = "".join([*capsys.readouterr(), caplog.text])
@@ -101,7 +101,7 @@ def test_missing_credential_does_not_stop_other_updates(
 )
 @pytest.mark.usefixtures("flashback_mock")
 def test_invalid_plan_is_an_error(tmp_path: Path, output: Callable[[], str], more: str) -> None:
-    """For an invalid plan, the script prints a one-line error and exits with status 2."""
+    """If the plan is invalid, the script prints a one-line error and exits with status 2."""
     file = tmp_path / "plan.toml"
     for start in ("[[rotation]]", "[rotation]", "rotation = [5]"):
         file.write_text(f"{start}\nid = 'x'\nlabel = 'x'\n{more}\n" if more else "")
@@ -122,7 +122,7 @@ def test_unusable_proxy_is_an_error(
 
 @pytest.mark.parametrize("seconds", ["-1", "0", "nan", "1e300"])
 def test_invalid_interval_is_an_error(output: Callable[[], str], seconds: str) -> None:
-    """The script rejects an interval that would make it send updates without a pause."""
+    """The script rejects an interval that is not a positive number of seconds, or is too long."""
     with pytest.raises(SystemExit, match="2"):
         rotate.main([PLAN, "--every", seconds])
     assert f"--every: invalid interval value: '{seconds}'" in output()
