@@ -45,10 +45,12 @@ def find_leak(exchange: Exchange, tokens: Iterable[str]) -> tuple[str, str] | No
         how = _canary_in(line)
         if how:
             return where, how
+    credentials = _credentials_in(exchange.request, tokens)
     for where, line in lines:
-        how = _whole_credential_in(exchange.request, tokens, line)
-        if how:
-            return where, how
+        for credential in credentials:
+            how = _encoding_in(line, credential)
+            if how:
+                return where, how
     return None
 
 
@@ -76,24 +78,32 @@ def canary_parts() -> dict[str, dict[str, str]]:
     return parts
 
 
-def _whole_credential_in(request: Request, tokens: Iterable[str], response: str) -> str | None:
+def _credentials_in(request: Request, tokens: Iterable[str]) -> list[str]:
+    """Return the tokens and the request's credentials, except those that a response may contain."""
     fields = request.text_fields
-    # A backend is allowed to return the id, the name, and any text from the contract.
-    harmless = f"{contract.TEXT} {request.target} {fields.get('name', '')}"
     credentials = [*tokens]
     for name in contract.CREDENTIALS:
         credentials.append(fields.get(name, ""))
     credentials.append((request.header("Authorization") or "").partition(" ")[2])
-    for credential in credentials:
-        # A response might contain a short or ordinary word by chance.
-        if len(credential) < SHORTEST or credential.isalpha() or credential in harmless:
-            continue
-        for how, spelling in whole_encodings(credential):
-            if spelling in response:
-                return how
-        is_canary = credential in values.GOOD.values()
-        if is_canary and credential[-4:] in re.findall(r"\w+", response):
-            return "its last four letters"
+    # A backend is allowed to return the id and the name.
+    harmless = f"{request.target} {fields.get('name', '')}"
+    return [text for text in credentials if _is_typical(text) and text not in harmless]
+
+
+@lru_cache(1000)
+def _is_typical(credential: str) -> bool:
+    """Return whether a response is unlikely to contain this text by chance."""
+    is_word = len(credential) < SHORTEST or credential.isalpha()
+    return not is_word and credential not in contract.TEXT
+
+
+def _encoding_in(line: str, credential: str) -> str | None:
+    for how, spelling in whole_encodings(credential):
+        if spelling in line:
+            return how
+    is_canary = credential in values.GOOD.values()
+    if is_canary and credential[-4:] in re.findall(r"\w+", line):
+        return "its last four letters"
     return None
 
 
