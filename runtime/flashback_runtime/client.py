@@ -1,4 +1,4 @@
-"""Base classes for the generated clients. They manage settings and connections, and send calls."""
+"""Base classes of the generated clients. They manage settings and connections and send requests."""
 
 from __future__ import annotations
 

@@ -133,5 +133,5 @@ def _changes(old: griffe.Object, new: griffe.Object) -> Iterator[str]:
 
 
 def _members(annotation: object) -> set[str]:
-    """Return the members of a union. A `|` inside brackets also separates members."""
+    """Return the members of a union, and split at any `|` inside brackets as well."""
     return {part.strip() for part in str(annotation).split(" | ")}

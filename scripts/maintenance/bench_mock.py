@@ -63,11 +63,12 @@ def measure(rounds: int) -> list[Target]:
     targets = [Target("seconds to the first response", startup_time(rounds), 0.5)]
     for kind in REQUESTS:
         growth = median(cpus[kind, MANY]) / median(cpus[kind, FEW])
-        targets.append(Target(f"{kind}: CPU of {MANY} / {FEW}", growth, 1.5))
+        targets.append(Target(f"{kind}: CPU time of {MANY} relative to {FEW}", growth, 1.5))
         for name, limit in LIMITS.items():
             if (kind, name) in rates:
                 ratio = median(rates[kind, name]) / median(rates[kind, FEW])
-                targets.append(Target(f"{kind}: requests/s of {name} / {FEW}", ratio, limit))
+                what = f"{kind}: requests/s of {name} relative to {FEW}"
+                targets.append(Target(what, ratio, limit))
     return targets
 
 

@@ -156,7 +156,7 @@ def test_rejected_update_changes_nothing(promise: Promise) -> None:
     if is_kept:
         exchange = promise.ask(body={**fresh(), "key": ""})
         if exchange is None or not exchange.is_accepted:
-            time.sleep(0.2)  # the backend might apply the rejected update late
+            time.sleep(0.2)  # the backend might still apply the update after rejecting it
             promise.ask("all-or-nothing/kept", id=sibling, body=kept)
 
 

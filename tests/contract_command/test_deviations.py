@@ -127,7 +127,7 @@ def test_deviation_that_no_longer_occurs_fails_the_run(known: Path) -> None:
         result = run_accepting(known, "access-levels/READ/200", mock, "-k", READER)
         unrelated = run_accepting(known, "access-levels/READ/200", mock, "-k", "idempotent")
     assert result.status == 1
-    assert "got no such finding; remove the entry from the file" in result.output
+    assert "got a run without this finding; remove the entry from the file" in result.output
     assert unrelated.status == 0, unrelated.output
 
 

@@ -20,8 +20,8 @@ def printed(verdict: Verdict, width: int = 0) -> str:
 def test_output_ends_with_the_result() -> None:
     """The output starts with the first finding, and ends with the result and what to fix first.
 
-    For each finding, the output shows the requests, the statuses, the clause, the id, an option
-    that reruns all promises with this finding, and a curl command.
+    Each finding lists the requests, the statuses, the clause, the id, the option that retests every
+    promise with this finding, and a curl command.
     """
     lines = printed(broken()).strip().splitlines()
     assert lines[0] == "1. An update with a READ member's token: got 200"

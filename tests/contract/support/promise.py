@@ -103,7 +103,7 @@ class Run:
                 rule,
                 outcome,
                 expected="this finding, because the deviations file accepts it",
-                got="no such finding; remove the entry from the file, or correct the id",
+                got="a run without this finding; remove the entry from the file, or correct the id",
                 subject=f"the accepted finding {id}",
                 promise=next(iter(self.promises), ""),
             )
