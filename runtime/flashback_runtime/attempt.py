@@ -153,8 +153,8 @@ def _outcome(
     for member in chain:
         _redact(running, member)
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
-    # Do not add the message of a CancelledError, which is not an Exception: the message would only
-    # name a cancel scope.
+    # A CancelledError is not an Exception. Its message, which is not added here, would only name a
+    # cancel scope.
     if isinstance(root, Exception) and str(root) not in text:
         text += f" ({root})"
     if is_closed:

@@ -105,7 +105,7 @@ class BaseClient(Generic[C, T]):
                 problem = "cannot be combined with transport; set it on the httpx client instead"
                 raise ArgumentError.about("http_client", problem)
             if client.auth is not None:
-                problem = "has auth=, which would replace the token; create it without auth="
+                problem = "was created with auth=, which would replace the token; omit auth="
                 raise ArgumentError.about("http_client", problem)
 
     def _new_connections(self, given: C | T | None) -> Connections:

@@ -97,7 +97,7 @@ def check_schema(contract: Contract, schema: Schema, where: str) -> None:
 
 
 def parts(schema: Any) -> dict[tuple[str, Any], Any]:
-    """Return the schema's direct subschemas, keyed by keyword and by name or index."""
+    """Return the direct subschemas. Each key is a keyword, and a name or index in its value."""
     result: dict[tuple[str, Any], Any] = {}
     if not is_mapping(schema):
         return result

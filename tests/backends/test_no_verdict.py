@@ -98,7 +98,7 @@ def test_https_url_for_an_http_server_prevents_a_verdict() -> None:
 
 
 def test_https_backend_requires_an_https_url_and_its_ca_certificate(tmp_path: Path) -> None:
-    """For a TLS port, a run has no verdict with an http URL or without the certificate's CA."""
+    """If a backend uses TLS, a run needs an https URL and the CA that issued the certificate."""
     certificate = self_signed(tmp_path / "server.pem", "127.0.0.1")
     with serving("fastapi_fixed", Store(), certificate) as url:
         without_tls = run_with_url(url.replace("https:", "http:"), VARIABLES)

@@ -109,7 +109,7 @@ def test_token_in_base64_is_redacted_completely(prefix: bytes) -> None:
     assert redacted == text[: len(prefix) * 8 // 6] + "${FLASHBACK_TOKEN}"
 
 
-def test_expressions_for_tokens_are_not_redacted() -> None:
+def test_shell_variables_that_hold_tokens_are_not_redacted() -> None:
     """If a variable's name contains a token, shell expressions with this name are not redacted."""
     tokens = {"FLASHBACK_TOKEN": "token", "FLASHBACK_ADMIN_TOKEN": "admin"}
     redactor = Redactor(tokens)
