@@ -35,9 +35,9 @@ Exit status: 0 if the backend conforms to the contract or all findings are accep
 backend violates the contract, if an accepted deviation no longer occurs, or (with --require-all) if
 a promise is not tested; 2 if there is no verdict.
 
-FLASHBACK_AI_LLM_ID can be set instead of --id. With --backend-url, the command also reads the
-environment variables below. Only FLASHBACK_TOKEN is required, but with the others, more promises
-can be tested.
+With --backend-url, the command reads the environment variables below and, if --id is not passed,
+FLASHBACK_AI_LLM_ID. Only FLASHBACK_TOKEN is required, but with the others, more promises can be
+tested.
 {VARIABLES}
 
 See docs/contract-tests.md.

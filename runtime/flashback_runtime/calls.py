@@ -106,7 +106,7 @@ class RunningCall:
         return self.response_error(kind, response, text)
 
     def response_error(self, kind: type[E], response: Response[Any], message: str | None) -> E:
-        """Return an error that includes the response's status, message, headers and body."""
+        """Return an error with the response's status, message, headers and (truncated) body."""
         text = str(response.status_code)
         if message:
             text += f" {message}"

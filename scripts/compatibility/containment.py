@@ -1,6 +1,6 @@
 """Prove that one schema admits every value that another admits, or find a counterexample.
 
-A counterexample is called a witness: the second schema admits it, but the first one rejects it.
+A counterexample is called a witness. It is a value that only the other schema admits.
 """
 
 import json

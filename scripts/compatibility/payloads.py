@@ -224,7 +224,7 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
     for name in dict.fromkeys((*before, *after)):
         if name in before and name in after:
             is_obvious = JSON.fullmatch(name) and before.keys() | after.keys() == {name}
-            # Findings name the media type unless the body can only be JSON.
+            # Findings name the media type unless both contracts allow only this JSON media type.
             content = pair if is_obvious else pair.at(name)
             _compare_content(content, name, before[name], after[name])
         elif is_unclear:

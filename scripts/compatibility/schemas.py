@@ -97,7 +97,7 @@ def check_schema(contract: Contract, schema: Schema, where: str) -> None:
 
 
 def parts(schema: Any) -> dict[tuple[str, Any], Any]:
-    """Return the direct subschemas. Each key is a keyword, and a name or index in its value."""
+    """Return the direct subschemas, each keyed by its keyword and its name or index."""
     result: dict[tuple[str, Any], Any] = {}
     if not is_mapping(schema):
         return result

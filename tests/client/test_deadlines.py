@@ -47,7 +47,7 @@ SLOW_SERVERS: dict[str, Responder] = {
 
 @contextmanager
 def at_most(seconds: float) -> Generator[None]:
-    """Fail if the block takes too long. Callers allow extra time for busy machines."""
+    """Fail if the block takes longer than `seconds`, which includes time for busy machines."""
     started = time.monotonic()
     yield
     assert time.monotonic() - started < seconds

@@ -190,7 +190,7 @@ def test_copied_error_keeps_its_attributes(error: FlashbackError, copy_error: An
 
 
 def test_error_for_a_large_response_is_small(update: Any) -> None:
-    """An error contains 64 KiB of the body and a short message without control characters."""
+    """An error contains at most 64 KiB of the body. Its message is one short, printable line."""
     message = "no\n2026 ERROR \x1b[31m" + "m" * 100_000
     with pytest.raises(errors.BadRequestError) as caught:
         update(Service(httpx.Response(400, json={"message": message})))

@@ -79,7 +79,7 @@ def test_curl_command_sends_an_unusual_token(change: Change, token: str) -> None
 
 
 def test_curl_commands_include_only_the_latest_earlier_request() -> None:
-    """If a response depends on earlier requests, curl first sends only the latest of them."""
+    """If a response depends on the previous request, curl first sends only that request."""
 
     def reject_after_missing_token(request: Request, answer: Answer) -> None:
         before = request.previous("authorization", request.authorization, "none")

@@ -109,7 +109,8 @@ class Mock:
         for step in steps:
             check_step(self.contract, step)
             id = step.get("id", "")
-            # A role, such as `main`, could be passed by mistake: then `find` raises an error.
+            # This id could be a role, such as `main`, that was passed by mistake. In that case,
+            # `find` raises an error unless a configuration has this id.
             if id in self.ids:
                 await self.store.find(id)
         # Also copy the headers, because callers can change them later.

@@ -62,7 +62,7 @@ class Request:
 
     @property
     def token(self) -> str:
-        """Return the bearer token, or an empty string unless the request has exactly one."""
+        """Return the bearer token, or an empty string if it is missing, repeated or invalid."""
         headers = self.headers.getall("Authorization", [])
         match = BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
         return match[1] if match else ""

@@ -256,7 +256,8 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
     clause = "success-response" if exchange.succeeded else "error-response"
     is_undocumented_4xx = _is_undocumented_4xx(exchange)
     if status not in documented and not (is_undocumented_4xx and rule.must_succeed):
-        # The rule may require the status of an earlier response. Omit it if it is undocumented.
+        # The rule may require the status of an earlier response. If that status is undocumented,
+        # expect any documented status instead.
         expected = replace(rule, statuses=rule.statuses & documented or documented).expected
         subject = "a status that the contract does not document"
         finding = Finding("statuses/undocumented", str(status), expected, str(status), subject)
