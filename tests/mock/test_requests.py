@@ -131,7 +131,6 @@ def test_request_target_can_have_any_form(mock: Mock, form: bytes) -> None:
         ("PUT", "//ai/llm/a", 404),
         ("PUT", "/AI/llm/a", 404),
         ("PUT", "/ai/llm/%FF", 404),
-        ("PUT", "/ai/llm/%00", 404),
         ("GET", "/ai/llm/a", 405),
         ("HEAD", "/ai/llm/a", 405),
     ],
@@ -140,7 +139,6 @@ def test_other_path_or_method_is_rejected(
     http: httpx.Client, mock: Mock, method: str, path: str, status: int
 ) -> None:
     """An unknown path returns 404; an unsupported method returns 405 with the allowed methods."""
-    mock.add_configuration(id="\0")  # PostgreSQL cannot store this id, so no store serves it
     answer = http.request(method, mock.base_url + path, content=b"{}", headers=JSON)
     assert answer.status_code == status
     assert ("Allow" in answer.headers) == (status == 405)

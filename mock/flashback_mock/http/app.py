@@ -137,12 +137,11 @@ class App:
 
 
 def _decode(raw_id: str) -> str:
-    """Return the decoded id, or an empty string if no store can contain the id."""
+    """Return the decoded id, or an empty string if the id is not valid UTF-8."""
     try:
-        id = unquote(raw_id, errors="strict")
+        return unquote(raw_id, errors="strict")
     except UnicodeError:
         return ""
-    return "" if "\0" in id else id  # PostgreSQL cannot store U+0000
 
 
 def _planned_reason(real: Answer, reason: str) -> str:

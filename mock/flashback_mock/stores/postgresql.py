@@ -33,7 +33,7 @@ SETTINGS = {
 }
 # Keyed by SQLSTATE; see https://www.postgresql.org/docs/current/errcodes-appendix.html
 REASONS = {
-    "22021": "an id or name contains U+0000, which PostgreSQL cannot store; remove this character",
+    "22021": "a name contains U+0000, which PostgreSQL cannot store; remove this character",
     "28000": "the server refused this user; check pg_hba.conf and the sslmode parameter in the URL",
     "28P01": "the server rejected the password; check the URL, $PGPASSWORD or ~/.pgpass",
     "3D000": "the database does not exist; create it with createdb",

@@ -1,7 +1,23 @@
 """Tables and SQL statements for the durable stores, shared by SQLite and PostgreSQL."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy import Column, Table, and_, bindparam, select
+
+
+class Utf8(sa.TypeDecorator[str]):
+    """A column type for text that can contain U+0000, which PostgreSQL's text type cannot store."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: Any) -> bytes:
+        return (value or "").encode()
+
+    def process_result_value(self, value: bytes | None, _dialect: Any) -> str:
+        return (value or b"").decode()
+
 
 METADATA = sa.MetaData()
 STORE = Table(  # this table contains exactly one row
@@ -27,7 +43,7 @@ MEMBER = Table(
 CONFIGURATION = Table(
     "flashback_mock_configuration",
     METADATA,
-    Column("id", sa.Text, primary_key=True),
+    Column("id", Utf8, primary_key=True),
     Column("workspace", sa.Text, nullable=False),
     Column("name", sa.Text),
     Column("plain", sa.JSON, nullable=False),  # all fields except credentials
@@ -40,7 +56,7 @@ CONFIGURATION = Table(
 CREDENTIAL = Table(
     "flashback_mock_credential",
     METADATA,
-    Column("configuration", sa.Text, primary_key=True),
+    Column("configuration", Utf8, primary_key=True),
     Column("field", sa.Text, primary_key=True),
     Column("size", sa.Integer, primary_key=True),
     # This column is NULL if the row is not in use; `sealed` then contains zeros.

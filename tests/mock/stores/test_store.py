@@ -74,6 +74,7 @@ def test_rejected_or_empty_update_changes_nothing(store: BlockingStore) -> None:
     for token, id, changes, rejection in (
         ("expired-token", MAIN, new, UnauthorizedError),
         (OWNER, "unknown", new, NotFoundError),
+        (OWNER, f"{MAIN}\0", new, NotFoundError),
         ("reader-token", MAIN, new, ForbiddenError),
         ("stranger-token", MAIN, new, ForbiddenError),
         ("reader-token", MAIN, {}, ForbiddenError),
@@ -109,7 +110,7 @@ def test_names_are_compared_by_code_point(store: BlockingStore) -> None:
 
 def test_additions_change_only_members_that_are_added_again(store: BlockingStore) -> None:
     """Existing data is kept, but adding a member again changes the member's access level."""
-    added = Configuration("", "acme", "new id", {"aiType": "AWS", "secret": "s"})
+    added = Configuration("", "acme", "new\0id", {"aiType": "AWS", "secret": "s"})
     members = (Member("acme", "new", "READ"), Member("acme", "reader", "WRITE"))
     store.add(Fixtures((Token("new-token", "new"),), members, (added,)))
     assert store.user_of("new-token") == "new"
