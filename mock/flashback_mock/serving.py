@@ -25,6 +25,8 @@ Wrap = Callable[[Handler], Handler]
 CLIENT_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not used for listening
 MAX_WRAPPED_BYTES = 1 << 26  # size limit for bodies that are passed to a wrapped handler
 
+_served = set[Mock]()
+
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """Return a new event loop. Use uvloop if it is installed."""
@@ -73,15 +75,27 @@ async def serving(
     is_new = await mock.store.open(mock.fixtures)
     try:
         mock.base_url = base_url(listener)
-        mock.process = os.getpid()
         mock.thread = get_ident()
         mock.loop = asyncio.get_running_loop()
         await mock.server.start()
+        _served.add(mock)
         yield is_new
     finally:
         mock.loop = None
+        _served.discard(mock)
         await mock.server.stop()
         await mock.store.close()
+
+
+def _disable_in_child() -> None:
+    """Disable the mocks in a forked child process, where their event loops do not run."""
+    for mock in _served:
+        mock.loop = None
+        mock.server.release_sockets()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_disable_in_child)
 
 
 @contextmanager

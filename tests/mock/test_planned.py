@@ -131,17 +131,23 @@ def test_refused_fault_closes_the_port() -> None:
 FORKING = """
 import os, signal
 import flashback_mock, pytest
-from tests.mock.wire import connected
-with flashback_mock.running() as mock:
+from tests.mock.wire import connected, empty_update
+with flashback_mock.running() as mock, connected(mock) as connection:
+    connection.sendall(empty_update(mock))
+    connection.recv(1000)
     ready, finish = os.pipe()
     child = os.fork()
-    signal.alarm(30)  # fail if a call waits for the event loop in the child process
+    signal.alarm(30)  # fail if a fault waits for the child process
     if child == 0:
         os.read(ready, 1)
         try:
             mock.reset()
         except RuntimeError:
             os._exit(0)
+    mock.answer_next(fault="reset")
+    connection.sendall(empty_update(mock))
+    with pytest.raises(ConnectionResetError):
+        connection.recv(100)
     mock.answer_next(fault="refused", duration=60)
     with pytest.raises(ConnectionRefusedError):
         connected(mock).__enter__()
@@ -151,7 +157,7 @@ with flashback_mock.running() as mock:
 
 
 def test_forked_process_does_not_affect_the_mock(root: Path) -> None:
-    """A forked process cannot control the mock or keep its port open."""
+    """A forked process cannot control the mock, or keep its port or connections open."""
     run(sys.executable, "-W", "ignore", "-c", FORKING, cwd=root)
 
 

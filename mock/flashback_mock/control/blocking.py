@@ -1,7 +1,6 @@
 """A decorator that runs `Mock` methods in the mock's event loop."""
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -53,7 +52,7 @@ def blocking(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
 
     @without_frames
     def call(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        if mock.loop is not None and mock.process == os.getpid():  # forks do not copy threads
+        if mock.loop is not None:
             if mock.thread == get_ident():  # waiting here would block the event loop forever
                 raise RuntimeError("this call would block the event loop; use asyncio.to_thread")
             work = checked(mock, *args, **kwargs)

@@ -43,7 +43,6 @@ class Mock:
         self._waiting = set[asyncio.Queue[Entry]]()  # each queue receives every new entry
         # The following attributes are set while the mock is running.
         self.base_url = ""
-        self.process = 0
         self.thread = 0
         self.loop: asyncio.AbstractEventLoop | None = None
         self.server: Server

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 import struct
 from asyncio import sleep  # users' tests might patch asyncio.sleep
@@ -124,10 +125,21 @@ class Server:
 
     def _stop_listening(self) -> None:
         with suppress(OSError):  # the socket is not listening, or the system is not Linux
-            # A forked child process can have a copy of the socket, which would stay open.
+            # A child process that was forked while the mock started has a copy of the socket.
             self._listener.shutdown(socket.SHUT_RDWR)
         self._asyncio_server.close()
         self._listener.close()
+
+    def release_sockets(self) -> None:
+        """Release all sockets in a forked child process, so that the parent can close them."""
+        transports = [connection.transport for connection in self._manager.connections]
+        sockets = [opened.get_extra_info("socket") for opened in transports if opened]
+        null = os.open(os.devnull, os.O_RDWR)
+        for opened in [self._listener, *sockets]:
+            with suppress(OSError):  # the socket is already closed
+                # The child's Python objects still refer to this descriptor, so keep it valid.
+                os.dup2(null, opened.fileno(), inheritable=False)
+        os.close(null)
 
     async def close_port(self, seconds: float) -> None:
         """Close all connections, and refuse new ones for this many seconds."""
