@@ -15,7 +15,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
 from attrs import define
 
 from .errors import ApiStatusError, FlashbackError, UnexpectedServerError, UnexpectedStatusError
-from .fields import UNSET
+from .fields import NULL_HINT, UNSET
 from .secrets import REDACTED, Secret, exception_chain, redact, secrets_in
 from .settings import Settings, proxy_credentials
 from .transport import Connections, httpx
@@ -160,7 +160,8 @@ class RunningCall:
         try:
             response.parsed = self.call.parse(response)
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            response.problem = f"{type(error).__name__}: {error}".removesuffix(": ")
+            problem = f"{type(error).__name__}: {error}"
+            response.problem = problem.removesuffix(NULL_HINT).removesuffix(": ")
 
 
 class Failure(NamedTuple):

@@ -35,6 +35,8 @@ class Unset(Enum):
 
 UNSET: Final = Unset.UNSET
 _ASCII = int(re.ASCII)  # faster than `re.ASCII`, which `re` converts to an int on every call
+# A hint for optional fields. `RunningCall.parse` removes it from errors about responses.
+NULL_HINT = "; leave it out instead"
 # Error messages use these names for the types.
 _TYPE_NAMES: dict[type[object], str] = {float: "number", Secret: "str", type(None): "None"}
 
@@ -96,15 +98,16 @@ class Rule:
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Validate a model field. attrs calls this method as a validator."""
-        if value is not UNSET or attribute.default is not UNSET:
-            self.check(attribute.name, value)
+        is_optional = attribute.default is UNSET
+        if value is not UNSET or not is_optional:
+            self.check(attribute.name, value, null_hint=NULL_HINT if is_optional else "")
 
-    def check(self, name: str, value: object) -> None:
+    def check(self, name: str, value: object, null_hint: str = "") -> None:
         """Raise ArgumentError if the value violates a rule."""
-        if error := self.error(name, value):
+        if error := self.error(name, value, null_hint):
             raise error
 
-    def error(self, name: str, value: object) -> ArgumentError | None:
+    def error(self, name: str, value: object, null_hint: str = "") -> ArgumentError | None:
         """Return an ArgumentError if the value violates a rule, and None otherwise.
 
         This method does not raise the error, because its frame can hold a credential.
@@ -117,7 +120,7 @@ class Rule:
             names += self.models
             problem = f"must be of type {' or '.join(names)}, not {type(value).__name__}"
             if value is None:
-                problem += "; optional values can be left out"
+                problem += null_hint
             return ArgumentTypeError.about(name, problem)
         if broken := self._broken_rule(value):
             return ArgumentError.about(name, broken)
@@ -156,16 +159,19 @@ class Rule:
             return f"must be at most {self.maximum}"
         return None
 
-    def _broken_enum(self) -> str:
+    def _broken_enum(self, text: str) -> str:
         values: list[str] = []
         for kind in self.kinds:
             if issubclass(kind, Enum):
-                values += [str(member.value) for member in kind]
-        return f"must be one of the enum members {', '.join(values)}"
+                members = [str(member.value) for member in kind]
+                if text in members:  # an item of a list, or the value of a nullable field
+                    return f"must be {kind.__name__}({text!r}), not {text!r}"
+                values += members
+        return f"must be one of {', '.join(values)}"
 
     def _broken_text(self, text: str) -> str | None:
         if Secret not in self.kinds and not isinstance(text, self.kinds):
-            return self._broken_enum()
+            return self._broken_enum(text)
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
         # `$` also matches before a final line break, so a text that ends with a line break could be

@@ -18,14 +18,15 @@ FIELDS = CONTRACT["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]
 LEAST = FIELDS["name"]["minLength"]
 MOST = FIELDS["name"]["maxLength"]
 INVALID_FIELDS: list[tuple[str, Any, str]] = [
-    ("name", None, "must be of type str, not NoneType; optional values can be left out"),
+    ("name", None, "must be of type str, not NoneType; leave it out"),
     ("name", "", f"contain {LEAST} to"),
     ("name", "n" * (MOST + 1), f"contain {LEAST} to {MOST} characters, not {MOST + 1}"),
     ("name", "line\n", "must not contain control characters"),
     ("name", "line\ud800", "surrogate"),
     ("name", 7, "must be of type str, not int"),
     ("name", Secret("n"), "must be of type str, not Secret"),
-    ("ai_type", "ZZ_MEMBER", f"must be one of the enum members {MEMBERS}"),
+    ("ai_type", "ZZ_MEMBER", f"must be one of {MEMBERS}"),
+    ("ai_type", None, "leave it out"),
     ("endpoint", "api.openai.com", "must be an absolute http or https URL"),
     ("endpoint", "https://user:pass@host/", "must be an absolute http or https URL"),
     ("endpoint", "https://host/\n", "must be an absolute http or https URL"),
@@ -61,6 +62,7 @@ def test_invalid_id_is_rejected(update: Any, id_: Any) -> None:
     with pytest.raises(errors.ArgumentError, match="id must") as caught:
         update(service, id_, name="new")
     assert caught.value.field == "id"
+    assert "leave it out" not in str(caught.value)
     assert service.requests == []
 
 

@@ -130,7 +130,7 @@ def test_invalid_renewed_token_does_not_reset_maybe_applied() -> None:
 
 def test_token_function_must_return_text() -> None:
     """The error for a token function that returns None states the required type."""
-    problem = r"token must be of type str, not NoneType.* \(0 attempts"
+    problem = r"token must be of type str, not NoneType \(0 attempts"
     with pytest.raises(errors.ArgumentError, match=problem):
         update_blocking(Service(), token=lambda: None)
 
