@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from copy import copy
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
@@ -228,7 +229,7 @@ class Response(Generic[P]):
     def raise_for_status(self) -> Self:
         """Return this response if its status indicates success; otherwise, raise an error."""
         if self.error is not None:
-            raise self.error.with_traceback(None)
+            raise copy(self.error)  # the original must not collect tracebacks and contexts
         return self
 
 

@@ -21,6 +21,8 @@ UNUSABLE = re.compile(r'"0000-|[\ud800-\udfff]|[0-9]{300}')
 # Text that all locations can carry: no `"`, `,`, `;` or `\`, and no leading or trailing space.
 SAFE = re.compile(r"(?! )[!#-+\--:<-\[\]-~ ]*(?<! )")
 DECLARATION = re.compile('"(type|enum|const)"')  # without any of these, values are strings
+# A schema with one of these keywords might accept a list.
+LISTS = re.compile('"(array|not|items|prefixItems|contains|(min|max)Items|uniqueItems)"')
 DOTS = {"", ".", ".."}  # text that paths cannot carry
 NEVER: dict[str, Any] = {"path": "", "query": []}  # for each location, a value that it cannot carry
 
@@ -62,7 +64,7 @@ class Prover:
         candidates = BoundaryValues(small, large, most)
         found = None
         for value in filter(admits, candidates.values(candidates.form)):
-            received = _received(location, value, small)
+            received = _received(location, value, small, large)
             if received and not any(map(accepts, received)):
                 found = Proof(holds=False, witness=value)
                 break
@@ -70,18 +72,19 @@ class Prover:
         return found
 
 
-def _received(location: str, value: Any, schema: Schema) -> list[Any]:
+def _received(location: str, value: Any, small: Schema, large: Schema) -> list[Any]:
     """Return all values that a receiver might get, or none if the location cannot carry the value.
 
-    `schema` is the sender's schema. A receiver parses parameters from text. In the default style,
-    they cannot represent null, objects or empty lists. Only query parameters can represent lists:
-    each item is sent as a separate parameter. A receiver might read a single value as a list.
+    `small` is the sender's schema, and `large` the receiver's. A receiver parses parameters from
+    text. In the default style, they cannot represent null, objects or empty lists. Only query
+    parameters can represent lists: each item is sent as a separate parameter. If either schema
+    allows lists, the receiver might read a single value as a list.
     """
     if UNUSABLE.search(canonical_json(value)):
         return []
     if location == BODY:
         return [value]
-    declared = canonical_json(schema)
+    declared = canonical_json(small)
     if not isinstance(value, str) and not DECLARATION.search(declared):
         return []
     can_be_list = location == "query" and '"array"' in declared
@@ -91,7 +94,10 @@ def _received(location: str, value: Any, schema: Schema) -> list[Any]:
         return []
     readings = _readings(location, items[0])
     lists = [[reading] * len(items) for reading in readings]
-    return [*readings, *lists] if len(items) == 1 else lists
+    if len(items) > 1:
+        return lists
+    can_be_read_as_list = is_list(value) or LISTS.search(canonical_json(large))
+    return [*readings, *lists] if can_be_read_as_list else readings
 
 
 def _readings(location: str, value: Any) -> list[Any]:
