@@ -51,7 +51,6 @@ JSON = re.compile(r"(application|text)/json|.*\+json")
 # The parameter and header keys that this module has comparison rules for.
 PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
 UTF_8 = re.compile(r'\s*(charset="?utf-8"?\s*;?\s*)?', re.IGNORECASE)
-LONGEST = 300  # the maximum length of an example in a report, in characters
 # A schema that has only these keywords restricts each field separately.
 SIMPLE = {"type", "properties", "required", "additionalProperties"}
 
@@ -80,7 +79,7 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
         changes = shortened([*explain(*sides)], "; ")
         if changes:
             what += f" ({changes})"
-        evidence = f"{pair.label}: {brief(proof.witness, LONGEST)}"
+        evidence = f"{pair.label}: {brief(proof.witness)}"
         place.add(severity, what, *sides, evidence, witness=proof.witness)
     _compare_annotations(pair, old, new)
 

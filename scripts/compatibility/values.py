@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, TypeGuard
 
 BODY = "body"  # a location in addition to OpenAPI's query, path, header and cookie
-RUN = re.compile(r"([^\\])\1{59,}")  # 60 or more identical characters
-SHOWN = 4  # the maximum number of changes per line
+LONGEST = 60  # the maximum length of a value in a report, in characters
+RUN = re.compile(r"(?s)(.*?)(.)\2{59,}")  # text that ends with 60 or more identical characters
+SHOWN = 4  # the maximum number of items per line
 
 
 def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:
@@ -31,10 +33,27 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
-def brief(value: Any, longest: int = 60) -> str:
-    """Return the value as JSON, with repeated characters counted and the end of a long text cut."""
-    text = RUN.sub(lambda run: f"({run[1]} × {len(run[0])})", canonical_json(value))
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+def brief(value: Any) -> str:
+    """Return the value as JSON, with long lists and repeated characters shortened."""
+    if is_mapping(value):
+        fields = (f"{brief(name)}: {brief(inner)}" for name, inner in value.items())
+        return f"{{{_first(fields, len(value), 'fields')}}}"
+    if is_list(value):
+        return f"[{_first(map(brief, value), len(value), 'items')}]"
+    found = RUN.fullmatch(value) if isinstance(value, str) else None
+    if not found:
+        return canonical_json(value)
+    start, letter = map(canonical_json, found.groups())
+    run = f"{letter} × {len(value) - found.end(1)}"
+    return f"{start} + {run}" if found[1] else run
+
+
+def _first(parts: Iterator[str], size: int, unit: str) -> str:
+    """Join the parts, or the first few if there are many. `parts` is lazy, which saves time."""
+    shown = list(islice(parts, 2 * SHOWN))
+    if size > len(shown):
+        shown[SHOWN:] = [f"… ({size} {unit})"]
+    return ", ".join(shown)
 
 
 def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
@@ -48,8 +67,8 @@ def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
     elif is_list(old) and is_list(new):
         yield from _explain_lists(old, new, where)
     elif canonical_json(old) != canonical_json(new):
-        was = "none" if old is None else brief(old)
-        now = "none" if new is None else brief(new)
+        was = "none" if old is None else _cut(old)
+        now = "none" if new is None else _cut(new)
         yield f"{where.lstrip('.') or 'schema'}: {was} → {now}"
 
 
@@ -72,7 +91,7 @@ def _without(items: list[Any], others: list[Any]) -> dict[int, Any]:
 
 
 def _item(index: int, value: Any) -> str:
-    text = brief(value)
+    text = _cut(value)
     return f"[{index}] {text}" if is_mapping(value) else text
 
 
@@ -81,3 +100,8 @@ def shortened(parts: list[str], separator: str) -> str:
     text = separator.join(parts[:SHOWN])
     more = len(parts) - SHOWN
     return f"{text}{separator}and {more} more" if more > 0 else text
+
+
+def _cut(value: Any) -> str:
+    text = canonical_json(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
