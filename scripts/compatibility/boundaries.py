@@ -10,6 +10,7 @@ from typing import Any
 
 from scripts.compatibility.schemas import (
     Schema,
+    call_or_default,
     constants,
     difference,
     plain_form,
@@ -39,7 +40,8 @@ MANY = 700  # the number of candidates to try for each subschema
 LONGEST = 70_000  # the maximum length of a string, an array or an object
 LARGEST = 400_000  # the maximum number of characters in an array
 DIGITS = 18  # the maximum number of digits in a number
-PATTERN = 1_000  # generating strings from a pattern counts as this many candidates
+PATTERN = 1_500  # generating strings from a pattern counts as this many candidates
+ENOUGH = 20_000  # the number of candidates to try to find one valid value
 
 
 class BoundaryValues:
@@ -181,6 +183,13 @@ class BoundaryValues:
                 first.setdefault(f"a{index}", value)
         for size in sizes:
             yield dict(islice(first.items(), size))
+
+
+def fixed(schema: Schema) -> Schema:
+    """Return a schema for one short value that `schema` admits, or `schema` if none is found."""
+    values = BoundaryValues(schema, {}, ENOUGH)
+    found: list[Any] = call_or_default(lambda: values.admitted(schema), [])
+    return {"const": found[0]} if found else schema
 
 
 def _branches(schema: dict[str, Any]) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from scripts.compatibility.boundaries import fixed
 from scripts.compatibility.containment import Proof, proved
 from scripts.compatibility.findings import Severity
 from scripts.compatibility.operations import Pair, Part
@@ -124,8 +125,9 @@ def by_field(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[st
 
     Yield the field and two schemas: the part of `small` that affects the field, and the part of
     `large` that constrains it. For example, if only the field `a` differs, the first schema is an
-    object with the old `a`, the other required fields and no optional fields, and the second is an
-    object with the new `a`. If the schemas differ outside `properties`, yield both schemas.
+    object with the old `a`, one value for each other required field and no optional fields, and
+    the second is an object with the new `a`. If the schemas differ outside `properties`, yield both
+    schemas.
     """
     if canonical_json(small) == canonical_json(large):
         return
@@ -136,10 +138,10 @@ def by_field(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[st
     after = mapping_at(large, "properties")
     is_simple = small.keys() <= SIMPLE
     others = dict(before)
-    if is_simple:  # no field affects another, so forbid the optional fields
+    if is_simple:  # no field affects another, so fix the required fields and forbid the others
         required = small.get("required", ())
         for name, part in before.items():
-            others[name] = name in required and part
+            others[name] = name in required and fixed(part)
     for name in dict.fromkeys((*before, *after)):
         place = f"{where}.{name}".lstrip(".")
         if name in after:

@@ -114,15 +114,15 @@ def test_number_of_searched_changes_is_limited() -> None:
 
 
 def test_a_change_among_many_required_fields_is_found() -> None:
-    """A change is found although every example needs a value for each of ten other patterns."""
+    """One value of each other required field is enough to show that a changed field breaks."""
     fields: dict[str, Any] = {}
-    for length in range(11):
+    for length in range(40):
         fields[f"f{length}"] = {"type": "string", "pattern": f"^[a-z]{{1,{length + 9}}}$"}
     base = {"type": "object", "required": list(fields), "properties": fields}
-    head = {**base, "properties": {**fields, "f10": {**fields["f10"], "maxLength": 15}}}
+    head = {**base, "properties": {**fields, "f39": {**fields["f39"], "maxLength": 40}}}
     (finding,) = compared_schemas(base, head)
     assert finding.severity == Severity.BREAKING
-    assert finding.place == "PUT /0, body, field f10"
+    assert finding.place == "PUT /0, body, field f39"
 
 
 def test_many_conditions_are_searched_within_the_time_limit() -> None:
