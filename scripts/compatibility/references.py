@@ -108,6 +108,11 @@ class InlinedContract(Contract):
             else:
                 target = self.inlined(self.resolve(reference), (*inside, reference))
             if "schema" not in inside:  # keys next to the reference override keys in its target
+                is_loop = target == {"$ref": "0 up"}
+                if is_loop or str(reference).startswith("#/components/schemas/"):
+                    place = "/".join(step for step in inside if not step.startswith("#"))
+                    problem = f"$ref {reference!r} leads to itself or to a schema"
+                    raise self.error(f"{place}: {problem}; correct the reference")
                 return {**target, **result}
             branches = result.setdefault("allOf", [])
             if is_list(branches):

@@ -37,6 +37,7 @@ FIELD = (
 )
 WORDS = (f"title: {DOCUMENT['info']['title']}", "title: Another title")
 SCHEMA = "'#/components/schemas/AiType'"
+UPDATED = "'#/components/responses/Updated'"
 INVALID = "body: not valid JSON Schema 2020-12"
 
 
@@ -361,6 +362,12 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         ((SCHEMA, "'#/components/schemas/AiTypo'"), "points to nothing"),
         ((SCHEMA, "other.yaml#/AiType"), "bundle"),
         ((SCHEMA, "'#AiType'"), "does not start with '#/'"),
+        (("- name: id\n", f"- $ref: {SCHEMA}\n        - name: id\n"), "parameters: $ref '#"),
+        (("paths:\n", f"paths:\n  /x:\n    $ref: {SCHEMA}\n"), "paths//x: $ref '#"),
+        (
+            ("    Updated:\n", f"    Updated:\n      $ref: {UPDATED}\n    Unused:\n"),
+            "leads to itself",
+        ),
         (("'500':\n", "ok:\n"), "'ok' was unexpected"),
         ((f"version: {VERSION}", "version: 1.2.3-rc.1"), "MAJOR.MINOR.PATCH"),
         (("title: AiType\n", "maxLength: 1e400\n"), "Out of range float values"),
