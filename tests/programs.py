@@ -32,6 +32,7 @@ def run(
         timeout=600,
     )
     assert completed.returncode == status, completed.stdout
+    assert "Traceback" not in completed.stdout, completed.stdout
     return completed.stdout
 
 

@@ -106,6 +106,13 @@ def test_hung_attempt_leaves_time_for_a_retry(update: Any, limits: dict[str, flo
         assert len(server.requests) == 2
 
 
+def test_attempt_timeout_limits_each_attempt(update: Any) -> None:
+    """The limit also applies to the last attempt."""
+    late = pytest.raises(errors.ApiTimeoutError, match="2 attempts")
+    with serving(never_respond) as server, at_most(10), late:
+        update(server.url, name="new", attempt_timeout=0.2, max_retries=1)
+
+
 def test_deadline_cancels_an_async_token_function() -> None:
     """An async token function that hangs is cancelled at the deadline, and no request is sent."""
     with at_most(8), pytest.raises(errors.ApiTimeoutError, match=r"\(0 attempts\)"):

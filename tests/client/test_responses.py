@@ -212,6 +212,10 @@ def test_generated_modules_return_responses_with_any_status() -> None:
     assert (rejected.status_code, rejected.request_id, rejected.attempts) == (404, "r-1", 1)
     with pytest.raises(errors.NotFoundError, match=r"404 gone .*request id r-1"):
         pickled(rejected).raise_for_status()
+    with pytest.raises(errors.NotFoundError):
+        rejected.raise_for_status()
+    assert rejected.error
+    assert rejected.error.__traceback__ is None  # the raised error was a copy
     assert SECRET.encode() not in pickle.dumps(rejected)
     assert TOKEN.encode() not in pickle.dumps(rejected)
     assert update_ai_llm.sync(ID, client=client, body=body) is None

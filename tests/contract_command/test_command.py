@@ -37,11 +37,16 @@ def verdict_in(reports: Path) -> dict[str, Any]:
 
 
 def test_mock_keeps_the_contract(
-    script: list[str], schema: jsonschema_rs.Draft202012Validator, reports: Path, tmp_path: Path
+    script: list[str],
+    schema: jsonschema_rs.Draft202012Validator,
+    root: Path,
+    reports: Path,
+    tmp_path: Path,
 ) -> None:
     """A run against the mock has no findings in any environment or working directory.
 
-    The run creates nothing in the working directory except its reports.
+    The run creates nothing in the working directory except its reports, and no cache in the
+    repository, which may be read-only.
     """
     for name in ("conftest.py", "token.py"):
         (tmp_path / name).write_text("raise RuntimeError")
@@ -56,6 +61,7 @@ def test_mock_keeps_the_contract(
     assert verdict["counts"] == {"broken": 0, "accepted": 0, "not_tested": 0}
     assert TOKEN not in output
     assert {file.name for file in tmp_path.iterdir()} == {"conftest.py", "reports", "token.py"}
+    assert not (root / "tests" / "contract" / ".pytest_cache").exists()
 
 
 def test_same_seed_sends_the_same_requests(script: list[str], reports: Path) -> None:
