@@ -51,7 +51,7 @@ def schema(root: Path) -> jsonschema_rs.Draft202012Validator:
 
 
 def skip_without(program: str) -> NoReturn:
-    """Skip the test, and say that this program is not installed. In CI, fail the test instead."""
+    """Skip the test because the given program is not installed. In CI, fail the test instead."""
     problem = f"{program} is not installed; install it with scripts/install --system"
     if os.environ.get("CI") == "true":
         pytest.fail(problem)

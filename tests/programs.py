@@ -32,7 +32,8 @@ def run(
         timeout=600,
     )
     assert completed.returncode == status, completed.stdout
-    assert "Traceback" not in completed.stdout, completed.stdout
+    if status != 1:  # Python's exit status after an exception
+        assert "Traceback" not in completed.stdout, completed.stdout
     return completed.stdout
 
 

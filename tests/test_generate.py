@@ -148,7 +148,7 @@ def test_templates_support_other_operations(tmp_path: Path) -> None:
     assert run_program(sys.executable, "-W", "error", "-c", CALLS, variables=variables) == ""
 
 
-def test_every_module_is_marked_and_described() -> None:
+def test_every_module_is_marked_as_generated_and_has_a_docstring() -> None:
     """Each module has a docstring and starts with a comment that marks it as generated."""
     for path in generate.OUTPUT.rglob("*.py"):
         text = path.read_text("utf-8")

@@ -32,7 +32,7 @@ NAMED = {  # objects whose keys are names, not keywords
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
     *("webhooks", *SCHEMA_MAP_KEYWORDS),
 }
-# This limit is needed because schemas that refer to each other can have billions of references.
+# Without this limit, following references between schemas could take billions of steps.
 MAX_REFERENCES = 10_000
 
 

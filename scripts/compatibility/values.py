@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, TypeGuard
 
-BODY = "body"  # a location in addition to OpenAPI's query, path, header and cookie
+BODY = "body"  # an additional location; OpenAPI's are query, path, header and cookie
 LONGEST = 60  # the maximum length of a value in a report, in characters
 RUN = re.compile(r"(?s)(.*?)(.)\2{59,}")  # text that ends with 60 or more identical characters
 SHOWN = 4  # the maximum number of items per line

@@ -21,7 +21,7 @@ IMPORTS = {"python": "", HTTPX: "import httpx, attrs", CLIENT: "import flashback
 
 
 def measure(rounds: int) -> list[Target]:
-    """Print the CPU times. Return a target for each comparison of the client with httpx."""
+    """Print the CPU times. Return a performance target for each comparison with httpx."""
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"success": True}))
     in_process = time_calls("http://127.0.0.1", transport, rounds)
     with serving("the mock", *MOCK, "--port") as server:

@@ -25,7 +25,9 @@ from tests.backends.store import RejectedError
 
 def _http_url(url: str) -> str:
     if not re.fullmatch(r"https?://[!-~]+", url, re.IGNORECASE) or "@" in urlsplit(url).netloc:
-        raise ValueError("must be an absolute http or https URL in ASCII without credentials")
+        raise ValueError(
+            "must be an absolute http or https URL with only ASCII characters and no credentials"
+        )
     TypeAdapter(AnyHttpUrl).validate_python(url)
     return url
 

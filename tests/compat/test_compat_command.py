@@ -224,7 +224,7 @@ def test_each_reason_for_a_missing_client_is_a_separate_finding() -> None:
 
 @pytest.mark.usefixtures("wire_only")
 def test_places_of_a_change_are_separated_by_semicolons(tmp_path: Path, compat: Compat) -> None:
-    """Places are separated by semicolons, because they can contain commas."""
+    """The places of a change are separated by semicolons, because a place can contain commas."""
     field = ("        error_code:\n", "        zzField: {type: string}\n        error_code:\n")
     completed = compat("--base", "openapi.yaml", "--head", write(tmp_path, field))
     assert "field zzField; PUT /ai/llm/{id}, response 403, body" in completed.stdout

@@ -95,7 +95,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_verdict_is_correct_in_both_directions(  # noqa: PLR0913, PLR0917 # columns of a table
     client: Any, tmp_path: Path, edits: Edits, there: str, back: str, mentioned: list[str]
 ) -> None:
-    """Changes that require callers to adapt are breaking; new optional parts are not reported."""
+    """Changes that force callers to adapt are reported as breaking; optional additions are not."""
     head = python_interface.load_client(edited_contract(edits), tmp_path / "head")
     assert isinstance(head, griffe.Object)
     assert (_verdict(client, head), _verdict(head, client)) == (there, back)

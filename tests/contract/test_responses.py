@@ -10,7 +10,7 @@ from support.backend import ADMIN, FOREIGN_ID, READER, STRANGER
 from support.promise import Promise
 from support.values import GOOD
 
-pytestmark = pytest.mark.last  # these tests check all exchanges of the run
+pytestmark = pytest.mark.last  # these tests check every response in the run
 CLAUSES = (
     "credentials", "internals", "statuses", "success-response", "error-response", "challenge",
     "success-fields",

@@ -277,7 +277,7 @@ def test_interrupted_run_has_no_verdict(
 ) -> None:
     """An interrupted run exits with status 2, and its report says that there is no verdict.
 
-    This also applies if all processes receive the signal, or receive it several times.
+    The same is true if every process of the run receives the signal, or receives it repeatedly.
     """
     pipe = subprocess.PIPE
     sigint_before = signal.signal(signal.SIGINT, sigint_handler)

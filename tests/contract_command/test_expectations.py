@@ -91,7 +91,10 @@ def test_body_determines_the_expectation(body: object, id: str, statuses: tuple[
 
 
 def test_description_shows_the_valid_value() -> None:
-    """The description of a one-field update shows the value, and why an endpoint is valid."""
+    """The description of an update of one field shows the value.
+
+    For an endpoint, it also says which standards allow the value.
+    """
     words = request({"endpoint": "https://my_host.example"}).rule.words
     expected = '"https://my_host.example", which RFC 3986 and the WHATWG URL Standard allow'
     assert words == f"`endpoint`: the valid value {expected}"
