@@ -137,8 +137,7 @@ def _options() -> argparse.Namespace:
     add("--keys", type=Path, metavar="FILE", help="file with the store's master keys")
     about = "YAML or JSON file with the initial state"
     add("--fixtures", type=Path, metavar="FILE", help=about)
-    about = "serve this contract instead of the bundled one"
-    add("--contract", type=Path, metavar="FILE", help=about)
+    add("--contract", type=Path, metavar="FILE", help="contract to serve (default: bundled)")
     about = (
         "also serve /__admin on non-loopback addresses; requests must contain the bearer token "
         f"from ${ADMIN_TOKEN} or, if that variable is not set, the token printed at startup"
@@ -152,9 +151,7 @@ def _options() -> argparse.Namespace:
     about = "format of log messages (default: text on a terminal, json otherwise)"
     add("--log-format", default=log_format, choices=["text", "json"], help=about)
     options = parser.parse_args()
-    # Do not use argparse's `choices`: its error would name a misspelled option's value instead of
-    # the option.
-    if options.command not in (None, "rotate-keys"):
+    if options.command not in (None, "rotate-keys"):  # `choices` would hide a misspelled option
         message = "unknown command; the only command is rotate-keys"
         if options.admin_token:
             message = f"--admin-token takes no value; set the token in ${ADMIN_TOKEN}"

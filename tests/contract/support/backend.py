@@ -97,9 +97,8 @@ class Backend:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
-        `rule` replaces the rule that the request implies. `authorization` replaces the token, and
-        requires a `user`. `body` is a JSON value, bytes, or a tuple of chunks. Headers set to None
-        are not sent.
+        `rule` replaces the implied rule. `authorization` replaces the token, and requires a `user`.
+        `body` is a JSON value, bytes, or a tuple of chunks. Headers set to None are not sent.
         """
         id = id or self.id
         if authorization is None:
