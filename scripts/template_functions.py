@@ -216,7 +216,7 @@ def kind(prop: Any, schema: dict[str, Any]) -> str:
 
 
 def argument(prop: Any, secrets: list[str]) -> str:
-    """Return a parameter declaration that also accepts str for credentials and enum members."""
+    """Return a parameter declaration; credential and enum parameters also accept a plain str."""
     declared: str = prop.to_string().as_unembedded_code()
     if prop.python_name in secrets:
         return re.sub(r"(?<= )str\b", "str | Secret", declared, count=1)

@@ -23,7 +23,7 @@ NEW = {
 
 @pytest.fixture(autouse=True)
 def new_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set the environment variables that the plan names."""
+    """Set the environment variables that are named in the plan."""
     for name, credential in NEW.items():
         monkeypatch.setenv(name, credential)
 

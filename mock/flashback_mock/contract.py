@@ -43,7 +43,7 @@ class Contract:
         path = Path(path or DEFAULT_CONTRACT)
         try:
             parsed = yaml.load(path.read_text("utf-8"), LOADER)  # noqa: S506 - both are safe
-            # In JSON, status codes and dates are strings, even if they are not quoted in the file.
+            # As in JSON, make status codes and dates strings, even if they are not quoted in YAML.
             self.document: Json = json.loads(json.dumps(parsed, default=str))
             self._read_operation()
         except OSError as error:

@@ -170,7 +170,7 @@ def _redact(running: RunningCall, error: BaseException) -> None:
         if redacted != str(argument):
             arguments[index] = redacted
     error.args = tuple(arguments)
-    if isinstance(error, OSError) and error.strerror:  # then `str(error)` ignores `args`
+    if isinstance(error, OSError) and error.strerror:  # `str(error)` uses it instead of `args`
         error.strerror = running.redacted(error.strerror)
     if isinstance(error, httpx.RequestError):
         error.request = httpx.Request(running.call.method, "/")

@@ -69,7 +69,7 @@ def test_closed_port_prevents_a_verdict() -> None:
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 1000\r\n", b""])
-def test_timeout_limits_a_response_that_arrives_byte_by_byte(length: bytes) -> None:
+def test_response_that_arrives_byte_by_byte_times_out(length: bytes) -> None:
     """A response times out after `--timeout` seconds even if bytes keep arriving."""
 
     class Handler(socketserver.StreamRequestHandler):

@@ -92,7 +92,7 @@ def _run(option: argparse.Namespace) -> RunPlugin:
 
 
 def _check_outputs(option: argparse.Namespace) -> None:
-    """Raise `NoVerdictError` if the reports or the deviations cannot be written."""
+    """Raise `NoVerdictError` if the reports or the deviations file cannot be written."""
     try:
         if option.report_dir:
             option.report_dir.mkdir(parents=True, exist_ok=True)

@@ -196,7 +196,7 @@ def test_run_that_cannot_start_has_no_verdict(
 
 
 def test_unwritable_report_prevents_a_run(tmp_path: Path) -> None:
-    """If a report or the deviations cannot be written, the run says why and sends nothing."""
+    """If a report or the deviations file cannot be written, the run says why and sends nothing."""
     file = tmp_path / "file"
     file.touch()
     missing = tmp_path / "missing" / "deviations.yaml"

@@ -222,7 +222,7 @@ CORRECT = {
         json_is_parsed_leniently,
         content_encodings_and_charsets_are_ignored,
         ids_are_compared_as_uuids,
-        # Compress even responses to requests that do not mention compression, as RFC 9110 allows
+        # Compress responses even if the request has no Accept-Encoding, as RFC 9110 allows
         lambda answer: answer.body and answer.compress(),
     ),
     "strict": (

@@ -92,9 +92,10 @@ def test_junit_has_failures_only_for_decisive_findings() -> None:
 
 
 def test_junit_report_with_missing_results() -> None:
-    """Untested promises are skipped (errors with --require-all). A missing verdict is an error.
+    """Untested promises are reported as skipped or, with --require-all, as errors.
 
-    An accepted deviation is skipped, and the message contains the finding's title.
+    A missing verdict is reported as an error, and an accepted deviation as skipped, with the
+    finding's title.
     """
     verdict = not_tested()
     assert suite_of(verdict).get("errors") == "7"

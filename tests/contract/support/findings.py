@@ -87,8 +87,8 @@ class Finding:
     def add_example(self, exchange: Exchange, finding: "Finding") -> None:
         """Add the exchange as an example; keep only the best examples, sorted by `_rank`.
 
-        `finding` describes the exchange. If the exchange becomes the first example, use the
-        messages of `finding`, because a finding's messages must describe its first example.
+        A finding's messages must describe its first example. If that is the new exchange, copy the
+        messages of `finding`, which describes this exchange.
         """
         sent = exchange.request.rule.words
         without_details = sent.partition("; ")[0]
