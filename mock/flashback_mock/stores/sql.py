@@ -204,7 +204,9 @@ class SqlStore(Store):
         write_keys(self.key_file, self._current_vault(db))
 
     def _current_vault(self, db: Connection) -> Vault:
-        stored = db.execute(select(STORE)).one()
+        stored = db.execute(select(STORE)).one_or_none()
+        if stored is None:
+            raise self.error("flashback_mock_store has no row; restore the store from a backup")
         self._id = stored.id
         return self._vault_for(stored.key_id)
 

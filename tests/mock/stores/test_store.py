@@ -224,6 +224,15 @@ def test_moved_credential_cannot_be_decrypted(
 
 
 @durable
+def test_store_without_an_id_is_rejected(location: StoreLocation, store: BlockingStore) -> None:
+    """A store cannot be opened if its row in the `flashback_mock_store` table was deleted."""
+    store.close()
+    location.sql("DELETE FROM flashback_mock_store")
+    with pytest.raises(StoreError, match="flashback_mock_store has no row; restore"):
+        location.store().open(FIXTURES)
+
+
+@durable
 def test_failed_rotation_changes_nothing(location: StoreLocation, store: BlockingStore) -> None:
     """If a credential cannot be decrypted, a key rotation changes no credential.
 
