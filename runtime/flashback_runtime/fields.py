@@ -52,7 +52,7 @@ def as_secret(value: str | Secret | Unset | None) -> Secret | Unset | None:
 
     Values of the wrong type are also wrapped, because they might contain a credential.
     """
-    return value if value is None or isinstance(value, Unset) else Secret(value)
+    return value if value is None or isinstance(value, (Secret, Unset)) else Secret(value)
 
 
 def as_plain(value: object) -> object:
@@ -99,12 +99,14 @@ class Rule:
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Validate a model field. attrs calls this method as a validator."""
         is_optional = attribute.default is UNSET
-        if value is not UNSET or not is_optional:
-            self.check(attribute.name, value, null_hint=NULL_HINT if is_optional else "")
+        if is_optional and value is UNSET:
+            return
+        if error := self.error(attribute.name, value, NULL_HINT if is_optional else ""):
+            raise error
 
-    def check(self, name: str, value: object, null_hint: str = "") -> None:
+    def check(self, name: str, value: object) -> None:
         """Raise ArgumentError if the value violates a rule."""
-        if error := self.error(name, value, null_hint):
+        if error := self.error(name, value):
             raise error
 
     def error(self, name: str, value: object, null_hint: str = "") -> ArgumentError | None:
@@ -114,7 +116,7 @@ class Rule:
         """
         if str not in self.kinds:
             value = as_plain(value)
-        has_type = any(_has_type(value, kind) for kind in self.kinds)
+        has_type = type(value) in self.kinds or any(_has_type(value, kind) for kind in self.kinds)
         if not has_type and not any(base.__name__ in self.models for base in type(value).__mro__):
             names = [_TYPE_NAMES.get(kind, kind.__name__) for kind in self.kinds]
             names += self.models
