@@ -10,7 +10,6 @@ from typing import Any
 
 from scripts.compatibility.schemas import (
     Schema,
-    call_or_default,
     constants,
     difference,
     plain_form,
@@ -41,7 +40,6 @@ LONGEST = 70_000  # the maximum length of a string, an array or an object
 LARGEST = 400_000  # the maximum number of characters in an array
 DIGITS = 18  # the maximum number of digits in a number
 PATTERN = 1_500  # generating strings from a pattern counts as this many candidates
-ENOUGH = 20_000  # the number of candidates to try to find one valid value
 
 
 class BoundaryValues:
@@ -174,6 +172,8 @@ class BoundaryValues:
         least = {name: first[name] for name in required if name in first}
         yield least
         yield {}
+        for pattern, part in mapping_at(schema, "patternProperties").items():
+            found |= dict.fromkeys(matching(pattern)[:FEW], self.admitted(part))
         for name, values in found.items():
             for value in (*values, *ANYTHING):
                 yield {**least, name: value}
@@ -183,13 +183,6 @@ class BoundaryValues:
                 first.setdefault(f"a{index}", value)
         for size in sizes:
             yield dict(islice(first.items(), size))
-
-
-def fixed(schema: Schema) -> Schema:
-    """Return a schema for one short value that `schema` admits, or `schema` if none is found."""
-    values = BoundaryValues(schema, {}, ENOUGH)
-    found: list[Any] = call_or_default(lambda: values.admitted(schema), [])
-    return {"const": found[0]} if found else schema
 
 
 def _branches(schema: dict[str, Any]) -> Iterator[Any]:

@@ -5,12 +5,13 @@ A counterexample is called a witness. It is a value that only the other schema a
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.compatibility.boundaries import BoundaryValues
 from scripts.compatibility.schemas import Schema, call_or_default, covers, validator
-from scripts.compatibility.values import BODY, canonical_json, is_list
+from scripts.compatibility.values import BODY, canonical_json, is_list, is_mapping, mapping_at
 
 ALL = 80_000  # the number of values to try per comparison; trying them all takes about 2 seconds
 ONE = 20_000  # the number of values to try per search
@@ -25,6 +26,71 @@ DECLARATION = re.compile('"(type|enum|const)"')  # without any of these, values 
 LISTS = re.compile('"(array|not|items|prefixItems|contains|(min|max)Items|uniqueItems)"')
 DOTS = {"", ".", ".."}  # text that paths cannot carry
 NEVER: dict[str, Any] = {"path": "", "query": []}  # for each location, a value that it cannot carry
+# A schema that has only these keywords restricts each field separately.
+SIMPLE = {"type", "properties", "required", "additionalProperties"}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference between the sender's schema (`small`) and the receiver's (`large`).
+
+    It is a difference between the schemas of one field, or between whole schemas.
+    """
+
+    small: Schema
+    large: Schema
+    names: tuple[str, ...] = ()  # the field's name, after the names of the fields that contain it
+    parents: tuple[dict[str, Any], ...] = ()  # the sender's schema of the object at each name
+
+    def body(self, value: Any) -> Any:
+        """Return a body whose field has this value; raise IndexError if none is found.
+
+        Of the other fields, the body contains only the required ones.
+        """
+        for name, schema in zip(reversed(self.names), reversed(self.parents), strict=True):
+            value = _completed({name: value}, schema)
+        return value
+
+
+def _completed(given: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the object with a value for each required field that it does not have."""
+    result = dict(given)
+    others = schema.get("additionalProperties", True)
+    for name in schema.get("required", ()):
+        part = mapping_at(schema, "properties").get(name, others)
+        if name in given:
+            continue
+        if is_mapping(part) and part.get("type") == "object" and part.keys() <= SIMPLE:
+            result[name] = _completed({}, part)
+        else:
+            result[name] = BoundaryValues(part, {}, ONE).admitted(part)[0]
+    return result
+
+
+def differences(
+    small: Schema,
+    large: Schema,
+    names: tuple[str, ...] = (),
+    parents: tuple[dict[str, Any], ...] = (),
+) -> Iterator[Difference]:
+    """Yield the differences between fields, or between whole schemas if more than fields differ."""
+    if canonical_json(small) == canonical_json(large):
+        return
+    if not (is_mapping(small) and is_mapping(large) and _has_same_rules(small, large)):
+        yield Difference(small, large, names, parents)
+        return
+    others = small.get("additionalProperties", True)
+    before = mapping_at(small, "properties")
+    after = mapping_at(large, "properties")
+    for name in dict.fromkeys((*before, *after)):
+        inner = (before.get(name, others), after.get(name, others))
+        yield from differences(*inner, (*names, name), (*parents, small))
+
+
+def _has_same_rules(small: dict[str, Any], large: dict[str, Any]) -> bool:
+    """Return whether the schemas restrict each field separately, and differ only in fields."""
+    rules = canonical_json({**small, "properties": None})
+    return small.keys() <= SIMPLE and rules == canonical_json({**large, "properties": None})
 
 
 @dataclass(frozen=True)
@@ -35,6 +101,10 @@ class Proof:
     witness: Any = None
 
 
+# The proofs for the differences between two schemas, keyed by the names of the field.
+Proofs = dict[tuple[str, ...], Proof]
+
+
 @dataclass
 class Prover:
     """Proves containment, and limits the number of values that one comparison tries.
@@ -43,33 +113,35 @@ class Prover:
     """
 
     remaining: int = ALL
-    known: dict[str, dict[str, Proof]] = field(default_factory=dict[str, dict[str, Proof]])
+    known: dict[str, Proofs] = field(default_factory=dict[str, Proofs])
 
-    def contained(self, small: Schema, large: Schema, location: str) -> Proof:
-        """Check whether `large` admits every sendable value that `small` admits.
+    def contained(self, difference: Difference, location: str) -> Proof:
+        """Check whether the receiver's schema admits every sendable value of the sender's schema.
 
         Containment is proved by jsonschema_rs or disproved by a witness; otherwise, it is unknown.
         """
-        is_proved = proved(small, large, location)
+        is_proved = proved(difference, location)
         most = min(FEW if is_proved else ONE, self.remaining)
-        found = call_or_default(lambda: self._search(small, large, location, most), None)
+        found = call_or_default(lambda: self._search(difference, location, most), None)
         return found or Proof(holds=is_proved or None)
 
-    def _search(self, small: Schema, large: Schema, location: str, most: int) -> Proof | None:
+    def _search(self, difference: Difference, location: str, most: int) -> Proof | None:
         """Return a proof with a witness, or None if no witness is found."""
         if most <= 0:
             return None
+        small = difference.small
+        large = difference.large
         admits = validator(small).is_valid
         accepts = validator(large).is_valid
         candidates = BoundaryValues(small, large, most)
-        found = None
-        for value in filter(admits, candidates.values(candidates.form)):
-            received = _received(location, value, small, large)
-            if received and not any(map(accepts, received)):
-                found = Proof(holds=False, witness=value)
-                break
-        self.remaining -= most - candidates.remaining + SEARCH
-        return found
+        try:
+            for value in filter(admits, candidates.values(candidates.form)):
+                received = _received(location, value, small, large)
+                if received and not any(map(accepts, received)):
+                    return Proof(holds=False, witness=difference.body(value))
+        finally:
+            self.remaining -= most - candidates.remaining + SEARCH
+        return None
 
 
 def _received(location: str, value: Any, small: Schema, large: Schema) -> list[Any]:
@@ -114,8 +186,10 @@ def _readings(location: str, value: Any) -> list[Any]:
         return [text]
 
 
-def proved(small: Schema, large: Schema, location: str) -> bool:
-    """Return whether `large` provably admits every value that `small` admits."""
+def proved(difference: Difference, location: str) -> bool:
+    """Return whether the receiver's schema provably admits all values of the sender's schema."""
+    small = difference.small
+    large = difference.large
     if large in (True, {}) or canonical_json(small) == canonical_json(large):
         return True
     if location in NEVER:

@@ -1,12 +1,11 @@
 """Compare what requests and responses can contain: JSON bodies, parameters and headers."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from scripts.compatibility.boundaries import fixed
-from scripts.compatibility.containment import Proof, proved
+from scripts.compatibility.containment import Difference, Proof, Proofs, differences, proved
 from scripts.compatibility.findings import Severity
 from scripts.compatibility.operations import Pair, Part
 from scripts.compatibility.schemas import (
@@ -19,10 +18,10 @@ from scripts.compatibility.schemas import (
     view,
 )
 from scripts.compatibility.values import (
+    BODY,
     brief,
     canonical_json,
     explain,
-    is_mapping,
     mapping_at,
     shortened,
 )
@@ -52,8 +51,6 @@ JSON = re.compile(r"(application|text)/json|.*\+json")
 # The parameter and header keys that this module has comparison rules for.
 PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
 UTF_8 = re.compile(r'\s*(charset="?utf-8"?\s*;?\s*)?', re.IGNORECASE)
-# A schema that has only these keywords restricts each field separately.
-SIMPLE = {"type", "properties", "required", "additionalProperties"}
 
 
 def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
@@ -69,13 +66,11 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
     key = canonical_json([old, new, pair.side, pair.location])
     if key not in known:
         known[key] = _proofs(pair, old, new)
-    for field, proof in known[key].items():
-        place = pair.at(f"field {field}") if field else pair
+    for names, proof in known[key].items():
+        place = pair.at(f"field {'.'.join(names)}") if names else pair
         severity, what = WHAT[pair.side, proof.holds]
-        sides = (_field(old, field), _field(new, field))
-        if sides[0] == sides[1]:  # the field's name contains a dot
-            sides = (old, new)
-        if proof.holds and field and sides[0] is None:
+        sides = (_field(old, names), _field(new, names))
+        if proof.holds and names and sides[0] is None:
             what = "is new"
         changes = shortened([*explain(*sides)], "; ")
         if changes:
@@ -85,81 +80,45 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
     _compare_annotations(pair, old, new)
 
 
-def _field(schema: Any, path: str) -> Any:
-    """Return the schema of a field such as `a.b`, or the whole schema if the path is empty."""
-    for name in filter(None, path.split(".")):
+def _field(schema: Any, names: tuple[str, ...]) -> Any:
+    """Return the schema of a nested field, or the whole schema if there are no names."""
+    for name in names:
         schema = mapping_at(schema, "properties").get(name)
     return schema
 
 
-def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
+def _proofs(pair: Pair, base: Schema, head: Schema) -> Proofs:
     """Return, for each changed field, whether all values that can be sent are still valid."""
-    hidden = HIDDEN[pair.side]
     sent = base
     received = head
     if pair.status:
         sent = head
         received = base
-    result: dict[str, Proof] = {}
-    # Unless all values that can be sent are also accepted, the change is breaking or undecided.
+    hidden = HIDDEN[pair.side]
     small = view(sent, hidden, sending=True)
     large = view(received, hidden, sending=False)
     is_supported = not (has_reference(small, large) or has_mixed(hidden, sent, received))
-    for field, part, limits in by_field(small, large):
+    result: Proofs = {}
+    # Unless all values that can be sent are also accepted, the change is breaking or undecided.
+    for difference in _differences(pair, small, large):
         if not is_supported:
-            return {"": Proof(holds=None)}
-        proof = pair.prover.contained(part, limits, pair.location)
+            return {(): Proof(holds=None)}
+        proof = pair.prover.contained(difference, pair.location)
         if not proof.holds:
-            result[field] = proof
+            result[difference.names] = proof
     # In the opposite direction, a difference in any other field is an addition.
     small = view(received, hidden, sending=True)
     large = view(sent, hidden, sending=False)
-    for field, part, limits in by_field(small, large):
-        if field not in result and not proved(part, limits, pair.location):
-            result[field] = Proof(holds=True)
+    for difference in _differences(pair, small, large):
+        if difference.names not in result and not proved(difference, pair.location):
+            result[difference.names] = Proof(holds=True)
     return result
 
 
-def by_field(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
-    """Split the comparison of two schemas into one comparison for each field that differs.
-
-    Yield the field and two schemas: the part of `small` that affects the field, and the part of
-    `large` that constrains it. For example, if only the field `a` differs, the first schema is an
-    object with the old `a`, one value for each other required field and no optional fields, and
-    the second is an object with the new `a`. If the schemas differ outside `properties`, yield both
-    schemas.
-    """
-    if canonical_json(small) == canonical_json(large):
-        return
-    if not (is_mapping(small) and is_mapping(large) and _rules(small) == _rules(large)):
-        yield where, small, large
-        return
-    before = mapping_at(small, "properties")
-    after = mapping_at(large, "properties")
-    is_simple = small.keys() <= SIMPLE
-    others = dict(before)
-    if is_simple:  # no field affects another, so fix the required fields and forbid the others
-        required = small.get("required", ())
-        for name, part in before.items():
-            others[name] = name in required and fixed(part)
-    for name in dict.fromkeys((*before, *after)):
-        place = f"{where}.{name}".lstrip(".")
-        if name in after:
-            for inner, part, limits in by_field(before.get(name, True), after[name], place):
-                fields = dict(others)
-                if is_simple and name in before:
-                    fields[name] = part
-                yield inner, {**small, "properties": fields}, {"properties": {name: limits}}
-        else:
-            # The other fields accept any value, so additionalProperties applies only to `name`.
-            unlimited = dict.fromkeys(others, True)
-            del unlimited[name]
-            fields = {**others, name: before[name]}
-            yield place, {**small, "properties": fields}, {**small, "properties": unlimited}
-
-
-def _rules(schema: Part) -> str:
-    return canonical_json({**schema, "properties": None})
+def _differences(pair: Pair, small: Schema, large: Schema) -> Iterable[Difference]:
+    if pair.location == BODY:
+        return differences(small, large)
+    return [Difference(small, large)]
 
 
 def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -> None:
