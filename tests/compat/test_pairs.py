@@ -118,6 +118,8 @@ def test_a_change_among_many_required_fields_is_found() -> None:
     fields: dict[str, Any] = {}
     for length in range(40):
         fields[f"f{length}"] = {"type": "string", "pattern": f"^[a-z]{{1,{length + 9}}}$"}
+    inner = {"type": "object", "required": list(fields), "properties": dict(fields)}
+    fields["inner"] = inner
     base = {"type": "object", "required": list(fields), "properties": fields}
     head = {**base, "properties": {**fields, "f39": {**fields["f39"], "maxLength": 40}}}
     (finding,) = compared_schemas(base, head)
