@@ -93,7 +93,7 @@ def must_be_unambiguous(contract: Contract) -> None:
 
 
 def openapi_validator() -> Any:
-    """Return a validator of OpenAPI 3.1 documents."""
+    """Return a validator for OpenAPI 3.1 documents."""
     # Import lazily, because the import takes half a second. The module has no type hints.
     return import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
 

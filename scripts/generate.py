@@ -128,9 +128,10 @@ def read(contract: Path) -> dict[str, Any]:
 def objects(
     part: Any, place: str = "", *, has_names: bool = False
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each object and its location in the contract, but skip examples and extensions.
+    """Yield each object in the part, with its location; skip examples and extensions.
 
-    `has_names` says whether the part's keys are names from the contract, such as field names.
+    `has_names` says whether the part's keys are names from the contract, such as field names. Such
+    a part is not yielded, but the objects in it are.
     """
     if isinstance(part, list):
         for index, item in enumerate(part):
@@ -259,7 +260,9 @@ def adapt(data: Any) -> None:
     for model in models:
         extra = type(getattr(model, "additional_properties", None)).__name__
         if extra in {"ListProperty", "ModelProperty", "UnionProperty"}:
-            problem = "additionalProperties can only be strings, numbers or booleans; use an array"
+            problem = (
+                "additionalProperties supports only strings, numbers and booleans; use an array"
+            )
             raise GenerationError(f"{model.class_info.name}: {problem}")
         for field in getattr(model, "optional_properties", None) or []:
             field.default = None

@@ -264,7 +264,7 @@ UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
     ({"type": "string", "nullable": True}, f"{FIELD}: `nullable` has no effect in OpenAPI 3.1"),
     (
         {"type": "object", "additionalProperties": {"type": "object"}},
-        "additionalProperties can only be strings",
+        "additionalProperties supports only strings",
     ),
     ({"properties": {"example": {"enum": [1]}}}, f"{FIELD}.properties.example.enum: a member"),
     ({"$ref": "other.yaml#/X"}, "$ref 'other.yaml#/X' does not start with '#/'"),

@@ -42,7 +42,7 @@ def _suffice(given: Credentials, alternatives: dict[str, Credentials]) -> bool:
 
 
 def moved_keys(pair: Pair) -> set[tuple[str, str]]:
-    """Return the parameters that only one contract has, and that are API keys in the other."""
+    """Return the parameters of one contract that the other contract declares only as API keys."""
     old = pair.base.parameters.keys()
     new = pair.head.parameters.keys()
     return ((old - new) & _api_keys(pair.head)) | ((new - old) & _api_keys(pair.base))
@@ -64,7 +64,7 @@ def _field_name(scheme: Part) -> str:
 
 
 def _kinds(credentials: Credentials) -> set[str]:
-    """Return the credentials without the URLs that issue tokens."""
+    """Return the credentials without the URLs at which a client can get a token."""
     return {kind for kind, _ in credentials}
 
 
@@ -85,7 +85,7 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
 
 
 def _meaning(scheme: Part) -> tuple[str, str]:
-    """Return how a client sends the scheme's token, and the URLs that issue it."""
+    """Return how a client sends the scheme's token, and the URLs at which it can get the token."""
     name = scheme.get("scheme", "").lower() or _field_name(scheme)
     kind = " ".join(filter(None, (scheme["type"], scheme.get("in"), name)))
     issuers: set[str] = set()

@@ -37,9 +37,9 @@ ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # the number of values to keep for each subschema
 MANY = 700  # the number of candidates to try for each subschema
 LONGEST = 70_000  # the maximum length of a string, an array or an object
-LARGEST = 400_000  # the maximum number of characters in an array
+LARGEST = 400_000  # the maximum length, in characters, of the JSON for an array of repeated items
 DIGITS = 18  # the maximum number of digits in a number
-PATTERN = 1_500  # generating strings from a pattern counts as this many candidates
+PATTERN = 1_500  # generating strings from a pattern counts as trying this many candidates
 
 
 class BoundaryValues:

@@ -1,6 +1,6 @@
 """Prove that one schema admits every value that another admits, or find a counterexample.
 
-A counterexample is called a witness. It is a value that only the other schema admits.
+A counterexample, called a witness, is a value that the second schema admits and the first rejects.
 """
 
 import json
@@ -15,7 +15,7 @@ from scripts.compatibility.values import BODY, canonical_json, is_list, is_mappi
 
 ALL = 80_000  # the number of values to try per comparison; trying them all takes about 2 seconds
 ONE = 20_000  # the number of values to try per search
-SEARCH = 100  # starting a search counts as this many values
+SEARCH = 100  # starting a search counts as trying this many values
 FEW = 500  # the number of values to try after a proof, in case jsonschema_rs is wrong
 # Values that some parsers reject: the year 0, surrogates, and numbers with 300 or more digits.
 UNUSABLE = re.compile(r'"0000-|[\ud800-\udfff]|[0-9]{300}')
@@ -116,7 +116,7 @@ class Prover:
     known: dict[str, Proofs] = field(default_factory=dict[str, Proofs])
 
     def contained(self, difference: Difference, location: str) -> Proof:
-        """Check whether the receiver's schema admits every sendable value of the sender's schema.
+        """Check whether the receiver's schema admits every value that the sender can send.
 
         Containment is proved by jsonschema_rs or disproved by a witness; otherwise, it is unknown.
         """
@@ -145,10 +145,10 @@ class Prover:
 
 
 def _received(location: str, value: Any, small: Schema, large: Schema) -> list[Any]:
-    """Return all values that a receiver might get, or none if the location cannot carry the value.
+    """Return what a receiver might read if `value` is sent; return [] if it cannot be sent.
 
-    `small` is the sender's schema, and `large` the receiver's. A receiver parses parameters from
-    text. In the default style, they cannot represent null, objects or empty lists. Only query
+    `small` is the sender's schema, and `large` is the receiver's. A receiver parses parameters from
+    text. In the default style, parameters cannot represent null, objects or empty lists. Only query
     parameters can represent lists: each item is sent as a separate parameter. If either schema
     allows lists, the receiver might read a single value as a list.
     """
@@ -161,7 +161,7 @@ def _received(location: str, value: Any, small: Schema, large: Schema) -> list[A
         return []
     can_be_list = location == "query" and '"array"' in declared
     items = value if is_list(value) and can_be_list else [value]
-    # Lists of different items, such as 5 and true, can have many readings, so skip them.
+    # If items differ, such as 5 and true, the list can be parsed in many ways, so skip it.
     if len(set(map(canonical_json, items))) != 1:
         return []
     readings = _readings(location, items[0])

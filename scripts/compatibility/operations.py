@@ -106,7 +106,7 @@ class Pair:
     findings: list[Finding]
     prover: Prover
     place: str  # such as `PUT /ai/llm/{id}, body`
-    status: str = ""  # the status or range of the response; empty for requests
+    status: str = ""  # of a response, such as `404`, `4XX` or `default`; empty for requests
     location: str = BODY  # where the part is sent: body, query, path, header or cookie
     label: str = "body"  # the part's name in the evidence
 
@@ -164,9 +164,10 @@ def operations(contract: InlinedContract) -> Iterator[Operation]:
 
 
 def status_pairs(old: Part, new: Part) -> list[tuple[Any, Any, bool]]:
-    """Return the old and the new entry for each status, and whether the status is 2xx.
+    """Return, for each status, the old and the new entry, and whether the status is 2xx.
 
-    An entry is a status, a range such as `4XX`, or `default`. Each combination is listed once.
+    An entry is a status, a range such as `4XX`, `default`, or None if there is no entry. Duplicates
+    are omitted.
     """
     pairs: dict[tuple[Any, Any, bool], None] = {}
     for status in map(str, range(100, 600)):

@@ -122,10 +122,10 @@ def _differences(pair: Pair, small: Schema, large: Schema) -> Iterable[Differenc
 
 
 def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -> None:
-    """Report annotations that differ in the subschemas that both schemas contain.
+    """Report annotations that differ between subschemas at the same place in both schemas.
 
-    Also report a field that only one response documents, if the field can have any value. For
-    other fields, the proofs show the difference.
+    Also report a field that is added to or removed from a response, if the field can have any
+    value. The proofs cover all other added and removed fields.
     """
     before = own_annotations(old, IRRELEVANT[pair.side])
     after = own_annotations(new, IRRELEVANT[pair.side])
@@ -214,7 +214,7 @@ def _contents(holder: Part) -> dict[str, Part]:
         if not (JSON.fullmatch(key) and UTF_8.fullmatch(parameters)):
             key += separator + parameters
         first = result.setdefault(key, content)
-        if first != content:  # keep both, so that changes to the second are undecided
+        if first != content:  # keep both, so that a change to the second is reported
             result[key] = {**first, name: content}
     return result
 

@@ -20,14 +20,14 @@ from scripts.generate import GenerationError, generate
 PACKAGE = "flashback_client"
 RUNTIME = ROOT / "runtime"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-LONGEST = 400  # the maximum length of the reason why there is no client, in characters
+LONGEST = 400  # the maximum length, in characters, of the reason why there is no client
 PARSED = re.compile(r"\b(?:datetime\.)?(?:UUID|date|datetime)\b")  # types of formatted strings
 
 
 def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
-    """Return the changes that break Python callers, and an explanation.
+    """Return the changes that break Python callers, and why the clients were not compared.
 
-    The explanation says why the clients were not compared. It is empty if they were compared.
+    The reason is empty if the clients were compared.
     """
     with tempfile.TemporaryDirectory() as folder:
         before = load_client(base, Path(folder) / "base")
@@ -133,5 +133,5 @@ def _changes(old: griffe.Object, new: griffe.Object) -> Iterator[str]:
 
 
 def _members(annotation: object) -> set[str]:
-    """Return the members of a union, and split at any `|` inside brackets as well."""
+    """Return the members of a union, splitting at every `|`, even inside brackets."""
     return {part.strip() for part in str(annotation).split(" | ")}

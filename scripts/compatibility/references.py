@@ -111,7 +111,7 @@ class InlinedContract(Contract):
                 is_loop = target == {"$ref": "0 up"}
                 if is_loop or str(reference).startswith("#/components/schemas/"):
                     place = "/".join(step for step in inside if not step.startswith("#"))
-                    problem = f"$ref {reference!r} leads to itself or to a schema"
+                    problem = f"$ref {reference!r} resolves to itself or to a schema"
                     raise self.error(f"{place}: {problem}; correct the reference")
                 return {**target, **result}
             branches = result.setdefault("allOf", [])

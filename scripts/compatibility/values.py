@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, TypeGuard
 
-BODY = "body"  # an additional location; OpenAPI's are query, path, header and cookie
-LONGEST = 60  # the maximum length of a value in a report, in characters
+BODY = "body"  # the location of a body; parameters are in the query, path, header or cookie
+LONGEST = 60  # the maximum length, in characters, of a value in a report
 RUN = re.compile(r"(?s)(.*?)(.)\2{59,}")  # text that ends with 60 or more identical characters
 SHOWN = 4  # the maximum number of items per line
 
@@ -34,7 +34,7 @@ def canonical_json(value: Any) -> str:
 
 
 def brief(value: Any) -> str:
-    """Return the value as JSON, with long lists and repeated characters shortened."""
+    """Return the value as JSON, with long objects, lists and runs of one character shortened."""
     if is_mapping(value):
         fields = (f"{brief(name)}: {brief(inner)}" for name, inner in value.items())
         return f"{{{_first(fields, len(value), 'fields')}}}"

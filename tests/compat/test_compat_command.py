@@ -223,8 +223,8 @@ def test_each_reason_for_a_missing_client_is_a_separate_finding() -> None:
 
 
 @pytest.mark.usefixtures("wire_only")
-def test_places_of_a_change_are_separated_by_semicolons(tmp_path: Path, compat: Compat) -> None:
-    """The places of a change are separated by semicolons, because a place can contain commas."""
+def test_affected_parts_are_separated_by_semicolons(tmp_path: Path, compat: Compat) -> None:
+    """Semicolons separate the parts that a change affects, because their names contain commas."""
     field = ("        error_code:\n", "        zzField: {type: string}\n        error_code:\n")
     completed = compat("--base", "openapi.yaml", "--head", write(tmp_path, field))
     assert "field zzField; PUT /ai/llm/{id}, response 403, body" in completed.stdout
@@ -297,7 +297,7 @@ def test_report_explains_why_there_is_no_base(clone: Path, compat: Compat, tmp_p
 
 
 def test_a_decision_replaces_the_verdict(clone: Path, get_report: Report, compat: Compat) -> None:
-    """A compat.yaml entry replaces a finding's verdict until the first version after a release."""
+    """A compat.yaml entry overrides a verdict until info.version changes after the next release."""
     write(clone, NARROW, set_version("1.2.1"))
     finding = get_report()["findings"][0]["id"]
     entry = (
@@ -366,7 +366,7 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         (("paths:\n", f"paths:\n  /x:\n    $ref: {SCHEMA}\n"), "paths//x: $ref '#"),
         (
             ("    Updated:\n", f"    Updated:\n      $ref: {UPDATED}\n    Unused:\n"),
-            "leads to itself",
+            "resolves to itself",
         ),
         (("'500':\n", "ok:\n"), "'ok' was unexpected"),
         ((f"version: {VERSION}", "version: 1.2.3-rc.1"), "MAJOR.MINOR.PATCH"),
