@@ -76,7 +76,7 @@ def test_client_updates_a_configuration(python: Path, mock: flashback_mock.Mock)
     assert mock.configuration(mock.ids["main"])["name"] == "from the wheel"
 
 
-def test_mock_without_its_extra_says_how_to_install_it(python: Path, tmp_path: Path) -> None:
+def test_mock_says_how_to_install_a_missing_extra(python: Path, tmp_path: Path) -> None:
     """Without the `mock` extra, the mock's command and fixture say how to install the extra."""
     (tmp_path / "test_it.py").write_text("def test_it(flashback_mock): pass\n")
     command = run(python, "-I", "-m", "flashback_mock", "--help", status=1)

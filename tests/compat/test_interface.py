@@ -25,7 +25,8 @@ SCHEMAS = "/components/schemas"
 FIELDS = f"{SCHEMAS}/UpdateAiLlmRequest/properties"
 QUERY = {"name": "zzDryRun", "in": "query", "schema": {"type": "boolean"}}
 TEAPOT = {"$ref": "#/components/responses/Forbidden"}
-# Each case consists of edits, the verdicts on them and on their reversal, and the expected words.
+# Each case consists of edits, the expected verdicts on the edits and on their reverse, and words
+# that the findings contain.
 CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
     "additions": (
         [
@@ -63,7 +64,7 @@ CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
         [{"at": f"{SCHEMAS}/UpdateAiLlmResponse/properties/aiLlmId/format", "set": "uuid"}],
         *("breaking", "breaking", ["UUID"]),
     ),
-    "changes that types do not express": (
+    "changes that do not affect types": (
         [
             {"at": f"{FIELDS}/key/maxLength", "set": 9},
             {"at": f"{SCHEMAS}/AiType/description", "set": "Else."},
