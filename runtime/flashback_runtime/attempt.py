@@ -12,8 +12,8 @@ import zlib
 from contextlib import suppress
 from typing import Any
 
-from .calls import Failure, Response, RunningCall, printable
-from .errors import ArgumentTypeError
+from .calls import Response, RunningCall, printable
+from .errors import ApiConnectionError, ApiTimeoutError, ArgumentTypeError
 from .fields import UNSET, as_text
 from .secrets import Secret, cut_frames, exception_chain
 from .transport import MAX_BODY, httpx, timeout_until
@@ -32,8 +32,8 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 
 async def attempt(
     running: RunningCall, token: Secret | None, ends_at: float
-) -> Response[Any] | Failure:
-    """Send the request once and return the outcome.
+) -> Response[Any] | ApiConnectionError:
+    """Send the request once. Return the response, or the error if no complete response arrives.
 
     Exceptions from the caller's own hooks, transports and signal handlers propagate.
     """
@@ -131,7 +131,7 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
 
 def _outcome(
     running: RunningCall, request: httpx.Request | None, error: Exception
-) -> Response[Any] | Failure:
+) -> Response[Any] | ApiConnectionError:
     """Return the outcome for the error that an attempt raised, or re-raise the error."""
     chain = exception_chain(error, running.handled)
     root = chain[-1]
@@ -159,8 +159,12 @@ def _outcome(
         text += f" ({root})"
     if is_closed:
         text = "the client was closed during the call"
-    sent = request is not None and not isinstance(error, _UNSENT)
-    return Failure(printable(running.redacted(text)), error, sent)
+    if request is not None and not isinstance(error, _UNSENT):
+        running.maybe_applied |= not running.call.is_safe
+    kind = ApiTimeoutError if isinstance(error, httpx.TimeoutException) else ApiConnectionError
+    failure = running.error(kind, printable(running.redacted(text)))
+    failure.__cause__ = error
+    return failure
 
 
 def _redact(running: RunningCall, error: BaseException) -> None:

@@ -1,4 +1,4 @@
-"""Calls, the state of a running call, and the outcome of an attempt: a response or a failure."""
+"""Calls, the state of a running call, and responses."""
 
 from __future__ import annotations
 
@@ -163,15 +163,6 @@ class RunningCall:
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             problem = f"{type(error).__name__}: {error}"
             response.problem = problem.removesuffix(NULL_HINT).removesuffix(": ")
-
-
-class Failure(NamedTuple):
-    """The outcome of an attempt that did not receive a complete response."""
-
-    text: str
-    cause: Exception
-    sent: bool
-    """Whether the service may have received the request."""
 
 
 @define(eq=False)

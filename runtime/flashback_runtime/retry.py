@@ -12,14 +12,11 @@ from math import inf
 from typing import Any, cast
 
 from .attempt import attempt
-from .calls import Call, Failure, Response, RunningCall, printable
+from .calls import Call, Response, RunningCall, printable
 from .errors import ApiConnectionError, ApiTimeoutError, ArgumentError, ResponseDecodeError
 from .fields import Unset, as_secret
 from .secrets import Secret, cut_frames, exception_chain
 from .settings import check_token
-from .transport import httpx
-
-Outcome = Response[Any] | Failure
 
 RETRIED_STATUSES = frozenset({408, 429, *range(500, 600)})
 # The maximum wait before the first retry, in seconds. This maximum doubles with each further retry.
@@ -39,14 +36,14 @@ async def send(running: RunningCall) -> Response[Any]:
     ResponseDecodeError if a successful response does not match the contract.
     """
     try:
-        return _result(running, await _attempts(running))
+        return _parsed(running, await _attempts(running))
     except BaseException as error:  # the caller's hooks and signal handlers can raise anything
         cut_frames(exception_chain(error, running.handled))
         raise
 
 
-async def _attempts(running: RunningCall) -> Outcome:
-    """Make attempts until one succeeds or no retry is allowed, and return the last outcome."""
+async def _attempts(running: RunningCall) -> Response[Any]:
+    """Make attempts until one succeeds or no retry is allowed, and return the last response."""
     token = await _token(running)
     can_renew_token = callable(running.settings.token)
     logger = running.settings.service.logger
@@ -54,22 +51,25 @@ async def _attempts(running: RunningCall) -> Outcome:
         if time.monotonic() >= running.deadline:
             raise running.error(ApiTimeoutError, _NOT_SENT)
         outcome = await attempt(running, token, _attempt_limit(running))
-        running.maybe_applied |= _may_have_been_applied(running.call, outcome)
-        if can_renew_token and isinstance(outcome, Response) and outcome.status_code == 401:
-            can_renew_token = False
-            rejected = token
-            token = await _token(running)
-            if token != rejected:
-                continue
+        result: object = outcome
+        if isinstance(outcome, Response):
+            result = f"{running.target}: {outcome.status_code}"
+            running.maybe_applied |= _may_have_been_applied(running.call, outcome.status_code)
+            if can_renew_token and outcome.status_code == 401:
+                can_renew_token = False
+                rejected = token
+                token = await _token(running)
+                if token != rejected:
+                    continue
         delay = _delay(running, outcome)
-        result = outcome.text if isinstance(outcome, Failure) else outcome.status_code
         if delay is None:
             milliseconds = (time.monotonic() - running.started) * 1000
-            values = (running.target, result, milliseconds, running.attempts)
-            logger.debug("%s: %s, %.1f ms, attempts: %d", *values)
-            return outcome
+            logger.debug("%s, %.1f ms, attempts: %d", result, milliseconds, running.attempts)
+            if isinstance(outcome, Response):
+                return outcome
+            raise outcome
         running.retries += 1
-        logger.warning("%s: %s, retrying in %.2f s", running.target, result, delay)
+        logger.warning("%s, retrying in %.2f s", result, delay)
         await running.connections.sleep(delay)
 
 
@@ -107,29 +107,24 @@ def _attempt_limit(running: RunningCall) -> float:
     return min(running.deadline, now + limit)
 
 
-def _may_have_been_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
-    """Return whether the service may have applied the update without confirming it.
+def _may_have_been_applied(call: Call[Any, Any], status: int) -> bool:
+    """Return whether a response with this status may mean that the update was applied.
 
     A documented status shows whether the update was applied. An undocumented 3xx or 4xx status
     means that it was not applied.
     """
-    if call.is_safe:
-        return False
-    if isinstance(outcome, Failure):
-        return outcome.sent
-    status = outcome.status_code
     is_documented = status in call.errors or status in call.successes
-    return not is_documented and not 300 <= status < 500
+    return not (call.is_safe or is_documented or 300 <= status < 500)
 
 
-def _delay(running: RunningCall, outcome: Outcome) -> float | None:
+def _delay(running: RunningCall, outcome: Response[Any] | ApiConnectionError) -> float | None:
     """Return the number of seconds to wait before the next retry, or None to stop retrying."""
     if isinstance(outcome, Response) and outcome.status_code not in RETRIED_STATUSES:
         return None
     if running.connections.closed or running.retries >= running.settings.max_retries:
         return None
-    is_unsent = isinstance(outcome, Failure) and not outcome.sent
-    if not is_unsent and not running.call.is_idempotent:
+    was_sent = isinstance(outcome, Response) or running.maybe_applied
+    if was_sent and not running.call.is_idempotent:
         return None
     backoff = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(running.retries, 10))
     delay = random.uniform(0, backoff)  # noqa: S311 - not used for cryptography
@@ -139,22 +134,18 @@ def _delay(running: RunningCall, outcome: Outcome) -> float | None:
     return delay if delay < min(_MAX_WAIT, seconds_left) else None
 
 
-def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
-    """Return the parsed response; raise an error for a failure or an invalid body."""
-    if isinstance(outcome, Failure):
-        timed_out = isinstance(outcome.cause, httpx.TimeoutException)
-        kind = ApiTimeoutError if timed_out else ApiConnectionError
-        raise running.error(kind, outcome.text) from outcome.cause
-    outcome.maybe_applied = running.maybe_applied
-    if outcome.status_code not in running.call.successes:
-        running.redact_response(outcome)
-        outcome.error = running.status_error(outcome)
-    if outcome.problem is None:
-        running.parse(outcome)
-    if outcome.problem is not None and outcome.error is None:
-        running.redact_response(outcome)
+def _parsed(running: RunningCall, response: Response[Any]) -> Response[Any]:
+    """Parse the body and return the response; raise ResponseDecodeError if the body is invalid."""
+    response.maybe_applied = running.maybe_applied
+    if response.status_code not in running.call.successes:
+        running.redact_response(response)
+        response.error = running.status_error(response)
+    if response.problem is None:
+        running.parse(response)
+    if response.problem is not None and response.error is None:
+        running.redact_response(response)
         running.maybe_applied = not running.call.is_safe
-        problem = printable(running.redacted(outcome.problem))
+        problem = printable(running.redacted(response.problem))
         message = f"body does not match the contract: {problem}"
-        raise running.response_error(ResponseDecodeError, outcome, message)
-    return outcome
+        raise running.response_error(ResponseDecodeError, response, message)
+    return response

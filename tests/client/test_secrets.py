@@ -161,7 +161,7 @@ def test_connection_error_and_log_are_redacted(
     assert "authorization" not in cause.request.headers
     retried, ended = caplog.records
     assert (retried.levelno, ended.levelno) == (logging.WARNING, logging.DEBUG)
-    assert retried.getMessage().endswith(f"{text}, retrying in {waits[0]:.2f} s")
+    assert retried.getMessage().endswith(f"{text} (1 attempt), retrying in {waits[0]:.2f} s")
     assert ended.getMessage().endswith("attempts: 2")
     assert TOKEN not in caplog.text
     assert SECRET not in caplog.text
