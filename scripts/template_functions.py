@@ -118,17 +118,13 @@ class TemplateFunctions:
 
     def rule(self, prop: Any, schema: dict[str, Any]) -> str:
         """Return the source code of a `fields.Rule` for the property."""
-        models: list[str] = []
-        kinds: list[str] = []
+        arguments: list[str] = []
         # Check only the types of union members. The generator has already flattened nested unions.
         for member in getattr(prop, "inner_properties", [prop]):
             if hasattr(member, "required_properties"):
-                models.append(member.class_info.name)
+                arguments.append(repr(str(member.class_info.name)))
             else:
-                kinds.append(kind(member, schema))
-        arguments = [kinds[0] if len(kinds) == 1 else f"({', '.join(kinds)})"]
-        if models:
-            arguments.append(f"models={tuple(models)}")
+                arguments.append(kind(member, schema))
         if hasattr(prop, "inner_property"):
             items = self.rule(prop.inner_property, self._resolved(schema.get("items", {})))
             arguments.append(f"items={items}")

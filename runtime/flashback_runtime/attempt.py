@@ -125,8 +125,9 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
                 problem = None
     if len(body) > MAX_BODY:
         problem = f"the body is larger than {MAX_BODY} bytes"
-    content = body[:MAX_BODY]
-    return Response(response.status_code, headers, content, problem, running.attempts)
+    result = Response[Any](response.status_code, headers, body[:MAX_BODY], running.attempts)
+    result.problem = problem
+    return result
 
 
 def _outcome(

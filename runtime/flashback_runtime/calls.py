@@ -13,8 +13,6 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
 
-from attrs import define
-
 from .errors import ApiStatusError, FlashbackError, UnexpectedServerError, UnexpectedStatusError
 from .fields import NULL_HINT, UNSET
 from .secrets import REDACTED, Secret, exception_chain, redact, secrets_in
@@ -165,23 +163,26 @@ class RunningCall:
             response.problem = problem.removesuffix(NULL_HINT).removesuffix(": ")
 
 
-@define(eq=False)
 class Response(Generic[P]):
     """A response with any status. `parsed` is set if the contract documents the status."""
 
-    status_code: int
-    headers: Mapping[str, str]
-    """The response headers. Lookups are case-insensitive."""
-    content: bytes
-    """The decoded body, limited to 1 MiB."""
-    problem: str | None
-    """The reason the body could not be parsed."""
-    attempts: int
     maybe_applied: bool = False
     """Whether an earlier attempt may have applied the update."""
     parsed: P | None = None
     error: ApiStatusError | None = None
     """The error that `raise_for_status` raises."""
+
+    def __init__(
+        self, status_code: int, headers: Mapping[str, str], content: bytes, attempts: int
+    ) -> None:
+        self.status_code = status_code
+        self.headers = headers
+        """The response headers. Lookups are case-insensitive."""
+        self.content = content
+        """The decoded body, limited to 1 MiB."""
+        self.attempts = attempts
+        self.problem: str | None = None
+        """The reason the body could not be parsed."""
 
     def __repr__(self) -> str:
         return f"Response({self.status_code}, {self.parsed!r}, attempts={self.attempts})"

@@ -7,10 +7,9 @@ from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from enum import Enum
 from math import inf
+from types import NoneType
 from typing import Any, Final, Literal, TypeVar, cast, overload
 from urllib.parse import quote
-
-from attrs import Attribute, define, field
 
 from .errors import ArgumentError, ArgumentTypeError
 from .secrets import Secret
@@ -52,7 +51,7 @@ def as_secret(value: str | Secret | Unset | None) -> Secret | Unset | None:
 
     Values of the wrong type are also wrapped, because they might contain a credential.
     """
-    return value if value is None or isinstance(value, (Secret, Unset)) else Secret(value)
+    return value if isinstance(value, (Secret, Unset, NoneType)) else Secret(value)
 
 
 def as_plain(value: object) -> object:
@@ -75,28 +74,37 @@ def as_secrets(mapping: U, plain: Collection[str] = ()) -> U | dict[str, Any]:
     return wrapped
 
 
-def _as_tuple(kind: type[object] | tuple[type[object], ...]) -> tuple[type[object], ...]:
-    return kind if isinstance(kind, tuple) else (kind,)
-
-
-@define(eq=False)
 class Rule:
     """The contract's rules for one value. Validation errors do not show the value."""
 
-    kinds: tuple[type[object], ...] = field(default=(object,), converter=_as_tuple)
-    """The types that the value can have."""
-    models: tuple[str, ...] = ()
-    """The names of the models that the value can be an instance of."""
-    min_length: int = 0
-    max_length: float = inf
-    pattern: str | None = None
-    message: str | None = None
-    minimum: float = -inf
-    maximum: float = inf
-    const: object = UNSET
-    items: Rule | None = None
+    def __init__(
+        self,
+        *kinds: type[object] | str,
+        min_length: int = 0,
+        max_length: float = inf,
+        minimum: float = -inf,
+        maximum: float = inf,
+        pattern: str | None = None,
+        message: str | None = None,
+        const: object = UNSET,
+        items: Rule | None = None,
+    ) -> None:
+        """Store the rules. `kinds` are the valid types and the names of the valid models."""
+        self.kinds = tuple(kind for kind in kinds if not isinstance(kind, str))
+        self.models = [kind for kind in kinds if isinstance(kind, str)]
+        self.min_length = min_length
+        self.max_length = max_length
+        self.minimum = minimum
+        self.maximum = maximum
+        self.pattern = pattern
+        self.message = message
+        self.const = const
+        self.items = items
+        # The types of credentials and enum members are checked later, in `_broken_text`.
+        types = [str if issubclass(kind, (Enum, Secret)) else kind for kind in self.kinds]
+        self._types = (*types, int) if float in types else tuple(types)
 
-    def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
+    def __call__(self, _: object, attribute: Any, value: Any) -> None:
         """Validate a model field. attrs calls this method as a validator."""
         is_optional = attribute.default is UNSET
         if is_optional and value is UNSET:
@@ -114,10 +122,9 @@ class Rule:
 
         This method does not raise the error, because its frame can hold a credential.
         """
-        if str not in self.kinds:
-            value = as_plain(value)
-        has_type = type(value) in self.kinds or any(_has_type(value, kind) for kind in self.kinds)
-        if not has_type and not any(base.__name__ in self.models for base in type(value).__mro__):
+        if isinstance(value, Secret) and str not in self.kinds:
+            value = value.reveal()
+        if not self._has_type(value):
             names = [_TYPE_NAMES.get(kind, kind.__name__) for kind in self.kinds]
             names += self.models
             problem = f"must be of type {' or '.join(names)}, not {type(value).__name__}"
@@ -134,6 +141,14 @@ class Rule:
                 if error := self.items.error(f"{name}[{key!r}]", item):
                     return error
         return None
+
+    def _has_type(self, value: object) -> bool:
+        types = self._types
+        if isinstance(value, (bool, datetime)):  # a bool is also an int; a datetime, also a date
+            types = tuple(kind for kind in types if kind not in {int, date})
+        if isinstance(value, types):
+            return True
+        return any(base.__name__ in self.models for base in type(value).__mro__)
 
     def _broken_rule(self, value: object) -> str | None:
         if self.const is not UNSET and (type(value), value) != (type(self.const), self.const):
@@ -181,16 +196,6 @@ class Rule:
         if self.pattern is not None and not re.search(self.pattern, f"{text}\n", _ASCII):
             return self.message or f"must match {self.pattern}"
         return None
-
-
-def _has_type(value: object, kind: type[object]) -> bool:
-    if kind is Secret or issubclass(kind, Enum):
-        return isinstance(value, str)  # Rule._broken_text checks that it is an allowed value
-    if isinstance(value, (bool, datetime)):  # a bool is also an int, and a datetime is also a date
-        return isinstance(value, kind) and kind not in {int, date}
-    if kind is float:
-        return isinstance(value, (int, float))
-    return isinstance(value, kind)
 
 
 def segment(name: str, value: object, rule: Rule) -> str:
