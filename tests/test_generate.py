@@ -1,7 +1,5 @@
 """Tests for scripts/generate."""
 
-import functools
-import operator
 import os
 import re
 import shutil
@@ -16,6 +14,7 @@ import yaml
 
 import flashback_runtime
 from scripts import generate
+from tests.compat.edits import edited
 from tests.programs import run as run_program
 
 TEMPLATES = sorted(template.name for template in generate.TEMPLATES.iterdir())
@@ -246,95 +245,17 @@ def test_invalid_contract_is_an_error(
     assert problem in capsys.readouterr().err
 
 
-FIELDS = ("components", "schemas", "UpdateAiLlmRequest", "properties")
-FIELD = ".".join((*FIELDS, "zzField"))
-CODE = {"type": "string", "writeOnly": True}
-UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
-    ({"enum": ["a", "b", "a"]}, f"{FIELD}.enum: two members have the same name in Python"),
-    ({"enum": ["a\nb"]}, f"{FIELD}.enum: a member is not a printable string; only printable"),
-    ({"enum": ["a"], "default": "b"}, "Value b is not valid for enum"),
-    ({"enum": ["a-b", "a--B"]}, f"{FIELD}.enum: two members have the same name in Python"),
-    ({"type": "integer", "writeOnly": True}, f"{FIELD}: writeOnly is supported only for string"),
-    ({**CODE, "enum": ["a"]}, f"{FIELD}: writeOnly is supported only for string"),
-    ({**CODE, "format": "uuid"}, f"{FIELD}: writeOnly is supported only for string"),
-    ({"items": {"type": "string", "writeOnly": True}}, f"{FIELD}.items: writeOnly is supported"),
-    ({"type": "string", "pattern": r"\p{L}"}, f"{FIELD}.pattern: \\p{{L}} is not valid in Python"),
-    ({"allOf": [{}], "properties": {}}, f"{FIELD}: properties next to allOf are not supported"),
-    ({"type": "string", "format": "binary"}, f"{FIELD}: `format: binary` is not supported"),
-    ({"type": "string", "nullable": True}, f"{FIELD}: `nullable` has no effect in OpenAPI 3.1"),
-    (
-        {"type": "object", "additionalProperties": {"type": "object"}},
-        "additionalProperties supports only strings",
-    ),
-    ({"properties": {"example": {"enum": [1]}}}, f"{FIELD}.properties.example.enum: a member"),
-    ({"$ref": "other.yaml#/X"}, "$ref 'other.yaml#/X' does not start with '#/'"),
-]
-PUT = ("paths", "/ai/llm/{id}", "put")
-CONTENT = (*PUT, "requestBody", "content")
-TEXT = {"schema": {"type": "string"}}
-UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
-    *(((*FIELDS, "zzField"), schema, problem) for schema, problem in UNSUPPORTED_SCHEMAS),
-    (
-        (*FIELDS, "ID"),
-        {"type": "string"},
-        "llm: two parameters or fields have the same name in",
-    ),
-    *(
-        ((*PUT, "parameters"), [{"name": name, "in": "header"}], "sets this header")
-        for name in ("content-length", "X Y")
-    ),
-    ((*PUT, "responses"), {"404": {"description": "x"}}, "no successful response is documented"),
-    (("servers",), [{"url": "https://{env}.example"}], "servers[0].url: must be an absolute URL"),
-    (("servers",), [{"url": "/api"}], "servers[0].url: must be an absolute URL"),
-    (("paths", "/x"), {"$ref": "#/components/pathItems/X"}, "paths./x: a $ref to a path item is"),
-    (
-        (*PUT, "servers"),
-        [{"url": "https://a.test"}],
-        "put.servers: supported only at the top level",
-    ),
-    (
-        (*PUT, "responses"),
-        {"200": {"description": "x", "content": {"*/*": {}}}},
-        "Unsupported content_type",
-    ),
-    ((*PUT, "parameters"), [{"name": "ids", "in": "query", "explode": False}], "not supported in"),
-    ((*PUT, "parameters"), [{"name": "ids", "in": "cookie"}], "cookies, style, explode"),
-    (("components", "schemas", "AIType"), {"enum": ["a"]}, "two schemas have the same name in"),
-    (
-        ("paths", "/x"),
-        {"put": {"operationId": "update-ai-llm", "responses": {"204": {"description": "x"}}}},
-        "two operations have the same name in Python, update_ai_llm; rename one of them",
-    ),
-    (
-        (*PUT[:2], "parameters"),
-        [{"name": "X", "in": "header", "schema": {"type": "boolean"}}],
-        "x: this type is supported only",
-    ),
-    (
-        CONTENT,
-        {"application/json": {"schema": {"type": "array", "items": {}}}},
-        "only JSON objects are supported",
-    ),
-    (CONTENT, {"text/plain": TEXT}, "Unsupported content type"),
-    (CONTENT, {"application/x-www-form-urlencoded": TEXT}, "put update_ai_llm: only JSON objects"),
-    (
-        ("components", "securitySchemes", "BearerAuth"),
-        {"type": "http", "scheme": "basic"},
-        "components.securitySchemes.BearerAuth: only bearer tokens are supported",
-    ),
-]
+UNSUPPORTED_PARTS = yaml.safe_load(Path(__file__).with_name("unsupported.yaml").read_text("utf-8"))
 
 
-@pytest.mark.parametrize(("place", "value", "problem"), UNSUPPORTED_PARTS)
+@pytest.mark.parametrize("part", UNSUPPORTED_PARTS, ids=str)
 def test_error_for_an_unsupported_part_gives_its_location(
-    tmp_path: Path, place: tuple[str, ...], value: object, problem: str
+    tmp_path: Path, part: dict[str, Any]
 ) -> None:
     """The error says where the unsupported part is and why it is not supported."""
     contract = yaml.safe_load(generate.CONTRACT.read_text("utf-8"))
-    parent = functools.reduce(operator.getitem, place[:-1], contract)
-    parent[place[-1]] = value
     path = tmp_path / "openapi.yaml"
-    path.write_text(yaml.safe_dump(contract), "utf-8")
+    path.write_text(yaml.safe_dump(edited(contract, [part])), "utf-8")
     with pytest.raises(generate.GenerationError) as caught:
         generate.generate(path, tmp_path / "out")
-    assert problem in str(caught.value)
+    assert part["error"] in str(caught.value)
