@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
 
 from .errors import ApiStatusError, FlashbackError, UnexpectedServerError, UnexpectedStatusError
-from .fields import NULL_HINT, UNSET
+from .fields import UNSET
 from .secrets import REDACTED, Secret, exception_chain, redact, secrets_in
 from .settings import Settings, proxy_credentials
 from .transport import Connections, httpx
@@ -159,8 +159,7 @@ class RunningCall:
         try:
             response.parsed = self.call.parse(response)
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            problem = f"{type(error).__name__}: {error}"
-            response.problem = problem.removesuffix(NULL_HINT).removesuffix(": ")
+            response.problem = f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 class Response(Generic[P]):

@@ -34,8 +34,6 @@ class Unset(Enum):
 
 UNSET: Final = Unset.UNSET
 _ASCII = int(re.ASCII)  # faster than `re.ASCII`, which `re` converts to an int on every call
-# A hint for optional fields. `RunningCall.parse` removes it from errors about responses.
-NULL_HINT = "; leave it out instead"
 # Error messages use these names for the types.
 _TYPE_NAMES: dict[type[object], str] = {float: "number", Secret: "str", type(None): "None"}
 
@@ -106,18 +104,15 @@ class Rule:
 
     def __call__(self, _: object, attribute: Any, value: Any) -> None:
         """Validate a model field. attrs calls this method as a validator."""
-        is_optional = attribute.default is UNSET
-        if is_optional and value is UNSET:
-            return
-        if error := self.error(attribute.name, value, NULL_HINT if is_optional else ""):
-            raise error
+        if value is not UNSET or attribute.default is not UNSET:
+            self.check(attribute.name, value)
 
     def check(self, name: str, value: object) -> None:
         """Raise ArgumentError if the value violates a rule."""
         if error := self.error(name, value):
             raise error
 
-    def error(self, name: str, value: object, null_hint: str = "") -> ArgumentError | None:
+    def error(self, name: str, value: object) -> ArgumentError | None:
         """Return an ArgumentError if the value violates a rule, and None otherwise.
 
         This method does not raise the error, because its frame can hold a credential.
@@ -128,8 +123,6 @@ class Rule:
             names = [_TYPE_NAMES.get(kind, kind.__name__) for kind in self.kinds]
             names += self.models
             problem = f"must be of type {' or '.join(names)}, not {type(value).__name__}"
-            if value is None:
-                problem += null_hint
             return ArgumentTypeError.about(name, problem)
         if broken := self._broken_rule(value):
             return ArgumentError.about(name, broken)

@@ -53,20 +53,20 @@ def blocking(target: Target = None, **settings: Any) -> FlashbackClient:
     return FlashbackClient(**_settings(target, {"max_retries": 0, **settings}))
 
 
-def update_blocking(target: Target, id_: str = ID, **arguments: Any) -> Any:
+def update_blocking(target: Target, id: str = ID, **arguments: Any) -> Any:
     """Make one blocking call; arguments that are not request fields configure the client."""
     fields = _pop_fields(arguments)
     with FlashbackClient(**_settings(target, arguments)) as client:
-        return client.update_ai_llm(id_, **fields)
+        return client.update_ai_llm(id, **fields)
 
 
-def update_async(target: Target, id_: str = ID, **arguments: Any) -> Any:
+def update_async(target: Target, id: str = ID, **arguments: Any) -> Any:
     """Make the same call as `update_blocking`, but with the async client."""
     fields = _pop_fields(arguments)
 
     async def call() -> Any:
         async with AsyncFlashbackClient(**_settings(target, arguments)) as client:
-            return await client.update_ai_llm(id_, **fields)
+            return await client.update_ai_llm(id, **fields)
 
     return asyncio.run(call())
 

@@ -93,7 +93,6 @@ def test_invalid_success_body_raises_decode_error(update: Any, content: bytes) -
         update(Service(httpx.Response(200, content=content)), name="new")
     assert (caught.value.status_code, caught.value.maybe_applied) == (200, True)
     assert caught.value.body == content[: 1 << 16]
-    assert "leave it out" not in str(caught.value)
 
 
 @pytest.mark.parametrize("charset", ["latin-1", "utf-8"])
