@@ -62,7 +62,6 @@ class TemplateFunctions:
             "contract": self.contract,
             "error_name": error_name,
             "errors_of": errors_of,
-            "extra_rule": self.extra_rule,
             "field_schemas": self.field_schemas,
             "parameter": self.parameter,
             "parameter_rule": self.parameter_rule,
@@ -84,14 +83,6 @@ class TemplateFunctions:
         schemas = self.field_schemas(model)
         fields = model.required_properties + model.optional_properties
         return [field.python_name for field in fields if schemas[field.name].get("writeOnly")]
-
-    def extra_rule(self, model: Any) -> str:
-        """Return the rule for additional properties, or an empty string if any value is valid."""
-        extra = model.additional_properties
-        if kind(extra, {}) not in {"bool", "float", "int", "str"}:
-            return ""
-        items = self.rule(extra, self._schema_of(model.data.additionalProperties))
-        return f"Rule(dict, items={items})"
 
     def field_schemas(self, model: Any) -> dict[str, Any]:
         """Return the schemas of the model's fields, keyed by their names in the contract."""

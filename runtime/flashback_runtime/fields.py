@@ -126,12 +126,9 @@ class Rule:
             return ArgumentTypeError.about(name, problem)
         if broken := self._broken_rule(value):
             return ArgumentError.about(name, broken)
-        if self.items and isinstance(value, (dict, list)):
-            pairs: Any = enumerate(cast("list[object]", value))
-            if isinstance(value, dict):
-                pairs = cast("dict[object, object]", value).items()
-            for key, item in pairs:
-                if error := self.items.error(f"{name}[{key!r}]", item):
+        if self.items and isinstance(value, list):
+            for index, item in enumerate(cast("list[object]", value)):
+                if error := self.items.error(f"{name}[{index}]", item):
                     return error
         return None
 
