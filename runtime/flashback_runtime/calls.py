@@ -154,13 +154,6 @@ class RunningCall:
             redacted.append((name, self.redacted(value)))
         response.headers = httpx.Headers(redacted, "utf-8")
 
-    def parse(self, response: Response[Any]) -> None:
-        """Parse the response's body into the documented model. Set `problem` if parsing fails."""
-        try:
-            response.parsed = self.call.parse(response)
-        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            response.problem = f"{type(error).__name__}: {error}".removesuffix(": ")
-
 
 class Response(Generic[P]):
     """A response with any status. `parsed` is set if the contract documents the status."""

@@ -141,7 +141,10 @@ def _parsed(running: RunningCall, response: Response[Any]) -> Response[Any]:
         running.redact_response(response)
         response.error = running.status_error(response)
     if response.problem is None:
-        running.parse(response)
+        try:
+            response.parsed = running.call.parse(response)
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            response.problem = f"{type(error).__name__}: {error}".removesuffix(": ")
     if response.problem is not None and response.error is None:
         running.redact_response(response)
         running.maybe_applied = not running.call.is_safe
