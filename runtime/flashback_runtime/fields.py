@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Mapping
 from datetime import date, datetime
@@ -33,7 +34,6 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-_ASCII = int(re.ASCII)  # faster than `re.ASCII`, which `re` converts to an int on every call
 # Error messages use these names for the types.
 _TYPE_NAMES: dict[type[object], str] = {float: "number", Secret: "str", type(None): "None"}
 
@@ -183,9 +183,14 @@ class Rule:
             return "must not contain a lone surrogate"
         # `$` also matches before a final line break, so a text that ends with a line break could be
         # accepted by mistake. An additional line break prevents this.
-        if self.pattern is not None and not re.search(self.pattern, f"{text}\n", _ASCII):
+        if self.pattern is not None and not _compiled(self.pattern).search(f"{text}\n"):
             return self.message or f"must match {self.pattern}"
         return None
+
+
+@functools.cache  # faster than the cache in `re`
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.ASCII)
 
 
 def segment(name: str, value: object, rule: Rule) -> str:
