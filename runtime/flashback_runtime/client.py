@@ -9,7 +9,7 @@ from .calls import Call, Response, RunningCall
 from .errors import ArgumentError, FlashbackError
 from .fields import UNSET, Rule, Unset, as_secret, as_secrets
 from .retry import send
-from .secrets import Secret
+from .secrets import Secret, redact
 from .settings import Service, Settings
 from .transport import CLOSED, Connections, httpx, run
 
@@ -88,9 +88,10 @@ class BaseClient(Generic[C, T]):
     def _prepare_connections(self, given: C | T | None) -> Connections:
         try:
             connections = self._new_connections(given)
+            # Import all modules and read the certificates now. During a call, this would block the
+            # event loop, and would fail if no file descriptor is free.
+            redact("", [])
             if given is None:
-                # Import httpcore and read the certificates now, because doing so during the first
-                # call would block the event loop.
                 connections.new_pool(self._settings.proxy)
         except (ImportError, OSError) as error:
             raise FlashbackError(f"cannot create the client: {error}") from error

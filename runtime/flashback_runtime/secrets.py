@@ -6,7 +6,6 @@ contain frames that hold a credential in such a variable.
 
 from __future__ import annotations
 
-import html
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -96,6 +95,8 @@ def _decoded(text: str) -> Iterator[str]:
 
 
 def _unescape_html(text: str) -> str:
+    import html  # noqa: PLC0415 - takes as long as importing the other modules of this package
+
     return html.unescape(_LONG_REFERENCE.sub("", text))
 
 
