@@ -104,7 +104,11 @@ class Rule:
 
     def __call__(self, _: object, attribute: Any, value: Any) -> None:
         """Validate a model field. attrs calls this method as a validator."""
-        if value is not UNSET or attribute.default is not UNSET:
+        is_optional = attribute.default is UNSET
+        if is_optional and value is None and not self._has_type(value):
+            problem = "must not be None; an omitted field is UNSET"
+            raise ArgumentTypeError.about(attribute.name, problem)
+        if value is not UNSET or not is_optional:
             self.check(attribute.name, value)
 
     def check(self, name: str, value: object) -> None:
