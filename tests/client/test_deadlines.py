@@ -57,12 +57,12 @@ def at_most(seconds: float) -> Generator[None]:
 def test_slow_response_cannot_exceed_the_deadline(
     update: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call times out even if the server or proxy keeps sending single bytes or 1xx responses."""
+    """Each attempt times out even if the server or proxy sends only single bytes or 1xx heads."""
     with serving(SLOW_SERVERS[name]) as server:
         monkeypatch.setenv("https_proxy", server.url)
         url = "https://inside.test" if name == "proxy" else server.url
-        with at_most(4), pytest.raises(errors.ApiTimeoutError, match="may have been applied"):
-            update(url, attempt_timeout=0.5, max_retries=0)
+        with at_most(6), pytest.raises(errors.ApiTimeoutError, match="2 attempts, may have been"):
+            update(url, attempt_timeout=0.3, max_retries=1)
 
 
 def test_call_in_another_context_does_not_change_the_deadline() -> None:
@@ -104,13 +104,6 @@ def test_hung_attempt_leaves_time_for_a_retry(update: Any, limits: dict[str, flo
         assert update(server.url, name="new", max_retries=1, **limits).success is True
         assert time.monotonic() - started > 0.9
         assert len(server.requests) == 2
-
-
-def test_attempt_timeout_limits_each_attempt(update: Any) -> None:
-    """The limit also applies to the last attempt."""
-    late = pytest.raises(errors.ApiTimeoutError, match="2 attempts")
-    with serving(never_respond) as server, at_most(10), late:
-        update(server.url, name="new", attempt_timeout=0.2, max_retries=1)
 
 
 def test_deadline_cancels_an_async_token_function() -> None:
