@@ -147,19 +147,21 @@ class Rule:
     def _broken_rule(self, value: object) -> str | None:
         if self.const is not UNSET and (type(value), value) != (type(self.const), self.const):
             return f"must be {self.const!r}"
-        if isinstance(value, (str, list)):
-            length = len(cast("str | list[object]", value))
-            if not self.min_length <= length <= self.max_length:
-                limits = f"{self.min_length} to {self.max_length}"
-                if self.max_length == inf:
-                    limits = f"{self.min_length} or more"
-                unit = "characters" if isinstance(value, str) else "items"
-                return f"must contain {limits} {unit}, not {length}"
         if isinstance(value, str):
-            return self._broken_text(value)
+            return self._broken_length(len(value), "characters") or self._broken_text(value)
+        if isinstance(value, list):
+            return self._broken_length(len(cast("list[object]", value)), "items")
         if isinstance(value, (int, float)):
             return self._broken_number(value)
         return None
+
+    def _broken_length(self, length: int, unit: str) -> str | None:
+        if self.min_length <= length <= self.max_length:
+            return None
+        limits = f"{self.min_length} to {self.max_length}"
+        if self.max_length == inf:
+            limits = f"{self.min_length} or more"
+        return f"must contain {limits} {unit}, not {length}"
 
     def _broken_number(self, number: float) -> str | None:
         if not -inf < number < inf:
