@@ -95,7 +95,7 @@ assert "1234" not in repr(NewKey(**arguments, pin="1234"))
 with pytest.raises(errors.ArgumentError, match="workspace_id must be lower case"):
     client.create_api_key("W", **arguments)
 with pytest.raises(errors.ArgumentError, match="^limit must .* int or ScopedLimitType1 or Scope"):
-    client.create_api_key("w", **arguments, limit=None)
+    client.create_api_key("w", **arguments, limit=b"")
 with pytest.raises(errors.ArgumentError, match="^limit must be one of none, all, read, write-all$"):
     client.create_api_key("w", **arguments, limit="some")
 with pytest.raises(errors.ArgumentError, match=r"^scopes\\[0\\] must be Scope.'read'.,"):
