@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, Callable, Collection, Generator
+from collections.abc import AsyncGenerator, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,15 +15,11 @@ from .fixtures import Fixtures
 from .http.admin import Admin
 from .http.app import App
 from .http.guard import Guard
-from .http.messages import Handler
 from .http.server import Server, listen
 from .stores import store_at
 
-Wrap = Callable[[Handler], Handler]
-
 # If a mock listens on a wildcard address, its URL contains the loopback address instead.
 CLIENT_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not used for listening
-MAX_WRAPPED_BYTES = 1 << 26  # size limit for bodies that are passed to a wrapped handler
 
 _served = set[Mock]()
 
@@ -56,7 +52,6 @@ async def serving(
     *,
     guard: Guard | None = None,
     cors_origins: Collection[str] = (),
-    wrap: Wrap | None = None,
 ) -> AsyncGenerator[bool]:
     """Serve the mock in the current event loop until the block ends.
 
@@ -66,12 +61,7 @@ async def serving(
     app = App(mock, cors_origins)
     if guard or is_loopback(listener):
         Admin(mock, guard or Guard(), app).add_routes()
-    handler: Handler = app.answer
-    max_body = mock.contract.max_body_bytes
-    if wrap:
-        handler = wrap(handler)
-        max_body = MAX_WRAPPED_BYTES
-    mock.server = Server(listener, handler, app.reject, max_body)
+    mock.server = Server(listener, app.answer, app.reject, mock.contract.max_body_bytes)
     is_new = await mock.store.open(mock.fixtures)
     try:
         mock.base_url = base_url(listener)
@@ -107,7 +97,6 @@ def running(  # noqa: PLR0913 - all parameters have defaults
     store: Path | str | None = None,
     *,
     cors_origins: Collection[str] = (),
-    _wrap: Wrap | None = None,  # used only by this repository's tests
 ) -> Generator[Mock]:
     """Serve a mock in a new thread until the block ends. Yield the mock.
 
@@ -122,6 +111,6 @@ def running(  # noqa: PLR0913 - all parameters have defaults
     mock = Mock(contract, initial, store_at(store, contract.credentials))
     options = {"loop_factory": new_event_loop}
     with listen(host, port) as listener, start_blocking_portal("asyncio", options) as portal:
-        block = serving(mock, listener, cors_origins=cors_origins, wrap=_wrap)
+        block = serving(mock, listener, cors_origins=cors_origins)
         with portal.wrap_async_context_manager(block):
             yield mock

@@ -21,6 +21,7 @@ def crash(handler: messages.Handler) -> messages.Handler:
 
 
 if __name__ == "__main__":
-    with flashback_mock.running(_wrap=crash) as mock:
+    with flashback_mock.running() as mock:
+        mock.server.handler = crash(mock.server.handler)
         print(mock.base_url, mock.ids["main"], flush=True)  # noqa: T201
         threading.Event().wait()

@@ -96,9 +96,9 @@ class Server:
         max_body: int,
     ) -> None:
         self._listener = listener
-        self._handler = handler
+        self.handler = handler
         self._reject = reject
-        self._max_body = max_body
+        self.max_body = max_body
         self._stopping = asyncio.Event()
         self._manager = web.Server(self._serve)
         self._asyncio_server: asyncio.Server
@@ -198,7 +198,7 @@ class Server:
             request.incomplete = await self._read_body(incoming, request)
         connection.is_answering = True
         try:
-            answer = await self._handler(request)
+            answer = await self.handler(request)
             if answer.delay:
                 await self._pause(answer.delay)
             if answer.fault:
@@ -215,17 +215,17 @@ class Server:
 
     async def _read_body(self, incoming: web.BaseRequest, request: Request) -> HttpError | None:
         """Read the body into `request`. Return an error if the body is incomplete or too large."""
-        if (incoming.content_length or 0) > self._max_body:
-            return too_large(self._max_body)
+        if (incoming.content_length or 0) > self.max_body:
+            return too_large(self.max_body)
         is_continue = incoming.headers.get("Expect", "").lower() == "100-continue"
         if is_continue and incoming.version >= HttpVersion11:
             await incoming.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             incoming.writer.output_size = 0
         try:
             async with asyncio.timeout(SECONDS):
-                request.body = await incoming.clone(client_max_size=self._max_body).read()
+                request.body = await incoming.clone(client_max_size=self.max_body).read()
         except web.HTTPRequestEntityTooLarge:
-            return too_large(self._max_body)
+            return too_large(self.max_body)
         except (TimeoutError, web.RequestPayloadError):
             # Invalid chunks can also cause a timeout, because aiohttp does not always report them.
             return HttpError(400, "body: was not received in time or contains invalid chunks")
