@@ -115,7 +115,7 @@ def test_invalid_request_has_no_effect(
 def send_raw(mock: Mock, request: str) -> str:
     """Send exactly these lines, and return the response."""
     port = urlsplit(mock.base_url).port
-    with connected(mock) as connection:
+    with connected(mock.base_url) as connection:
         connection.sendall(request.format(port=port).replace("\n", "\r\n").encode() + b"\r\n\r\n")
         return connection.recv(65536).decode()
 

@@ -4,7 +4,6 @@ import copy
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from flashback_mock.__main__ import main
 from flashback_mock.fixtures import DEFAULT, Token
 from flashback_mock.stores.errors import StoreError
 from flashback_mock.stores.memory import MemoryStore
-from tests.mock.wire import MAIN, command, put
+from tests.mock.wire import MAIN, command, connected, put
 
 StartupError = Callable[..., str]
 
@@ -80,7 +79,7 @@ def test_mock_prints_a_banner_and_stops_on_a_signal(
         for file in (tmp_path / "in memory störe", tmp_path / "keys" / "file"):
             assert file.stat().st_mode & 0o777 == 0o600
         assert put(url, MAIN, {}).status_code == 200
-        with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) as waiting:
+        with connected(url) as waiting:
             waiting.sendall(b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
             process.send_signal(signal.SIGINT)
             output, errors = process.communicate(timeout=30)

@@ -89,10 +89,10 @@ def test_proxy_errors_are_html(http: httpx.Client, mock: Mock) -> None:
 def test_connection_ends_as_planned(mock: Mock) -> None:
     """`reset` sends a TCP reset; `empty` closes the connection normally."""
     mock.answer_sequence({"fault": "empty"}, {"fault": "reset"})
-    with connected(mock) as connection:
+    with connected(mock.base_url) as connection:
         connection.sendall(empty_update(mock))
         assert connection.recv(100) == b""
-    with connected(mock) as connection:
+    with connected(mock.base_url) as connection:
         connection.sendall(empty_update(mock))
         with pytest.raises(ConnectionResetError):
             connection.recv(100)
@@ -132,7 +132,7 @@ FORKING = """
 import os, signal
 import flashback_mock, pytest
 from tests.mock.wire import connected, empty_update
-with flashback_mock.running() as mock, connected(mock) as connection:
+with flashback_mock.running() as mock, connected(mock.base_url) as connection:
     connection.sendall(empty_update(mock))
     connection.recv(1000)
     ready, finish = os.pipe()
@@ -150,7 +150,7 @@ with flashback_mock.running() as mock, connected(mock) as connection:
         connection.recv(100)
     mock.answer_next(fault="refused", duration=60)
     with pytest.raises(ConnectionRefusedError):
-        connected(mock).__enter__()
+        connected(mock.base_url).__enter__()
     os.write(finish, b"1")
     assert os.waitpid(child, 0)[1] == 0
 """
@@ -164,7 +164,7 @@ def test_forked_process_does_not_affect_the_mock(root: Path) -> None:
 def test_refused_fault_closes_connections_with_incomplete_requests(mock: Mock) -> None:
     """`refused` closes connections with incomplete requests, but complete requests are answered."""
     mock.answer_next(delay=0.5)
-    with connected(mock) as first, connected(mock) as second:
+    with connected(mock.base_url) as first, connected(mock.base_url) as second:
         first.sendall(empty_update(mock))
         mock.wait_for()
         second.sendall(empty_update(mock)[:-1])

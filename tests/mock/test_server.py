@@ -57,7 +57,7 @@ INCOMPLETE = {
 def test_incomplete_requests_time_out(mock: Mock, http: httpx.Client, drip: bytes) -> None:
     """Incomplete and slow requests time out and do not delay other clients."""
     with ExitStack() as stack:
-        connections = {name: stack.enter_context(connected(mock)) for name in INCOMPLETE}
+        connections = {name: stack.enter_context(connected(mock.base_url)) for name in INCOMPLETE}
         for name, connection in connections.items():
             connection.sendall(INCOMPLETE[name])
         assert_responsive(http, mock)
@@ -86,7 +86,7 @@ def test_half_closed_client_receives_all_responses(
     """A half-closed client receives all responses before its connection is closed."""
     monkeypatch.setattr(server, "SECONDS", 3)  # long enough for a busy machine
     mock.delay = TIME_LIMIT / 10
-    with connected(mock) as connection:
+    with connected(mock.base_url) as connection:
         connection.sendall(empty_update(mock) * 3 + PAGE * 8)
         connection.shutdown(socket.SHUT_WR)
         assert receive_all(connection).count(b"HTTP/1.1 200 ") == 11
@@ -116,7 +116,7 @@ UNPARSABLE = {
 @pytest.mark.parametrize("content", UNPARSABLE.values(), ids=UNPARSABLE)
 def test_unparsable_request_returns_a_json_400(mock: Mock, content: bytes) -> None:
     """A malformed request is logged and gets a JSON 400 that repeats no part of the request."""
-    with connected(mock) as connection:
+    with connected(mock.base_url) as connection:
         connection.sendall(empty_update(mock))
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
         connection.sendall(content)
@@ -130,7 +130,7 @@ def test_unparsable_request_returns_a_json_400(mock: Mock, content: bytes) -> No
 
 def test_body_that_becomes_malformed_gets_no_second_response(mock: Mock) -> None:
     """A request gets only one response, even if a malformed chunk arrives after the response."""
-    with connected(mock) as connection:
+    with connected(mock.base_url) as connection:
         connection.sendall(
             request_head(mock, "Transfer-Encoding: chunked") + b"40000\r\n" + b"x" * 0x40000
         )
@@ -147,7 +147,7 @@ def test_body_is_not_parsed_as_a_request(mock: Mock, method: str) -> None:
     outer = request_head(mock, *UPGRADE, f"Content-Length: {len(inner)}", "Connection: close")
     outer = outer.replace(b"PUT", method.encode(), 1)
     for parts in ((outer + inner,), (outer[:20], outer[20:], inner)):
-        with connected(mock) as connection, suppress(ConnectionError):
+        with connected(mock.base_url) as connection, suppress(ConnectionError):
             for part in parts:
                 connection.sendall(part)
                 time.sleep(0.05)
@@ -158,7 +158,7 @@ def test_body_is_not_parsed_as_a_request(mock: Mock, method: str) -> None:
 def test_upgrade_header_closes_the_connection(mock: Mock) -> None:
     """The server closes the connection after a request with an `Upgrade` header."""
     inner = empty_update(mock).replace(b"{}", b'{"name": "smuggled"}')
-    with connected(mock) as connection:
+    with connected(mock.base_url) as connection:
         connection.sendall(
             empty_update(mock, *UPGRADE) + request_head(mock, f"Content-Length: {len(inner)}")
         )
@@ -175,7 +175,7 @@ def test_upgrade_header_closes_the_connection(mock: Mock) -> None:
 def test_trailers_do_not_become_headers_of_the_next_request(mock: Mock, pause: float) -> None:
     """The server closes connections after chunked requests, because they may have trailers."""
     chunked = request_head(mock, "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n"
-    with connected(mock) as connection:
+    with connected(mock.base_url) as connection:
         connection.sendall(chunked + b"Prefer: code=404\r\n\r\n")
         time.sleep(pause)
         with suppress(ConnectionError):
@@ -196,7 +196,7 @@ def test_pipelined_requests_are_answered_in_order(mock: Mock) -> None:
 def test_planned_delay_can_be_longer_than_any_timeout(mock: Mock) -> None:
     """A planned delay can exceed the time limits, even if the next request is already arriving."""
     mock.answer_next(delay=2.5 * TIME_LIMIT)
-    with connected(mock) as connection:
+    with connected(mock.base_url) as connection:
         connection.sendall(empty_update(mock))
         time.sleep(TIME_LIMIT / 5)
         connection.sendall(b"PUT /ai/llm/x HTTP/1.1\r\nHo")
@@ -228,7 +228,7 @@ def test_endless_request_is_aborted(
     mock: Mock, http: httpx.Client, parts: tuple[bytes, bytes]
 ) -> None:
     """An endless request that reaches a size or time limit is aborted and not executed."""
-    with connected(mock) as connection:
+    with connected(mock.base_url) as connection:
         assert send_until_closed(connection, *parts) < 10
         assert b" 200 " not in receive_all(connection)
     assert not any(entry.updated for entry in mock.requests)
@@ -240,7 +240,7 @@ def test_large_request_is_parsed_in_small_parts(mock: Mock) -> None:
     method = Connection.data_received
     with (
         patch.object(Connection, "data_received", autospec=True, side_effect=method) as received,
-        connected(mock) as connection,
+        connected(mock.base_url) as connection,
     ):
         connection.sendall(CHUNKED + b"1\r\nx\r\n" * 200_000 + b"0\r\n\r\n")
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 401 ")
@@ -262,7 +262,7 @@ def test_expect_100_continue_is_supported(mock: Mock) -> None:
 
     The log shows when the head arrived, not the body.
     """
-    with connected(mock) as connection:
+    with connected(mock.base_url) as connection:
         connection.sendall(request_head(mock, "Content-Length: 2", "Expect: 100-continue"))
         assert connection.recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"
         middle = datetime.now(UTC)
@@ -276,7 +276,7 @@ def test_expect_100_continue_is_supported(mock: Mock) -> None:
 def test_client_that_never_reads_is_disconnected(mock: Mock, http: httpx.Client) -> None:
     """A client that never reads its responses is disconnected, and memory use stays bounded."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with connected(mock) as connection:
+    with connected(mock.base_url) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         assert send_until_closed(connection, PAGE, PAGE * 100) < 15
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
@@ -287,7 +287,7 @@ def test_disconnecting_clients_do_not_affect_others(mock: Mock, http: httpx.Clie
     """A client that disconnects during a request or response does not affect other clients."""
     for end in (1, 60, -3, None):
         for _ in range(20):
-            with connected(mock) as connection:
+            with connected(mock.base_url) as connection:
                 connection.sendall(empty_update(mock)[:end])
     assert_responsive(http, mock)
 

@@ -20,10 +20,10 @@ UPGRADE = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Setting
 
 
 @contextmanager
-def connected(mock: Mock) -> Generator[socket.socket]:
-    """Yield a socket that is connected to the mock."""
-    url = urlsplit(mock.base_url)
-    with socket.create_connection((url.hostname or "", url.port or 0), timeout=20) as connection:
+def connected(url: str) -> Generator[socket.socket]:
+    """Yield a socket that is connected to the mock at this URL."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
         yield connection
 
 
@@ -50,7 +50,7 @@ def receive_all(connection: socket.socket) -> bytes:
 
 def exchange(mock: Mock, content: bytes) -> bytes:
     """Send bytes on a new connection, and return all bytes received until it is closed."""
-    with connected(mock) as connection:
+    with connected(mock.base_url) as connection:
         connection.sendall(content)
         return receive_all(connection)
 

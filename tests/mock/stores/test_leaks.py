@@ -8,14 +8,13 @@ from contextlib import AbstractContextManager
 from functools import partial
 from itertools import product
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 
 from tests.mock.stores.cluster import Cluster
 from tests.mock.stores.locations import MAIN
 from tests.mock.stores.processes import full_disk
-from tests.mock.wire import command
+from tests.mock.wire import command, connected, receive_all
 
 SECRET = "s3cret-3f9c1e77"
 BAD_TOKEN = "token-5d2b8a90"
@@ -101,17 +100,14 @@ def send_malformed_requests(url: str) -> str:
     ]
     unfinished = f'{start}{length}40\r\n\r\n{{"secret": "{SECRET}"'
     answers = ""
-    address = urlsplit(url)
     truncated = {"answerNext": {"fault": "truncated", "id": MAIN}}
     httpx.post(f"{url}/__admin/settings", json=truncated, trust_env=False)
     for request in (unfinished, *malformed):
-        with socket.create_connection(
-            (address.hostname or "", address.port or 0), 20
-        ) as connection:
+        with connected(url) as connection:
             connection.sendall(request.encode())
             if request != unfinished:  # the unfinished request times out after ten seconds
                 connection.shutdown(socket.SHUT_WR)
-                answers += connection.makefile("rb").read().decode()
+                answers += receive_all(connection).decode()
     return answers
 
 
