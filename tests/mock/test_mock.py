@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import httpx
@@ -15,19 +16,7 @@ import flashback_mock
 from flashback_client import FlashbackClient
 from flashback_mock import Entry, Mock
 from flashback_mock.http.messages import Request
-from tests.mock.wire import MAIN, OWNER, put
-
-
-def test_mock_stops_when_its_with_block_ends() -> None:
-    """`running()` serves requests until its `with` block ends; then the mock's methods fail."""
-    with flashback_mock.running() as mock:
-        with FlashbackClient(OWNER, base_url=mock.base_url) as client:
-            client.update_ai_llm(MAIN, name="in a block")
-        mock.assert_updated(MAIN, name="in a block")
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(mock.base_url, trust_env=False)
-    with pytest.raises(RuntimeError, match="the mock has stopped"):
-        mock.configuration(MAIN)
+from tests.mock.wire import MAIN, put
 
 
 def test_log_is_bounded(mock: Mock) -> None:
@@ -98,14 +87,17 @@ def test_wait_for_method_returns_matching_requests(mock: Mock) -> None:
     assert "s3cret" not in message
 
 
-def test_wait_ends_when_the_mock_stops() -> None:
-    """`wait_for` raises an error if the mock stops during the wait."""
+def test_mock_stops_when_its_with_block_ends() -> None:
+    """At the end of its `with` block, the mock stops; pending and later calls raise an error."""
     with ThreadPoolExecutor() as pool:
         with flashback_mock.running() as mock:
             waiting = pool.submit(mock.wait_for, timeout=60)
             time.sleep(0.2)
-        with pytest.raises(RuntimeError, match="the mock has stopped; use it inside its `with`"):
-            waiting.result(10)
+        for call in (partial(waiting.result, 10), mock.reset):
+            with pytest.raises(RuntimeError, match="the mock has stopped; use it inside"):
+                call()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(mock.base_url, trust_env=False)
 
 
 def test_method_cannot_be_called_from_the_event_loop(mock: Mock) -> None:
