@@ -4,29 +4,20 @@ import argparse
 import os
 import re
 import signal
-import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+import traceback
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests" / "contract"
 sys.path.insert(0, str(TESTS))
 
-from support.options import (  # noqa: E402 - a package of the contract tests
-    BROKEN,
-    FINISHED,
-    KEPT,
-    MEANINGS,
-    NO_VERDICT,
-    add_options,
-)
+from support.options import MEANINGS, NO_VERDICT, add_options  # noqa: E402 - see TESTS
 
-SIGNALS = (signal.SIGINT, signal.SIGHUP)
 # Visible ASCII characters except `?`, `#` and the backslash
 URL = re.compile(r'https?://[!"$->@-\[\]-~]+', re.IGNORECASE)
 VARIABLES = "\n".join(f"  {name:27}  {meaning}" for name, meaning in MEANINGS.items())
@@ -46,19 +37,23 @@ See docs/contract-tests.md.
 
 def main() -> int:
     """Run the command and return its exit status."""
-    options = _options()
+    options = parse()
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # pytest needs open streams
+            setattr(sys, name, Path(os.devnull).open("w+"))  # noqa: SIM115 - for the whole run
     try:
         if options.list:
-            return NO_VERDICT if _run([], dict(os.environ)) else KEPT
-        status = _test_mock(options) if options.backend_url is None else _test_given(options)
+            return _run(options, {})
+        return _test_mock(options) if options.backend_url is None else _test_given(options)
     except (ValueError, OSError, KeyboardInterrupt) as why:
         print(f"No verdict: {str(why) or 'interrupted'}", file=sys.stderr)
-        return NO_VERDICT
-    status -= FINISHED
-    return status if status in (KEPT, BROKEN) else NO_VERDICT
+    except Exception:  # noqa: BLE001 - Python would exit with 1, which means that there are findings
+        traceback.print_exc()
+    return NO_VERDICT
 
 
-def _options() -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the options in the arguments, which default to those of the command line."""
     parser = argparse.ArgumentParser(
         prog="scripts/contract",
         description="Test a backend against the contract. The verdict lists the promises that are "
@@ -67,13 +62,8 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "-k",
-        metavar="NAME",
-        help="test only the promises whose name, clause, family or source matches NAME",
-    )
-    add_options(parser.add_argument)
-    return parser.parse_args()
+    add_options(parser)
+    return parser.parse_args(arguments)
 
 
 def _test_given(options: argparse.Namespace) -> int:
@@ -104,7 +94,7 @@ def _test_given(options: argparse.Namespace) -> int:
             "They do not delete or change anything else.",
             flush=True,
         )
-    return _run([], dict(os.environ))
+    return _run(options, os.environ)
 
 
 def _test_mock(options: argparse.Namespace) -> int:
@@ -113,11 +103,9 @@ def _test_mock(options: argparse.Namespace) -> int:
 
     if options.id:
         raise ValueError("--id requires --backend-url; the mock uses its own configuration")
-    # Do not pass on tokens that are meant for a live backend.
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("FLASHBACK_")}
     with flashback_mock.running() as mock:
-        variables = inherited | environment(mock.tokens, mock.ids)
-        return _run(["--backend-url", mock.base_url], variables)
+        options.backend_url = mock.base_url
+        return _run(options, environment(mock.tokens, mock.ids))
 
 
 def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
@@ -134,55 +122,35 @@ def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, 
     }
 
 
-def _run(arguments: list[str], inherited: dict[str, str]) -> int:
-    """Run pytest with this command's options, followed by `arguments`, which override them."""
-    # -I ignores PYTHON* variables and modules in the working directory, which could affect the run.
-    command = [sys.executable, "-I", "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
-    command += _joined(["--report-dir", "reports", *sys.argv[1:], *arguments])
-    variables = {k: v for k, v in inherited.items() if not k.startswith("PYTEST_")}
+def _run(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
+    """Run the tests with these environment variables, and return the exit status."""
+    for name in [*os.environ]:
+        if name.startswith("PYTEST_"):
+            del os.environ[name]  # pytest would read options or load plugins
     with TemporaryDirectory() as folder:  # this repository may be read-only
-        variables["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
-        status = _status_of(command, variables)
-    if status == -signal.SIGTERM:  # SIGTERM arrived before the tests could handle it
-        raise KeyboardInterrupt
-    if status < 0:
-        raise ValueError(f"the tests were stopped by {signal.Signals(-status).name}")
-    return status
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
+        _check_contract()
+        from support import plugin, preparation  # noqa: PLC0415 - not installed yet for --help
+
+        if options.list:
+            return plugin.list_promises(options.keyword)
+        run = preparation.prepare(options, variables)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, run.interrupt)
+        return run.test()
 
 
-def _status_of(command: list[str], variables: dict[str, str]) -> int:
-    """Run the command, pass signals on to it, and return its exit status."""
-    # Ctrl-C also reaches the tests, but they ignore it. This process sends them SIGTERM instead.
-    handled = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-    for number in handled:
-        signal.signal(number, signal.SIG_IGN)
-    tests = subprocess.Popen(command, env=variables, **_closed_streams())
-    for number in (*handled, signal.SIGTERM):
-        signal.signal(number, lambda *_: tests.terminate())
-    return tests.wait()
-
-
-def _joined(arguments: Iterable[str]) -> list[str]:
-    """Join each option and its value with `=`.
-
-    Otherwise, pytest would treat a value as a test path and import the conftest.py in that folder.
-    """
-    joined: list[str] = []
-    for argument in arguments:
-        if argument.startswith("-") or not joined[-1].startswith("--"):
-            joined.append(argument)
-        else:
-            joined[-1] += f"={argument}"
-    return joined
-
-
-def _closed_streams() -> dict[str, Any]:
-    """Return a replacement for each closed standard stream, because pytest needs open ones."""
-    return {
-        name: subprocess.DEVNULL
-        for name in ("stdin", "stdout", "stderr")
-        if getattr(sys, name) is None
-    }
+def _check_contract() -> None:
+    """Raise `ValueError` if the tests cannot read the contract."""
+    try:
+        import support.contract  # noqa: F401, PLC0415
+    except Exception as error:  # noqa: BLE001 - an invalid contract can cause any error
+        problem = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(
+            f"openapi.yaml cannot be used ({problem}); run scripts/generate --check and "
+            "scripts/test tests/test_openapi.py to locate the problem"
+        ) from None
 
 
 def _host_of(address: str) -> str:

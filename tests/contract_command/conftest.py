@@ -15,4 +15,5 @@ def reports(tmp_path: Path) -> Path:
 @pytest.fixture
 def script(root: Path, reports: Path) -> list[str]:
     """Return the command that runs scripts/contract."""
-    return [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
+    program = str(root / "scripts" / "contract.py")
+    return [sys.executable, "-P", program, "--report-dir", str(reports)]

@@ -51,7 +51,7 @@ def test_mock_keeps_the_contract(
     for name in ("conftest.py", "token.py"):
         (tmp_path / name).write_text("raise RuntimeError")
     reports.mkdir()
-    others = {"FLASHBACK_BASE_URL": "http://x", "PYTEST_PLUGINS": "none", "PYTHONOPTIMIZE": "2"}
+    others = {"FLASHBACK_BASE_URL": "http://x", "PYTEST_PLUGINS": "none"}
     output = run(*script, "--max-examples", "10", cwd=tmp_path, variables=VARIABLES | others)
     verdict = verdict_in(reports)
     schema.validate(verdict)

@@ -5,41 +5,29 @@ import io
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import pytest
-
 from flashback_mock import Mock
-from scripts.contract import environment
-from support import promise
-from support.options import BROKEN, FINISHED, KEPT, NO_VERDICT
+from scripts.contract import environment, parse
+from support import plugin, promise
+from support.options import NO_VERDICT
+from support.preparation import prepare
 from tests.faults.backend import Change, serving
 
-CONTRACT_TESTS = Path(__file__).parents[1] / "contract"
 # Findings must not depend on the speed of the machine, so do not limit the time for each promise.
 promise.BUDGET_PER_PROMISE = promise.TOTAL_BUDGET = math.inf
 
 
 @dataclass(eq=False)
 class RunResult:
-    """The result of a contract test run. It is also a pytest plugin that observes the run."""
+    """The result of a contract test run."""
 
-    status: int = NO_VERDICT
-    output: str = ""
-    verdict: dict[str, Any] = field(default_factory=dict[str, Any])  # docs/verdict.schema.json
-    promises: dict[str, str] = field(default_factory=dict[str, str])  # node ids by name
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Store the promises that were selected."""
-        self.promises = {item.name: f"{CONTRACT_TESTS}/{item.nodeid}" for item in session.items}
-
-    def pytest_contract_verdict(self, verdict: dict[str, Any]) -> None:
-        """Store the verdict."""
-        self.verdict = verdict
+    status: int
+    output: str
+    verdict: dict[str, Any]  # docs/verdict.schema.json describes its format
 
     @property
     def findings(self) -> list[dict[str, Any]]:
@@ -90,23 +78,24 @@ def all_promises() -> dict[str, str]:
 
 def selected_promises(expression: str) -> dict[str, str]:
     """Return the name and node id of each promise that a `-k` expression selects."""
-    return _run([str(CONTRACT_TESTS)], {}, "--list", "-k", expression).promises
+    return {item.name: f"{plugin.FOLDER}/{item.nodeid}" for item in plugin.collect(expression)}
 
 
-def _run(tests: list[str], variables: Mapping[str, str], *options: str) -> RunResult:
-    # Disable pytest's unraisable-exception plugin, whose garbage collection takes too long.
-    arguments = ["-c", str(CONTRACT_TESTS / "pytest.toml"), "-p", "no:unraisableexception"]
-    arguments += ["--tb=no"]
-    result = RunResult()
+def _run(tests: list[str], variables: Mapping[str, str], *arguments: str) -> RunResult:
+    option = parse(arguments)
+    if "--report-dir" not in arguments:
+        option.report_dir = None
     output = io.StringIO()
     with (
         patch.dict(os.environ, variables, clear=True),
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(output),
     ):
-        status = pytest.main([*tests, *arguments, *options], [result]) - FINISHED
-    if status in (KEPT, BROKEN):
-        result.status = status
-    result.output = output.getvalue()
-    assert "Traceback" not in result.output, result.output
-    return result
+        try:
+            run = prepare(option, variables)
+        except ValueError as error:
+            return RunResult(NO_VERDICT, f"No verdict: {error}", {})
+        # Disable pytest's unraisable-exception plugin, whose garbage collection takes too long.
+        status = run.test(*tests, "-p", "no:unraisableexception", "--tb=no")
+    assert "Traceback" not in output.getvalue(), output.getvalue()
+    return RunResult(status, output.getvalue(), run.verdict)

@@ -17,8 +17,7 @@ from tests.faults.runner import all_promises, run_on, run_with_changes
 def test_fault_breaks_a_promise(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("support.promise.BUDGET_PER_PROMISE", 0.0)  # stop at the first finding
     fault = FAULTS[name]
-    options = ("--maxfail", "1", "--timeout", "5")
-    result = run_with_changes([fault.change], *options, promises=fault.promises)
+    result = run_with_changes([fault.change], "--timeout", "5", promises=fault.promises)
     assert result.status == BROKEN, result.output
 
 

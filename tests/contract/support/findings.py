@@ -14,7 +14,7 @@ import yaml
 
 from reports.words import escape_invisible
 from support import contract
-from support.exchange import Exchange, NoVerdictError
+from support.exchange import Exchange
 from support.rule import ACCEPTED, NO_AUTHENTICATION, slug
 
 MOST_EXAMPLES = 3
@@ -112,7 +112,7 @@ class Finding:
 
 
 def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
-    """Return the accepted findings by id; raise `NoVerdictError` if the file is invalid."""
+    """Return the accepted findings by id; raise `ValueError` if the file is invalid."""
     file = given or DEFAULT
     name = _name_of(url)
     hosts: Any = {}
@@ -125,7 +125,7 @@ def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
     if not problem and given and name not in hosts:
         problem = f"no entry for this backend: expected {name}"
     if problem:
-        raise NoVerdictError(f"{file}: {problem}", "correct the deviations file")
+        raise ValueError(f"{file}: {problem}; correct the deviations file")
     return {entry.pop("finding"): entry for entry in hosts.get(name, [])}
 
 

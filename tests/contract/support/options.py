@@ -1,19 +1,14 @@
-"""The command-line options that scripts/contract and pytest share."""
+"""The command-line options and the environment variables of scripts/contract."""
 
 import argparse
 import re
 import ssl
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 # Exit statuses
 KEPT = 0
 BROKEN = 1
 NO_VERDICT = 2
-# The tests exit with FINISHED plus one of these statuses, because Python itself exits with 1 after
-# an error.
-FINISHED = 10
 
 SOURCES = ("page", "vendor", "ours")
 # The environment variables that a run uses, with their meanings.
@@ -29,8 +24,9 @@ MEANINGS = {
 LAST_RUN = Path()  # the value of `--again` if no file is given
 
 
-def add_options(add: Callable[..., Any]) -> None:
-    """Declare the options; `add` is argparse's `add_argument` or pytest's `addoption`."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add = parser.add_argument
     add("--backend-url", metavar="URL", help="backend to test (default: a new mock)")
     add("--id", metavar="ID", help="throwaway configuration that the run overwrites")
     about = "random requests per promise (default: 50)"
@@ -52,9 +48,12 @@ def add_options(add: Callable[..., Any]) -> None:
     add("--write-deviations", type=Path, metavar="FILE", help=about)
     about = "retest an earlier run's broken promises (default: verdict.json in --report-dir)"
     add("--again", type=_file, nargs="?", const=LAST_RUN, metavar="FILE", help=about)
+    about = "test only the promises whose name, clause, family or source matches NAME"
+    add("-k", dest="keyword", default="", metavar="NAME", help=about)
     add("--list", action="store_true", help="print the names of all promises and send nothing")
     add("--seed", type=int, metavar="N", help="seed of the run to repeat")
-    add("--report-dir", type=Path, metavar="DIR", help="folder for the reports (default: reports)")
+    about = "folder for the reports (default: reports)"
+    add("--report-dir", type=Path, default=Path("reports"), metavar="DIR", help=about)
 
 
 def _positive(text: str) -> float:

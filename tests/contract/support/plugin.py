@@ -4,38 +4,64 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reports import console, rendering
-from support import values
+from support import contract, values
 from support.exchange import NoVerdictError
 from support.findings import write_deviations
-from support.options import FINISHED, NO_VERDICT
-from support.promise import NOT_SELECTED, OverBudget, Promise, Run
+from support.options import KEPT, NO_VERDICT
+from support.promise import EndOfTest, Promise, Run
 from support.verdict import verdict_of
 
 TEST_ERROR = "an error in the contract tests, not in the backend"
 PROMISE = pytest.StashKey[Promise]()
 OTHER_OUTPUT = "pass another folder or file"
 REPORT_IT = "report this error with the seed and the versions from the verdict"
+FOLDER = Path(__file__).parents[1]
 
 
-class Hooks:
-    """Hooks that other pytest plugins can implement."""
-
-    @staticmethod
-    def pytest_contract_verdict(verdict: dict[str, Any]) -> None:
-        """Receive the verdict at the end of a run; docs/verdict.schema.json describes it."""
+def run_pytest(*arguments: str, plugin: object) -> int:
+    """Run pytest with the settings for the contract tests, and return its exit status."""
+    return pytest.main(["-c", str(FOLDER / "pytest.toml"), *arguments], [plugin])
 
 
-def _repeat(items: list[pytest.Item]) -> None:
+class _Collector:
+    """A plugin that stores the collected tests."""
+
+    items: Sequence[pytest.Item] = ()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.items = session.items
+
+
+def collect(keyword: str) -> Sequence[pytest.Item]:
+    """Return the tests that a `-k` expression selects, without running them."""
+    collector = _Collector()
+    run_pytest(str(FOLDER), "--collect-only", "-k", keyword, plugin=collector)
+    return collector.items
+
+
+def list_promises(keyword: str) -> int:
+    """Print the promises that a `-k` expression selects, and return the exit status."""
+    items = collect(keyword)
+    output = console.Output(markup=False, highlight=False, soft_wrap=True)
+    if not items:
+        output.print("-k matches no promise; use --list without -k to see the names")
+    family = ""
     for item in items:
-        if not item.session.shouldstop:
-            item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+        promise = item.stash[PROMISE]
+        if promise.family != family:
+            output.print(f"\n{promise.family}")
+        family = promise.family
+        source = contract.CLAUSES[promise.clause].source
+        output.print(f"  {promise.name}  {promise.clause} ({source})\n      {promise.sentence}")
+    return KEPT if items and not output.quiet else NO_VERDICT
 
 
 @dataclass(eq=False, repr=False)
@@ -48,11 +74,6 @@ class RunPlugin(Run):
         self._status = self._console.status("")
         self._family = ""
         self._done = 0
-
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Store the session, which is needed to stop the run."""
-        self._session = session
-        signal.signal(signal.SIGTERM, self._interrupt)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """With `--again`, keep only promises that had findings. Run `last` tests at the end."""
@@ -67,29 +88,32 @@ class RunPlugin(Run):
             promise.run = self
             self.promises[item.name] = promise
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the tests, then repeat some of them if `--again` or `--max-time` is set."""
         option = self.option
         started = time.monotonic()
-        result = yield
+        self._run(session.items)
         if option.again:  # repeat the tests that passed, to detect flaky promises
             broken = self.broken_promises()
-            _repeat([item for item in session.items if item.name not in broken])
+            self._run([item for item in session.items if item.name not in broken])
         generated = [item for item in session.items if item.get_closest_marker("generated")]
         while generated and time.monotonic() - started < option.max_time:
-            if session.testsfailed or session.shouldstop:
+            if self.broken_promises() or self.no_verdict:
                 break
             option.seed += 1
-            _repeat(generated)
-        return result
+            self._run(generated)
+        return True
 
-    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
-        """Seed the random number generator, and update the progress display."""
-        values.RANDOM.seed(f"{self.option.seed} {item.name}")
-        self._show_progress(item.stash[PROMISE].family)
-        if self._console.quiet:
-            self._end("the output was closed", "read all of the output, or free up disk space")
+    def _run(self, items: list[pytest.Item]) -> None:
+        """Run the tests until the backend has crashed or the run has no verdict."""
+        for item, following in zip(items, [*items[1:], None], strict=False):
+            if self._console.quiet:
+                self._end("the output was closed", "read all of the output, or free up disk space")
+            if self.crashed or self.no_verdict:
+                return
+            values.RANDOM.seed(f"{self.option.seed} {item.name}")
+            self._show_progress(item.stash[PROMISE].family)
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
 
     def _show_progress(self, family: str) -> None:
         """Update the status line; if the output is not a terminal, print each family once."""
@@ -105,36 +129,22 @@ class RunPlugin(Run):
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-        """Fail the test if one of its findings fails the run; skip it if it sent no requests."""
-        result: object = True
-        promise = pyfuncitem.stash[PROMISE]
+        """End the promise's round after its test, which does not fail because of findings."""
         try:
-            with contextlib.suppress(OverBudget):
-                result = yield
-        except pytest.skip.Exception as reason:
-            promise.skipped = str(reason)
-            raise
+            with contextlib.suppress(EndOfTest):
+                yield
         finally:
-            decisive = promise.end()
-        if decisive:
-            pytest.fail("; ".join(finding.title for finding in decisive), pytrace=False)
-        if promise.requests == 0:
-            promise.skipped = NOT_SELECTED
-        return result
-
-    def pytest_runtest_logreport(self) -> None:
-        """Stop after the current test if the backend has crashed or the run has no verdict."""
-        if self.crashed or self.no_verdict:
-            self._session.shouldstop = "no further requests are possible"
+            pyfuncitem.stash[PROMISE].end()
+        return True
 
     def pytest_exception_interact(
         self, node: pytest.Item | pytest.Collector, call: pytest.CallInfo[None]
     ) -> None:
-        """End the run without a verdict after an exception that is not a finding."""
+        """End the run without a verdict after an exception."""
         error = call.excinfo and call.excinfo.value
         if isinstance(error, NoVerdictError):
             self._end(error.reason, error.cure)
-        elif not isinstance(error, (OverBudget, pytest.fail.Exception)):
+        elif not isinstance(error, EndOfTest):  # a crash before the first test raises it
             self._end(f"{TEST_ERROR}: {node.name}: {type(error).__name__}: {error}", REPORT_IT)
 
     def _end(self, reason: str, cure: str = "") -> None:
@@ -142,11 +152,10 @@ class RunPlugin(Run):
         redact = self.backend.redactor.redact
         if not self.no_verdict:
             self.no_verdict = NoVerdictError(redact(reason), redact(cure))
-        self._session.shouldstop = reason
 
-    def _interrupt(self, *_: object) -> None:
-        """Handle SIGTERM like Ctrl-C, but only once, so that the run can write its reports."""
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    def interrupt(self, number: int, _: object) -> None:
+        """Handle a signal like Ctrl-C, but only once, so that the run can write its reports."""
+        signal.signal(number, signal.SIG_IGN)
         # Python swallows exceptions in finalizers and callbacks, so also end the run explicitly.
         self._end("interrupted")
         raise KeyboardInterrupt
@@ -158,36 +167,44 @@ class RunPlugin(Run):
         is_kept = bool(folder) and (folder / "verdict.json").exists()
         return is_kept and is_empty and verdict["result"] == "no verdict"
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the reports, print the findings, and set the exit status."""
-        if exitstatus == pytest.ExitCode.INTERNAL_ERROR:  # pytest prints the error
+    def test(self, *arguments: str) -> int:
+        """Run the tests, write the reports, print the verdict, and return the exit status.
+
+        The `arguments` for pytest are tests or options; by default, all tests are run.
+        """
+        keyword = self.option.keyword
+        status = run_pytest(*(arguments or [str(FOLDER)]), "-k", keyword, plugin=self)
+        if status == pytest.ExitCode.INTERNAL_ERROR:  # pytest prints the error
             self._end(TEST_ERROR, REPORT_IT)
         self._status.stop()
         self.backend.wire.close()
         option = self.option
+        problem = ""
         try:
-            verdict = verdict_of(self)
-            if verdict["result"] == "no verdict" and not self.findings:
-                option.write_deviations = None  # do not overwrite the file with an empty one
-            if option.write_deviations:
-                findings = self.findings.values()
-                redact = self.backend.redactor.redact
-                write_deviations(option.write_deviations, self.backend.url, findings, redact)
-            if self._would_lose_a_verdict(verdict):
-                option.report_dir = None
-            if option.report_dir:
-                rendering.write(verdict, option.report_dir)
-            problem = ""
+            self.verdict = self._write()
         except OSError as error:
             problem = f"cannot write the reports: {error}; {OTHER_OUTPUT}"
             option.report_dir = option.write_deviations = None
-            verdict = verdict_of(self)
-        session.exitstatus = FINISHED + verdict["exit_status"]
+            self.verdict = verdict_of(self)
         files = (option.report_dir, option.write_deviations)
-        console.report(verdict, self._console, *(str(file or "") for file in files))
+        console.report(self.verdict, self._console, *(str(file or "") for file in files))
         if problem:
-            session.exitstatus = FINISHED + NO_VERDICT
-            verdict["exit_status"] = NO_VERDICT
+            self.verdict["exit_status"] = NO_VERDICT
             sys.stderr.write(f"No verdict: {self.backend.redactor.redact(problem)}\n")
-        session.config.hook.pytest_contract_verdict(verdict=verdict)
+        return int(self.verdict["exit_status"])
+
+    def _write(self) -> dict[str, Any]:
+        """Return the verdict after writing it and the deviations file."""
+        option = self.option
+        verdict = verdict_of(self)
+        if verdict["result"] == "no verdict" and not self.findings:
+            option.write_deviations = None  # do not overwrite the file with an empty one
+        if option.write_deviations:
+            findings = self.findings.values()
+            redact = self.backend.redactor.redact
+            write_deviations(option.write_deviations, self.backend.url, findings, redact)
+        if self._would_lose_a_verdict(verdict):
+            option.report_dir = None
+        if option.report_dir:
+            rendering.write(verdict, option.report_dir)
+        return verdict

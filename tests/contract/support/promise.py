@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Barrier
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -33,8 +33,11 @@ NOT_SELECTED = "--source excludes all of this promise's requests"
 SUSPICIOUS = (0, 401, 403, 404, 405)
 
 
-class OverBudget(BaseException):
-    """Raised to stop testing a broken promise when its time is up or the backend has crashed."""
+class EndOfTest(BaseException):
+    """Raised to end a promise's test early, for example if its time is up.
+
+    It derives from `BaseException` so that Hypothesis does not treat it as a failing example.
+    """
 
 
 @dataclass(eq=False, repr=False)
@@ -135,15 +138,20 @@ class Promise:
         """The backend under test."""
         return self.run.backend
 
-    def end(self) -> list[Finding]:
-        """End a round of the test; return the test's findings that make the run fail."""
+    def end(self) -> None:
+        """End a round of the test."""
         self.rounds += 1
+        if not self.requests and not self.skipped:
+            self.skipped = NOT_SELECTED
         if self.broken_since is not None:
             self.is_cut_short |= self.is_over_budget()
             self.run.spent += self.backend.clock() - self.broken_since
             self.broken_since = None
-        findings = [self.run.findings[id] for id in self.hiding]
-        return [finding for finding in findings if self.run.decides(finding)]
+
+    def skip(self, reason: str) -> NoReturn:
+        """End the test for this reason; the promise counts as not tested."""
+        self.skipped = reason
+        raise EndOfTest
 
     def is_over_budget(self) -> bool:
         """Return whether the promise is broken and has exceeded its time budget."""
@@ -159,9 +167,9 @@ class Promise:
     def need(self, variable: str) -> str:
         """Return the value of an environment variable; skip the test if it cannot be used."""
         if variable in self.backend.unusable:
-            pytest.skip(self.backend.unusable[variable])
+            self.skip(self.backend.unusable[variable])
         if variable not in self.backend.given:
-            pytest.skip(f"set {variable}: {MEANINGS[variable]}")
+            self.skip(f"set {variable}: {MEANINGS[variable]}")
         return self.backend.given[variable]
 
     def need_unique_names(self) -> str:
@@ -176,7 +184,7 @@ class Promise:
         second = self.backend.exchange(replace(taken, earlier=(first.request,)))
         if first.succeeded and second.is_accepted:
             self.check(second)
-            pytest.skip("names are not unique right after an update, so changes are not visible")
+            self.skip("names are not unique right after an update, so changes are not visible")
         return sibling
 
     def request(self, **parts: Any) -> Request:
@@ -195,14 +203,14 @@ class Promise:
     def prepare(self, **parts: Any) -> None:
         """Send an update that later requests rely on; skip the test if the update fails."""
         if not self.is_wanted(self.clause):
-            pytest.skip(NOT_SELECTED)
+            self.skip(NOT_SELECTED)
         exchange = self.exchange(self.request(**parts))
         self.check(exchange)
         if not exchange.succeeded:
             reason = "a required update failed"
             if self.hiding:
                 reason += f": {', '.join(sorted(self.hiding))}"
-            pytest.skip(reason)
+            self.skip(reason)
         self.prepared = exchange.request
 
     def send(self, request: Request, *, may_rename: bool = False) -> Exchange | None:
@@ -232,9 +240,9 @@ class Promise:
         return tuple(recent[-1:])
 
     def is_wanted(self, clause: str) -> bool:
-        """Return whether `--source` includes the clause; raise `OverBudget` if time is up."""
+        """Return whether `--source` includes the clause; raise `EndOfTest` if time is up."""
         if self.is_over_budget():
-            raise OverBudget
+            raise EndOfTest
         return self.run.is_selected(clause)
 
     def exchange(self, request: Request) -> Exchange:
@@ -303,7 +311,7 @@ class Promise:
         else:
             self.accepted.add(known.id)
         if run.crashed:
-            raise OverBudget
+            raise EndOfTest
         return hides and not finding.continues
 
     def _confirmed(self, finding: Finding, exchange: Exchange) -> Finding:
