@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable
@@ -12,12 +11,10 @@ import jsonschema_rs
 import pytest
 from markdown_it import MarkdownIt
 
-from reports import github
 from reports.rendering import render, write
-from tests.programs import run
 from tests.reports.samples import ALL, Verdict, accepted, broken, no_verdict, not_tested
 
-FILES = ("junit.xml", "verdict.html", "verdict.json", "verdict.md")
+FILES = ("annotations.txt", "junit.xml", "verdict.html", "verdict.json", "verdict.md")
 HOSTILE = (
     "@octocat\x1b[2J\x00 \ud800 \u202e |`<img src=x>` [x](http://x) ``` #1\n"
     "::error::x %0A\n```\n<img>"
@@ -110,37 +107,34 @@ def test_junit_report_with_missing_results() -> None:
     assert skipped.get("message") == message
 
 
+def annotations(verdict: Verdict) -> str:
+    """Return the workflow commands that annotate a GitHub job."""
+    return render("annotations.txt", verdict)
+
+
 def test_annotations_have_a_level() -> None:
     """Findings that fail the run are errors, other findings are warnings, and notes are notices.
 
     If there is no verdict or a required promise is untested, an annotation gives the reason.
     """
-    lines = github.annotations(broken()).splitlines()
+    lines = annotations(broken()).splitlines()
     levels = Counter(line.partition(" ")[0] for line in lines)
     assert levels == {"::error": 6, "::warning": 1, "::notice": 1}
     title = "`key`%3A 8%2C193 characters (`maxLength` is 8%2C192)%3A got 200"
     assert lines[6].startswith(f"::error title={title}::expected 400, got 200")
     assert "%0Aseen in 17 requests, id: lengths/key-maxLength/200" in lines[6]
-    assert github.annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT")
-    untested = github.annotations(not_tested())
+    assert annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT")
+    untested = annotations(not_tested())
     assert untested.startswith("::error title=Not all promises were tested::--require-all: 7")
 
 
 def test_backend_text_cannot_start_a_workflow_command(hostile: Verdict) -> None:
     """Plain or percent-encoded line breaks from the backend cannot start a workflow command."""
-    lines = github.annotations(hostile).splitlines()
+    lines = annotations(hostile).splitlines()
     assert len(lines) == len(hostile["findings"])
     for line in lines:
         assert re.match("::(error|warning|notice) title=[^,:]*::", line)
     assert "%250A" in lines[0]
-
-
-def test_command_prints_annotations(root: Path, tmp_path: Path) -> None:
-    """`python -m reports.github` prints the annotations."""
-    command = (sys.executable, "-m", "reports.github", tmp_path / "verdict.json")
-    write(broken(), tmp_path)
-    output = run(*command, variables={"PYTHONPATH": str(root / "tests" / "contract")})
-    assert output == github.annotations(broken())
 
 
 def test_markdown_shows_findings() -> None:

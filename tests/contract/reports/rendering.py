@@ -36,13 +36,13 @@ def template(name: str) -> jinja2.Template:
 
 
 def write(verdict: Verdict, folder: Path) -> None:
-    """Write the verdict to the folder as JSON, HTML, Markdown and JUnit XML."""
+    """Write the verdict to the folder as JSON and in the formats of the templates."""
     texts = {
         "verdict.json": json.dumps(verdict, indent=2) + "\n",
         "verdict.html": page(verdict),
-        "verdict.md": render("verdict.md", verdict),
-        "junit.xml": render("junit.xml", verdict),
     }
+    for name in ("verdict.md", "junit.xml", "annotations.txt"):
+        texts[name] = render(name, verdict)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         part = folder / f"{name}.part"  # an error must not leave a half-written report
