@@ -139,8 +139,8 @@ def test_backend_that_needs_no_token_always_fails(known: Path, tmp_path: Path) -
         file = tmp_path / "all.yaml"
         first = run_on(mock, "--write-deviations", str(file), promises=promises)
         text = file.read_text("utf-8")
-        text = text.replace("reason: ''", "reason: x").replace("link: ''", "link: x")
-        file.write_text(text.replace("date: ''", "date: 2026-11-26"))
+        text = text.replace('reason: ""', "reason: x").replace('link: ""', "link: x")
+        file.write_text(text.replace('date: ""', "date: 2026-11-26"))
         accepted = run_on(mock, "--deviations", str(file), promises=promises)
         by_hand = run_accepting(known, id, mock, promises=promises)
         options = ("--source", "ours", "--fail-on", "ours")

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import re
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ def template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"code_html": code_html, "prose": prose, "code": code, "block": block}
+    environment.filters["json"] = partial(json.dumps, ensure_ascii=False)
     environment.globals["words"] = words
     return environment.get_template(name)
 

@@ -1,8 +1,7 @@
 """Findings and the deviations file, which lists the accepted findings."""
 
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -12,7 +11,6 @@ from urllib.parse import urlsplit
 import jsonschema_rs
 import yaml
 
-from reports.words import escape_invisible
 from support import contract
 from support.exchange import Exchange
 from support.rule import ACCEPTED, NO_AUTHENTICATION, slug
@@ -114,7 +112,7 @@ class Finding:
 def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
     """Return the accepted findings by id; raise `ValueError` if the file is invalid."""
     file = given or DEFAULT
-    name = _name_of(url)
+    name = name_of(url)
     hosts: Any = {}
     try:
         # A BaseLoader keeps dates as text.
@@ -142,34 +140,6 @@ def _problems(hosts: Any) -> Iterator[str]:
             yield f"{entry['finding']} is not a finding id; copy the id from a verdict"
 
 
-def _name_of(url: str) -> str:
+def name_of(url: str) -> str:
     """Return the backend's key in a deviations file: its host, and its port if the URL has one."""
     return urlsplit(url).netloc.lower()
-
-
-def write_deviations(
-    file: Path, url: str, findings: Iterable[Finding], redact: Callable[[str], str]
-) -> None:
-    """Write an entry for each finding that can be accepted; new entries have no reason yet."""
-    text = (
-        "# Fill in each reason, link and date. "
-        "Remove the entries for findings that must still fail the run.\n"
-    )
-    text += f"{json.dumps(_name_of(url))}:\n"
-    has_entries = False
-    for finding in findings:
-        if finding.is_note or finding.is_missing_authentication:
-            continue
-        has_entries = True
-        clause = contract.CLAUSES[finding.clause]
-        entry = {"finding": finding.id, **(finding.accepted or dict.fromkeys(REASONS, ""))}
-        text += _comment(redact(finding.title))
-        text += _comment(f"{clause.id} ({clause.source}): {clause.text}")
-        text += yaml.safe_dump([entry], sort_keys=False)
-    if not has_entries:
-        text += "  []\n"
-    file.write_text(text, "utf-8")
-
-
-def _comment(text: str) -> str:
-    return f"# {' '.join(escape_invisible(text).split())}\n"

@@ -14,9 +14,10 @@ import pytest
 from reports import console, rendering
 from support import contract, values
 from support.exchange import NoVerdictError
-from support.findings import write_deviations
+from support.findings import name_of
 from support.options import KEPT, NO_VERDICT
 from support.promise import EndOfTest, Promise, Run
+from support.rule import NO_AUTHENTICATION
 from support.verdict import verdict_of
 
 TEST_ERROR = "an error in the contract tests, not in the backend"
@@ -200,9 +201,9 @@ class RunPlugin(Run):
         if verdict["result"] == "no verdict" and not self.findings:
             option.write_deviations = None  # do not overwrite the file with an empty one
         if option.write_deviations:
-            findings = self.findings.values()
-            redact = self.backend.redactor.redact
-            write_deviations(option.write_deviations, self.backend.url, findings, redact)
+            names = {"host": name_of(self.backend.url), "never_accepted": NO_AUTHENTICATION}
+            text = rendering.render("deviations.yaml", verdict, **names)
+            option.write_deviations.write_text(text, "utf-8")
         if self._would_lose_a_verdict(verdict):
             option.report_dir = None
         if option.report_dir:
