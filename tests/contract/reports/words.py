@@ -167,15 +167,6 @@ def untested(verdict: Verdict) -> dict[str, list[Promise]]:
     return grouped(by_outcome.get("not tested", []), "reason")
 
 
-def hidden(verdict: Verdict) -> int:
-    """Return the number of promises that were not tested because of a finding."""
-    number = 0
-    for reason, promises in untested(verdict).items():
-        if any(finding["id"] in reason for finding in verdict["findings"]):
-            number += len(promises)
-    return number
-
-
 def names(promises: list[Promise]) -> str:
     """Return the names of the first three promises, and the number of other promises."""
     text = ", ".join(promise["name"] for promise in promises[:MOST_NAMES])
