@@ -8,16 +8,9 @@ from test_authentication import BAD_TOKENS
 
 from support import contract, values
 from support.backend import SIBLING_ID, send_controls
+from support.exchange import Exchange
 from support.plugin import PROMISE
 from support.promise import Promise, Run
-
-# Requests that must be rejected, keyed by the name of the promise that each request tests
-REJECTED: dict[str, dict[str, Any]] = {
-    "test_bad_token_answers_401[missing]": BAD_TOKENS["missing"],
-    "test_bad_token_answers_401[unknown]": BAD_TOKENS["unknown"],
-    "test_unknown_id_answers_404": {},
-    "test_invalid_value_answers_400[name]": {"body": {"name": 5}},
-}
 
 
 def pytest_itemcollected(item: Any) -> None:
@@ -65,20 +58,11 @@ def _update_sibling(run: Run) -> None:
         return
     exchange = backend.exchange(backend.control(values.GOOD, id=id, rule="update/sibling"))
     if exchange.status in (403, 404):
-        promise = _promise_named("test_member_can_update[WRITE]", run)
-        promise.check(exchange)
-        promise.broken_since = None  # the time limit starts with the promise's own requests
+        _check(run, "test_member_can_update[WRITE]", exchange)
         del backend.given[SIBLING_ID]
         reason = f"an update of the configuration in {SIBLING_ID} returned {exchange.status}"
         backend.unusable[SIBLING_ID] = reason
         backend.own_ids.remove(id)
-
-
-def _promise_named(name: str, run: Run) -> Promise:
-    """Return the named promise. If it is not selected, return one that only records findings."""
-    promise = run.promises.get(name) or Promise(name, "", "", "unauthorized")
-    promise.run = run
-    return promise
 
 
 def _send_rejected(run: Run) -> None:
@@ -87,17 +71,28 @@ def _send_rejected(run: Run) -> None:
     If a request crashes the backend or succeeds without a valid token, record a finding even
     if no selected test covers that case.
     """
-    for name, parts in REJECTED.items():
-        promise = _promise_named(name, run)
-        id = run.backend.unknown_id() if "unknown_id" in name else ""
-        request = run.backend.request(**{"id": id, "body": {}, **parts})
-        exchange = run.backend.exchange(request)
+    backend = run.backend
+    rejected: dict[str, dict[str, Any]] = {
+        "test_bad_token_answers_401[missing]": BAD_TOKENS["missing"],
+        "test_bad_token_answers_401[unknown]": BAD_TOKENS["unknown"],
+        "test_unknown_id_answers_404": {"id": backend.unknown_id()},
+        "test_invalid_value_answers_400[name]": {"body": {"name": 5}},
+    }
+    for name, parts in rejected.items():
+        exchange = backend.exchange(backend.request(**{"body": {}, **parts}))
         if exchange.status:
-            run.backend.from_endpoint.append(exchange)
+            backend.from_endpoint.append(exchange)
         is_update = exchange.is_accepted and exchange.request.user.statuses == {401}
         if is_update or not exchange.status:
-            promise.check(exchange)
-            promise.broken_since = None
+            _check(run, name, exchange)
+
+
+def _check(run: Run, name: str, exchange: Exchange) -> None:
+    """Check the exchange for the named promise, even if the promise is not selected."""
+    promise = run.promises.get(name) or Promise(name, "", "", "unauthorized")
+    promise.run = run
+    promise.check(exchange)
+    promise.broken_since = None  # the time limit starts with the promise's own requests
 
 
 @pytest.fixture(autouse=True)

@@ -40,8 +40,7 @@ def test_every_response(promise: Promise, rule: str) -> None:  # noqa: ARG001 - 
     for other in promise.run.promises.values():
         if other.is_cut_short:  # some of the requests were not sent
             promise.is_cut_short = True
-            promise.hiding |= other.hiding
-            promise.blocking |= other.blocking
+            promise.found |= other.found
     for body in bodies():
         promise.ask(body=body)
     promise.ask(headers={"Content-Type": "text/plain"})

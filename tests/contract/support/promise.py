@@ -125,9 +125,7 @@ class Promise:
     requests: int = 0
     passed: int = 0  # number of exchanges that satisfied all rules
     skipped: str = ""  # the reason why the promise was not tested
-    hiding: set[str] = field(default_factory=set)  # ids of the findings in this promise's test
-    blocking: set[str] = field(default_factory=set)  # ids of findings that prevented other checks
-    accepted: set[str] = field(default_factory=set)  # ids of the accepted findings that recurred
+    found: dict[str, bool] = field(default_factory=dict)  # by id: whether it prevented other checks
     broken_since: float | None = None  # the `Backend.clock` time of the first finding
     is_cut_short: bool = False  # whether some requests were not sent because of a finding
     prepared: Request | None = None  # the request that `prepare` sent last
@@ -137,6 +135,17 @@ class Promise:
     def backend(self) -> Backend:
         """The backend under test."""
         return self.run.backend
+
+    @property
+    def hiding(self) -> list[str]:
+        """The ids of the findings that kept the promise from being tested."""
+        ids = sorted({*self.found} - {*self.accepted})
+        return [id for id in ids if self.found[id]] or ids
+
+    @property
+    def accepted(self) -> list[str]:
+        """The ids of the accepted findings that recurred."""
+        return [id for id in sorted(self.found) if self.run.findings[id].accepted]
 
     def end(self) -> None:
         """End a round of the test."""
@@ -209,7 +218,7 @@ class Promise:
         if not exchange.succeeded:
             reason = "a required update failed"
             if self.hiding:
-                reason += f": {', '.join(sorted(self.hiding))}"
+                reason += f": {', '.join(self.hiding)}"
             self.skip(reason)
         self.prepared = exchange.request
 
@@ -303,16 +312,10 @@ class Promise:
             known.add_example(exchange, finding)
         if self.broken_since is None and run.decides(known):
             self.broken_since = self.backend.clock()
-        hides = known.severity != "accepted"
-        if hides:
-            self.hiding.add(known.id)
-            if not finding.continues:
-                self.blocking.add(known.id)
-        else:
-            self.accepted.add(known.id)
+        self.found[known.id] = self.found.get(known.id, False) or not finding.continues
         if run.crashed:
             raise EndOfTest
-        return hides and not finding.continues
+        return known.severity != "accepted" and not finding.continues
 
     def _confirmed(self, finding: Finding, exchange: Exchange) -> Finding:
         """If the finding is new, repeat the failed request. Return the finding to record.

@@ -40,7 +40,7 @@ def verdict_of(run: Run) -> Document:
     hidden = Counter[str]()
     for promise in promises:
         if promise["outcome"] == "not tested":
-            hidden.update(_blocking(run.promises[promise["name"]]))
+            hidden.update(run.promises[promise["name"]].hiding)
     ordered = sorted(run.findings.values(), key=lambda finding: _rank(finding, hidden))
     findings = [_finding(run, finding) | {"hides": hidden[finding.id]} for finding in ordered]
     outcomes = Counter(promise["outcome"] for promise in promises)
@@ -163,7 +163,7 @@ def _promise(run: Run, promise: Promise) -> Document:
         reason = ""
     elif reason and promise.rounds and promise.accepted and not promise.hiding:
         outcome = "accepted"
-        reason = f"hidden by the accepted finding {', '.join(sorted(promise.accepted))}"
+        reason = f"hidden by the accepted finding {', '.join(promise.accepted)}"
     elif reason:
         outcome = "not tested"
     elif "accepted" in severities:
@@ -187,14 +187,9 @@ def _promise(run: Run, promise: Promise) -> Document:
     }
 
 
-def _blocking(promise: Promise) -> set[str]:
-    """Return the ids of the findings that kept the promise from being tested."""
-    return promise.blocking or promise.hiding
-
-
 def _reason_for_no_test(promise: Promise) -> str:
     """Return the reason the promise was not tested, or an empty string if it was tested."""
-    hiding = ", ".join(sorted(_blocking(promise)))
+    hiding = ", ".join(promise.hiding)
     if promise.skipped:
         return promise.skipped
     if not promise.rounds:
