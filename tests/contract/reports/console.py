@@ -37,15 +37,7 @@ def report(verdict: Verdict, console: Console, reports: str = "", deviations: st
     If the other reports were written, `reports` is their folder. If a template for accepting the
     findings was written, `deviations` is the template's file.
     """
-
-    def line(text: str, style: str = "default") -> str:
-        return f"[{STYLES.get(style, style)}]{escape(text)}[/]"
-
-    def row(label: str, text: str) -> str:
-        return line(f"   {label:<9} {text}")
-
-    helpers = {"line": line, "row": row, "STYLES": STYLES, "reports": reports}
-    helpers["deviations"] = deviations
-    markup = rendering.render("verdict.txt", verdict, **helpers)
+    context = {"escape": escape, "STYLES": STYLES, "reports": reports, "deviations": deviations}
+    markup = rendering.render("verdict.txt", verdict, **context)
     # Do not wrap lines, so that curl commands can be copied and text in a log can be searched.
     console.print(Text.from_markup(markup, emoji=False), soft_wrap=True)
