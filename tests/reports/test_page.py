@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect
 
-from reports import rendering
+from reports.rendering import render
 from tests.reports.samples import ALL, Verdict, accepted, broken, kept, not_tested
 
 # With bypass_csp, axe can inject a style sheet.
@@ -38,7 +38,7 @@ def show(page: Page, tmp_path: Path) -> Generator[Open]:
 
     def show(verdict: Verdict) -> Page:
         file = tmp_path / "verdict.html"
-        file.write_text(rendering.page(verdict), "utf-8")
+        file.write_text(render("verdict.html", verdict), "utf-8")
         page.goto(file.as_uri())
         return page
 
@@ -168,7 +168,8 @@ def test_page_works_without_scripts(show: Open) -> None:
 def test_policy_blocks_injected_scripts(page: Page, tmp_path: Path) -> None:
     """The content security policy blocks scripts injected into the page."""
     file = tmp_path / "verdict.html"
-    text = rendering.page(kept()).replace("</main>", "<script>document.title = 'x'</script></main>")
-    file.write_text(text, "utf-8")
+    text = render("verdict.html", kept())
+    injected = "<script>document.title = 'x'</script></main>"
+    file.write_text(text.replace("</main>", injected), "utf-8")
     page.goto(file.as_uri())
     expect(page).to_have_title("The contract is kept · http://127.0.0.1:8000")

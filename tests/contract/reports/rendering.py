@@ -31,18 +31,15 @@ def template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"code_html": code_html, "prose": prose, "code": code, "block": block}
-    environment.filters["json"] = partial(json.dumps, ensure_ascii=False)
+    environment.filters |= {"csp_hash": csp_hash, "json": partial(json.dumps, ensure_ascii=False)}
     environment.globals["words"] = words
     return environment.get_template(name)
 
 
 def write(verdict: Verdict, folder: Path) -> None:
     """Write the verdict to the folder as JSON and in the formats of the templates."""
-    texts = {
-        "verdict.json": json.dumps(verdict, indent=2) + "\n",
-        "verdict.html": page(verdict),
-    }
-    for name in ("verdict.md", "junit.xml", "annotations.txt"):
+    texts = {"verdict.json": json.dumps(verdict, indent=2) + "\n"}
+    for name in ("verdict.html", "verdict.md", "junit.xml", "annotations.txt"):
         texts[name] = render(name, verdict)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
@@ -56,20 +53,8 @@ def render(name: str, verdict: Verdict, **context: Any) -> str:
     return template(name).render(verdict=words.readable(verdict), **context)
 
 
-def page(verdict: Verdict) -> str:
-    """Return the HTML report, whose Content-Security-Policy blocks injected styles and scripts."""
-    style = (FOLDER / "page.css").read_text("utf-8")
-    script = (FOLDER / "page.js").read_text("utf-8")
-    policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    # The style sheet and the script ship with this package, so they do not need escaping.
-    parts = {"style": Markup(style), "script": Markup(script)}  # noqa: S704
-    return render("verdict.html", verdict, policy=policy, **parts)
-
-
-def _hash(text: str) -> str:
+def csp_hash(text: str) -> str:
+    """Return the expression that allows this style sheet or script in a Content-Security-Policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
