@@ -13,24 +13,13 @@ import yaml
 
 from support import contract
 from support.exchange import Exchange
-from support.rule import ACCEPTED, NO_AUTHENTICATION, slug
+from support.rule import ACCEPTED, DATA, NO_AUTHENTICATION, slug
 
 MOST_EXAMPLES = 3
 DEFAULT = Path(__file__).parents[1] / "deviations.yaml"
 HINT = "; check that "  # the start of a hint at the end of `got`
-REASONS = ("reason", "link", "date")
 ID = re.compile(r"([\w.-]+)/[\w.-]+/[\w.-]+")
-TEXT = {"type": "string", "pattern": r"\S"}
-ENTRY = {
-    "type": "object",
-    "required": ["finding", *REASONS],
-    "properties": {"finding": TEXT, "reason": TEXT, "link": TEXT, "date": {"format": "date"}},
-    "additionalProperties": False,
-}
-SCHEMA = jsonschema_rs.Draft202012Validator(
-    {"type": "object", "additionalProperties": {"type": "array", "items": ENTRY}},
-    validate_formats=True,
-)
+SCHEMA = jsonschema_rs.Draft202012Validator(DATA["deviations_schema"], validate_formats=True)
 
 Accepted = dict[str, str]  # the reason, link and date of an accepted finding
 
