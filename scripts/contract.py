@@ -130,11 +130,11 @@ def _run(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
     with TemporaryDirectory() as folder:  # this repository may be read-only
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
         _check_contract()
-        from support import plugin, preparation  # noqa: PLC0415 - not installed yet for --help
+        from support import plugin  # noqa: PLC0415 - not installed yet for --help
 
         if options.list:
             return plugin.list_promises(options.keyword)
-        run = preparation.prepare(options, variables)
+        run = plugin.prepare(options, variables)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, run.interrupt)

@@ -14,7 +14,6 @@ from flashback_mock import Mock
 from scripts.contract import environment, parse
 from support import plugin, promise
 from support.options import NO_VERDICT
-from support.preparation import prepare
 from tests.faults.backend import Change, serving
 
 # Findings must not depend on the speed of the machine, so do not limit the time for each promise.
@@ -92,7 +91,7 @@ def _run(tests: list[str], variables: Mapping[str, str], *arguments: str) -> Run
         contextlib.redirect_stderr(output),
     ):
         try:
-            run = prepare(option, variables)
+            run = plugin.prepare(option, variables)
         except ValueError as error:
             return RunResult(NO_VERDICT, f"No verdict: {error}", {})
         # Disable pytest's unraisable-exception plugin, whose garbage collection takes too long.

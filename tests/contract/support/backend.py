@@ -7,6 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import combinations
 from threading import Lock
 from typing import Any
 
@@ -35,6 +36,27 @@ ATTEMPTS = 4  # maximum number of times to send a request while the backend or a
 # The statuses with which an endpoint may reject the body or the headers of a control request
 BODY_ERRORS = (400, 406, 409, 412, 413, 415, 422, 428)
 TIMEOUTS_IN_FULL = 3  # after this many timeouts, wait at most one second per response
+
+
+def given_variables(id: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables that are set; raise `ValueError` if one is invalid."""
+    given = {"--id": id}
+    for name in MEANINGS:
+        if value := variables.get(name):
+            given[name] = value
+    for name, value in given.items():
+        cure = "remove line breaks and other non-printable characters"
+        is_valid = value.isprintable()
+        if name in TOKENS:
+            cure = "set it to the token alone, without `Bearer`, spaces or line breaks"
+            is_valid = re.fullmatch("[!-~]*", value) is not None
+        if not is_valid:
+            raise ValueError(f"{name} contains an invalid character; {cure}")
+    for one, other in combinations(given, 2):
+        if given[one] == given[other] and (one, other) != (WRITER, ADMIN):
+            cure = f"set {other} to {MEANINGS[other]}"
+            raise ValueError(f"{one} and {other} have the same value; {cure}")
+    return given
 
 
 class Backend:

@@ -1,24 +1,28 @@
 """A pytest plugin that follows a run and turns its test results into the verdict."""
 
+import argparse
 import contextlib
+import random
 import signal
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
 
 from reports import console, rendering
 from support import contract, values
+from support.backend import Backend, given_variables
 from support.exchange import NoVerdictError
-from support.findings import name_of
-from support.options import KEPT, NO_VERDICT
+from support.findings import DEFAULT, load_deviations, name_of
+from support.options import KEPT, LAST_RUN, NO_VERDICT
 from support.promise import EndOfTest, Promise, Run
 from support.rule import NO_AUTHENTICATION
-from support.verdict import verdict_of
+from support.verdict import read_earlier, verdict_of
 
 TEST_ERROR = "an error in the contract tests, not in the backend"
 PROMISE = pytest.StashKey[Promise]()
@@ -209,3 +213,44 @@ class RunPlugin(Run):
         if option.report_dir:
             rendering.write(verdict, option.report_dir)
         return verdict
+
+
+def prepare(option: argparse.Namespace, variables: Mapping[str, str]) -> RunPlugin:
+    """Return the run without sending requests; `variables` are the environment variables.
+
+    Raise `ValueError` if an option or variable is invalid.
+    """
+    contract.check_values(values.DATA["UNUSUAL"])
+    if option.source and option.fail_on and not {*option.source} & {*option.fail_on}:
+        raise ValueError(
+            "--source and --fail-on have no source in common; "
+            "include at least one source in both options"
+        )
+    written = option.write_deviations
+    if written and written.resolve() == (option.deviations or DEFAULT).resolve():
+        raise ValueError(
+            "--write-deviations would overwrite the file of accepted findings; "
+            "write to another file"
+        )
+    option.id = option.id or variables.get("FLASHBACK_AI_LLM_ID") or contract.EXAMPLE_ID
+    given = given_variables(option.id, variables)
+    if option.again == LAST_RUN:
+        option.again = option.report_dir / "verdict.json"
+    earlier = read_earlier(option) if option.again else {}
+    if option.seed is None:
+        option.seed = random.SystemRandom().randrange(10**9)
+    accepted = load_deviations(option.deviations, option.backend_url)
+    _check_outputs(option)
+    return RunPlugin(Backend(option, given), option, accepted, earlier)
+
+
+def _check_outputs(option: argparse.Namespace) -> None:
+    """Raise `ValueError` if the reports or the deviations file cannot be written."""
+    try:
+        if option.report_dir:
+            option.report_dir.mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=option.report_dir).close()
+        if option.write_deviations:
+            option.write_deviations.open("a").close()
+    except OSError as error:
+        raise ValueError(f"cannot write the reports: {error}; {OTHER_OUTPUT}") from None

@@ -1,5 +1,7 @@
-"""Builds a run's verdict in the format that docs/verdict.schema.json describes."""
+"""Builds and reads verdicts in the format that docs/verdict.schema.json describes."""
 
+import argparse
+import json
 import platform
 from collections import Counter
 from collections.abc import Mapping
@@ -295,3 +297,30 @@ def _missing_variables(promises: list[Document]) -> list[Document]:
         if count := reasons[f"set {name}: {meaning}"]:
             missing.append({"name": name, "meaning": meaning, "promises": count})
     return missing
+
+
+def read_earlier(option: argparse.Namespace) -> dict[str, str]:
+    """Return the outcome of each promise that had findings in the earlier run, keyed by name.
+
+    Unless `--seed` is set, also use the earlier run's seed. Raise `ValueError` if the file is
+    not a verdict or contains no findings.
+    """
+    outcomes = {}
+    problem = "that run had no findings"
+    try:
+        verdict = json.loads(option.again.read_text("utf-8"))
+        for promise in verdict["promises"]:
+            if promise["findings"]:
+                outcomes[promise["name"]] = promise["outcome"]
+        seed = int(verdict["seed"])
+    except FileNotFoundError:
+        problem = "file not found"
+    except (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError):
+        outcomes = {}
+        problem = "not a valid verdict"
+    if not outcomes:
+        cure = "run without --again, or pass the verdict.json of a run that had findings"
+        raise ValueError(f"--again {option.again}: {problem}; {cure}")
+    if option.seed is None:
+        option.seed = seed
+    return outcomes
