@@ -50,7 +50,9 @@ def write(verdict: Verdict, folder: Path) -> None:
 
 def render(name: str, verdict: Verdict, **context: Any) -> str:
     """Render the verdict with the given template."""
-    return template(name).render(verdict=words.readable(verdict), **context)
+    # Otherwise, text from the backend could control the terminal or make the XML invalid.
+    escaped = words.map_strings(verdict, words.escape_invisible)
+    return template(name).render(verdict=escaped, **context)
 
 
 def csp_hash(text: str) -> str:

@@ -24,15 +24,6 @@ def map_strings(value: Any, function: Callable[[str], str]) -> Any:
     return value
 
 
-def readable(verdict: Verdict) -> Verdict:
-    """Return the verdict after escaping the invisible characters in its strings.
-
-    Otherwise, text from the backend could control the terminal or make the XML invalid.
-    """
-    escaped: Verdict = map_strings(verdict, escape_invisible)
-    return escaped
-
-
 def escape_invisible(text: str) -> str:
     """Return the text with an escape sequence in place of each invisible character."""
     escaped = ""
