@@ -286,7 +286,8 @@ class Promise:
         for found in self._findings_in(exchange):
             finding = self._confirmed(found, exchange)
             if finding.rule == INTERMITTENT:  # perhaps the previous request is the cause
-                exchange = _after(before, exchange)
+                request = replace(exchange.request, earlier=before)
+                exchange = replace(exchange, request=request)
             if self.record(finding, exchange):
                 return
         self.passed += 1
@@ -349,34 +350,23 @@ class Promise:
             self._check_safety(again)
             repeated.append(again.status)
             if again.status in expected:
-                return _intermittent(finding, exchange, again, known)
-        if exchange.status in repeated:
-            return finding
-        self._check_repeated(again)
-        return _intermittent(finding, exchange, again, known)
+                break
+        if again.status not in expected:
+            if exchange.status in repeated:
+                return finding
+            self._check_repeated(again)
+        first = exchange.failure or exchange.got
+        return Finding(
+            INTERMITTENT,
+            finding.outcome,
+            exchange.request.rule.expected,
+            f"{first}, and {again.got} when the request was repeated on a new connection",
+            "a request that fails only sometimes, or only after another one on its connection",
+            explained_by=tuple(known),
+        )
 
     def _check_repeated(self, exchange: Exchange) -> None:
         """Check the response to a repeated request without repeating the request again."""
         for finding in self._findings_in(exchange):
             if self.record(finding, exchange):
                 return
-
-
-def _after(earlier: tuple[Request, ...], exchange: Exchange) -> Exchange:
-    """Return the exchange, with the `earlier` requests that must be sent first to reproduce it."""
-    return replace(exchange, request=replace(exchange.request, earlier=earlier))
-
-
-def _intermittent(
-    finding: Finding, exchange: Exchange, again: Exchange, known: Iterable[str]
-) -> Finding:
-    """Return the finding to report if a request got a different status when it was repeated."""
-    first = exchange.failure or exchange.got
-    return Finding(
-        INTERMITTENT,
-        finding.outcome,
-        exchange.request.rule.expected,
-        f"{first}, and {again.got} when the request was repeated on a new connection",
-        "a request that fails only sometimes, or only after another one on its connection",
-        explained_by=tuple(known),
-    )
