@@ -88,9 +88,14 @@ def differences(
 
 
 def _has_same_rules(small: dict[str, Any], large: dict[str, Any]) -> bool:
-    """Return whether the schemas restrict each field separately, and differ only in fields."""
+    """Return whether both schemas admit objects, and restrict each field separately.
+
+    Apart from `properties`, the schemas must be equal.
+    """
+    if "object" not in small.get("type", "object") or not small.keys() <= SIMPLE:
+        return False
     rules = canonical_json({**small, "properties": None})
-    return small.keys() <= SIMPLE and rules == canonical_json({**large, "properties": None})
+    return rules == canonical_json({**large, "properties": None})
 
 
 @dataclass(frozen=True)
