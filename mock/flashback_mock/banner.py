@@ -50,7 +50,7 @@ def _addresses(url: str, guard: Guard | None, *, is_local: bool) -> list[str]:
     """Return the lines about the web page and about access from other machines."""
     if guard or is_local:
         link = f"{url}/__admin/login/{guard.session}" if guard else url
-        lines = ["Web page with the request log and planned answers", f"  {link}"]
+        lines = ["Web page with the request log and planned responses", f"  {link}"]
     else:
         lines = [
             "Disabled on this address: the web page, and all of /__admin except /__admin/health",

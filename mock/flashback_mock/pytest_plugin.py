@@ -55,7 +55,7 @@ def flashback_mock_session(
 
 @pytest.fixture
 def flashback_mock(_shared_flashback_mock: "Mock", monkeypatch: pytest.MonkeyPatch) -> "Mock":
-    """Return a fresh mock with the default fixtures, an empty request log and no planned answers.
+    """Return a fresh mock with the default fixtures, an empty request log and no planned responses.
 
     During the test, $FLASHBACK_BASE_URL and $FLASHBACK_TOKEN make the client call the mock as
     `owner`, and $NO_PROXY prevents requests to the mock from going through a proxy.

@@ -66,7 +66,7 @@ STEPS: list[tuple[str, str, object, int, dict[str, object]]] = [
 
 
 def test_mock_can_be_controlled_over_http(admin: httpx.Client, mock: Mock) -> None:
-    """The control API can change and show the state, the request log and the planned answers."""
+    """The control API can change and show the state, the request log and the planned responses."""
     admin.headers["Authorization"] = "Bearer dave-token"  # /__admin needs no token
     for method, path, body, status, expected in STEPS:
         url = mock.base_url + path if path == UPDATE else path

@@ -70,7 +70,7 @@ def test_mock_prints_a_banner_and_stops_on_a_signal(
             "stranger-token  ADMIN in globex",
             "expired-token   WRITE in acme, expired",
             f"{MAIN}  acme, OpenAI in production",
-            f"Web page with the request log and planned answers\n  {url}\n",
+            f"Web page with the request log and planned responses\n  {url}\n",
             f"master keys in {tmp_path}/keys/file\n",
             "put the store and the keys on separate volumes.",
             "in memory st\\xf6re",

@@ -1,4 +1,4 @@
-"""Browser tests for the mock's page: Swagger UI, request log and planned answers."""
+"""Browser tests for the mock's page: Swagger UI, request log and planned responses."""
 
 import copy
 import hashlib
@@ -86,8 +86,8 @@ def user_selector(page: Page) -> Locator:
 
 
 def answer_selector(page: Page) -> Locator:
-    """Return the locator for the planned-answer selector."""
-    return page.get_by_role("combobox", name="Answer", exact=True)
+    """Return the locator for the planned-response selector."""
+    return page.get_by_role("combobox", name="Response", exact=True)
 
 
 def example_selector(page: Page, number: int) -> Locator:
@@ -114,8 +114,8 @@ def test_empty_body_is_marked_as_invalid(page: Page, mock: Mock) -> None:
     assert mock.requests == []
 
 
-def test_answers_can_be_planned_on_the_page(page: Page, mock: Mock) -> None:
-    """Every answer offered on the page can be planned. By default, an answer is sent once."""
+def test_responses_can_be_planned_on_the_page(page: Page, mock: Mock) -> None:
+    """Every response offered on the page can be planned. By default, a response is sent once."""
     planned = page.locator("#planned li")
     expect(answer_selector(page)).to_have_value("400")
     answer_selector(page).select_option("503")

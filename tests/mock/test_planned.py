@@ -1,4 +1,4 @@
-"""Tests for the planned answers that clients receive."""
+"""Tests for the planned responses that clients receive."""
 
 import gc
 import socket
@@ -191,8 +191,8 @@ def test_delayed_request_is_stored_and_logged_immediately(mock: Mock) -> None:
 def test_log_says_that_a_response_was_planned(mock: Mock) -> None:
     """The log shows that a response was planned and which error the planned response replaced."""
     for token, reason in (
-        (OWNER, "planned answer"),
-        ("wrong", "planned answer; without the plan: 401, Authorization: the token is unknown"),
+        (OWNER, "planned response"),
+        ("wrong", "planned response; it replaced 401, Authorization: the token is unknown"),
     ):
         mock.answer_next(429, headers={"X-A": "1"})
         assert put(mock.base_url, MAIN, {}, token).status_code == 429

@@ -1,1 +1,1 @@
-"""Test controls: planned answers, the request log, the stored state and the `Mock` class."""
+"""Test controls: planned responses, the request log, the stored state and the `Mock` class."""

@@ -27,7 +27,7 @@ CAPITAL = re.compile("[A-Z]")
 
 
 class Mock:
-    """A mock backend: its contract, fixtures, store, planned answers and request log.
+    """A mock backend: its contract, fixtures, store, planned responses and request log.
 
     All methods block. They raise `ValueError` for invalid arguments, and `RuntimeError` if called
     from the thread that runs the mock's event loop.
@@ -78,7 +78,7 @@ class Mock:
 
     @without_frames
     def answer_next(self, status: int | None = None, /, **options: Unpack[Step]) -> None:
-        """Plan the answer to the next request, or to the next `times` requests.
+        """Plan the response to the next request, or to the next `times` requests.
 
         If `id` is set, the plan applies only to requests for this id. Set at least one of these
         options:
@@ -102,7 +102,7 @@ class Mock:
 
     @blocking
     async def answer_sequence(self, *steps: Step) -> None:
-        """Plan one answer per step. A step is a dictionary of arguments for `answer_next`."""
+        """Plan one response per step. A step is a dictionary of arguments for `answer_next`."""
         if not steps:
             raise ValueError("nothing planned; specify at least one step")
         for step in steps:
@@ -120,7 +120,7 @@ class Mock:
 
     @blocking
     async def clear_planned(self) -> None:
-        """Remove all planned answers and the delay, and reopen a port closed by `refused`."""
+        """Remove all planned responses and the delay, and reopen a port closed by `refused`."""
         self.planned.clear()
         self.delay = 0.0
         await self.server.open_port()
@@ -269,7 +269,7 @@ class Mock:
 
     @blocking
     async def reset(self) -> None:
-        """Restore the fixtures, and clear the planned answers, the delay and the request log."""
+        """Restore the fixtures, and clear the planned responses, the delay and the request log."""
         await self.store.reset(self.fixtures)
         self._clear()
         await self.server.open_port()

@@ -1,4 +1,4 @@
-"""Planned answers: statuses, examples, delays and faults for the next requests."""
+"""Planned responses: statuses, examples, delays and faults for the next requests."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ RESERVED_HEADERS = ("connection", "content-length", "transfer-encoding", "x-requ
 
 
 class Step(TypedDict, total=False):
-    """A planned answer to one or more requests. See `Mock.answer_next` for the fields."""
+    """A planned response to one or more requests. See `Mock.answer_next` for the fields."""
 
     status: int
     example: str

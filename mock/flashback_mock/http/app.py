@@ -81,7 +81,7 @@ class App:
         return answer
 
     async def _put(self, request: Request, raw_id: str) -> Answer:
-        """Return the planned answer or the real response to an update."""
+        """Return the planned response or the real response to an update."""
         entry = request.entry
         level = logging.INFO
         id = _decode(raw_id)
@@ -147,8 +147,8 @@ def _decode(raw_id: str) -> str:
 def _planned_reason(real: Answer, reason: str) -> str:
     """Return the reason to log for a planned response that replaces the real one."""
     if not reason:
-        return "planned answer"
-    return f"planned answer; without the plan: {real.status}, {reason}"
+        return "planned response"
+    return f"planned response; it replaced {real.status}, {reason}"
 
 
 def _cause(error: Exception) -> str:

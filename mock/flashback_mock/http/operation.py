@@ -1,4 +1,4 @@
-"""The operation, which authenticates callers, updates the store and returns planned answers."""
+"""Handles the operation: authenticates callers, updates the store, returns planned responses."""
 
 import re
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The mock's web page, with Swagger UI, the request log and planned answers.
+"""The mock's web page, with Swagger UI, the request log and planned responses.
 
 The page's script uses only the `/__admin` API. Swagger UI comes from offapi, the only package that
 includes a current version of Swagger UI and does not require a web framework.

@@ -1,4 +1,4 @@
-// Shows the contract in Swagger UI and, in a panel, the request log and planned answers.
+// Shows the contract in Swagger UI and, in a panel, the request log and planned responses.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
