@@ -54,7 +54,7 @@ class Call(NamedTuple, Generic[S, P]):
         return self.is_safe or self.method in {"PUT", "DELETE"}
 
     def result(self, response: Response[P]) -> S:
-        """Return the parsed body if the status is successful; otherwise, raise an error."""
+        """Return the parsed body if the status indicates success; otherwise, raise an error."""
         return cast("S", response.raise_for_status().parsed)
 
 
@@ -213,7 +213,7 @@ class Response(Generic[P]):
     def raise_for_status(self) -> Self:
         """Return this response if its status indicates success; otherwise, raise an error."""
         if self.error is not None:
-            raise copy(self.error)  # the original must not collect tracebacks and contexts
+            raise copy(self.error)  # raising the original would change its traceback
         return self
 
 

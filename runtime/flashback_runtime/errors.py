@@ -88,14 +88,14 @@ class ResponseError(FlashbackError):
     body: bytes = b""
 
     def __init__(self, text: str = "", attributes: Mapping[str, Any] = {}) -> None:
-        """Accept attributes that JSON supports: the body as Latin-1 text, the headers as a dict."""
+        """Accept JSON-compatible attributes: the body as Latin-1 text, the headers as a dict."""
         super().__init__(text, attributes)
         self.headers = Headers(self.headers, "utf-8")
         self.body = vars(self).get("body", "").encode("latin-1")
 
 
 class ResponseDecodeError(ResponseError):
-    """The status is successful, but the body does not match the contract."""
+    """The status indicates success, but the body does not match the contract."""
 
 
 class ApiStatusError(ResponseError):

@@ -187,7 +187,7 @@ class Rule:
             return self._broken_enum(text)
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
-        # `$` also matches before a final line break, so a text that ends with a line break could be
+        # `$` also matches before a final line break, so text that ends with a line break could be
         # accepted by mistake. An additional line break prevents this.
         if self.pattern is not None and not _compiled(self.pattern).search(f"{text}\n"):
             return self.message or f"must match {self.pattern}"

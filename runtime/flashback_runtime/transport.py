@@ -1,7 +1,7 @@
 """Connection pools, TLS contexts, and the blocking client's network backend.
 
 The other modules import httpx from this module so that a later switch to httpx2 is a small change.
-Only errors.py, which this module needs, imports httpx itself.
+The exception is errors.py: this module imports it, so it imports httpx directly.
 """
 
 from __future__ import annotations

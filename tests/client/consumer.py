@@ -34,7 +34,7 @@ async def switch(flashback: AsyncFlashbackClient, config: str, provider: AiTypeT
 
 
 def call_function_module(config: str) -> str:
-    """Call a generated module's function, which also returns unsuccessful responses."""
+    """Call a generated module's function, which returns unsuccessful responses without raising."""
     with FlashbackClient(lambda: "token", http_client=httpx.Client(), max_retries=0) as client:
         body = UpdateAiLlmRequest(ai_type="AWS", key="k", secret=Secret("s"))
         response: Response[ErrorResponse | UpdateAiLlmResponse] = update_ai_llm.sync_detailed(

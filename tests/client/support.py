@@ -29,7 +29,7 @@ OK = http_response(200, UPDATED)
 
 
 class Service(httpx.MockTransport):
-    """An in-memory service that returns the given responses in order and then returns only 200."""
+    """An in-memory service that returns the given responses in order, and 200 from then on."""
 
     def __init__(self, *outcomes: httpx.Response | Exception) -> None:
         """Use these outcomes for the first requests. Responses are returned; errors are raised."""

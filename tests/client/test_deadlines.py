@@ -47,7 +47,7 @@ SLOW_SERVERS: dict[str, Responder] = {
 
 @contextmanager
 def at_most(seconds: float) -> Generator[None]:
-    """Fail if the block takes longer than `seconds`, which includes time for busy machines."""
+    """Fail if the block takes longer than `seconds`; callers allow extra time for busy machines."""
     started = time.monotonic()
     yield
     assert time.monotonic() - started < seconds
@@ -66,7 +66,7 @@ def test_slow_response_cannot_exceed_the_deadline(
 
 
 def test_call_in_another_context_does_not_change_the_deadline() -> None:
-    """A call in another context, such as a greenlet, does not extend a running call's deadline."""
+    """A call in another context, such as a greenlet, does not extend the first call's deadline."""
 
     def interrupt(*_: object) -> None:
         with blocking(quick.url) as client:

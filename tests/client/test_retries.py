@@ -261,7 +261,7 @@ def test_signal_handler_exception_propagates(kind: type[OSError]) -> None:
 
 
 def test_closing_during_a_call_raises_connection_error() -> None:
-    """If another thread closes the client, a running call fails and is not retried."""
+    """If another thread closes the client, a call in progress fails and is not retried."""
 
     def close() -> None:
         server.wait_for_request()
@@ -276,7 +276,7 @@ def test_closing_during_a_call_raises_connection_error() -> None:
 
 
 def test_closing_during_an_async_call_raises_connection_error() -> None:
-    """If another task closes the async client, a running call fails."""
+    """If another task closes the async client, a call in progress fails."""
 
     async def call_and_close() -> None:
         client = AsyncFlashbackClient(TOKEN, base_url=server.url)

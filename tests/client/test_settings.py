@@ -29,8 +29,8 @@ def test_environment_variables_supply_missing_arguments(monkeypatch: pytest.Monk
 def test_empty_environment_variable_is_rejected(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """If an environment variable is set but empty, an ArgumentError names the variable.
 
-    Otherwise, if the base URL in a CI job is empty by mistake, the token would be sent to the
-    contract's server. An empty variable that an argument overrides is ignored.
+    Otherwise, a CI job with an empty base URL would send the token to the contract's server. An
+    empty variable that an argument overrides is ignored.
     """
     variable = f"FLASHBACK_{name}"
     monkeypatch.setenv("FLASHBACK_TOKEN", TOKEN)
@@ -156,7 +156,10 @@ def test_with_options_method_does_not_change_the_original() -> None:
 
 
 def test_derived_clients_share_connections() -> None:
-    """A derived client shares its original's connections, which it cannot close, but no cookies."""
+    """A derived client shares the original's connections but cannot close them.
+
+    Neither client stores cookies.
+    """
     with serving(http_response(200, UPDATED, Set_Cookie="tenant=one; Path=/")) as server:
         with blocking(server.url) as client:
             client.update_ai_llm(ID)
