@@ -43,7 +43,7 @@ class Contract:
         path = Path(path or DEFAULT_CONTRACT)
         try:
             parsed = yaml.load(path.read_text("utf-8"), LOADER)  # noqa: S506 - both are safe
-            # As in JSON, make status codes and dates strings, even if they are not quoted in YAML.
+            # The conversion to JSON and back turns unquoted status codes and dates into strings.
             self.document: Json = json.loads(json.dumps(parsed, default=str))
             self._read_operation()
         except OSError as error:

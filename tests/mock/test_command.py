@@ -87,14 +87,14 @@ def test_mock_prints_a_banner_and_stops_on_a_signal(
         assert "Stopped. The store was saved." in output
 
 
-NOT_AN_ADDRESS = "use an address of this machine, such as 127.0.0.1"
+NOT_AN_ADDRESS = "listen on an address of this machine, such as 127.0.0.1"
 NOT_AN_ORIGIN = "must be an origin such as http://localhost:3000"
 MISTAKES: list[tuple[str, str]] = [
     ("--host nope.invalid", NOT_AN_ADDRESS),
     (f"--host {'a' * 64}.example", NOT_AN_ADDRESS),
     ("--host=", NOT_AN_ADDRESS),
-    ("--port {port}", "Address already in use; use an address of this machine"),
-    ("--port 99999", "host 127.0.0.1, port 99999: not a valid address or port; use"),
+    ("--port {port}", "Address already in use; listen on an address of this machine"),
+    ("--port 99999", "host 127.0.0.1, port 99999: not a valid address or port; listen on"),
     ("--cors-origin http://localhost:3000/", NOT_AN_ORIGIN),
     ("--cors-origin *", NOT_AN_ORIGIN),
     ("--store {folder}/store.db --keys {folder}/keys", "the key file is in the store's folder"),

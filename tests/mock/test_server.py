@@ -249,7 +249,7 @@ def test_client_that_sends_a_huge_body_gets_the_response(
 def test_expect_100_continue_is_supported(mock: Mock) -> None:
     """A request with `Expect: 100-continue` receives 100, or 413 if the body would be too large.
 
-    The log shows when the head arrived, not the body.
+    The log shows when the head arrived, not when the body arrived.
     """
     with connected(mock.base_url) as connection:
         connection.sendall(request_head(mock, "Content-Length: 2", "Expect: 100-continue"))

@@ -41,7 +41,7 @@ class Connection(web.RequestHandler):
     """An aiohttp connection with time limits and a custom response to unparsable requests."""
 
     reject: Callable[[int, str], web.Response]
-    is_answering = False  # whether a request was received completely and has no response yet
+    is_answering = False  # whether a complete request is waiting for a response
     _unread: asyncio.TimerHandle
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio expects a bool
@@ -125,7 +125,7 @@ class Server:
 
     def _stop_listening(self) -> None:
         with suppress(OSError):  # the socket is not listening, or the system is not Linux
-            # A child process that was forked while the mock started has a copy of the socket.
+            # A child process that was forked while the mock was starting has a copy of the socket.
             self._listener.shutdown(socket.SHUT_RDWR)
         self._asyncio_server.close()
         self._listener.close()
@@ -274,8 +274,8 @@ def listen(host: str, port: int) -> socket.socket:
             reason = getattr(error, "strerror", None) or reason
             reason = reason.partition(" (")[0]  # the part in parentheses repeats the address
     raise OSError(
-        f"host {host}, port {port}: {reason}; use an address of this machine, such as "
-        "127.0.0.1, and a free port (0 chooses one)"
+        f"host {host}, port {port}: {reason}; listen on an address of this machine, "
+        "such as 127.0.0.1, and on a free port (0 chooses one)"
     )
 
 

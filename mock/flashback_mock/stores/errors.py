@@ -38,5 +38,5 @@ class NameTakenError(RejectedError):
 
     def __init__(self) -> None:
         super().__init__(
-            "another configuration already has this id or, in the same workspace, this name"
+            "another configuration already has this id, or this name in the same workspace"
         )

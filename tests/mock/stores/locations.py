@@ -26,7 +26,7 @@ in_a_file = pytest.mark.parametrize("location", ["file"], indirect=True)
 
 @dataclass
 class BlockingStore:
-    """A store whose methods block. `store` is the store itself, for tests that use coroutines."""
+    """A blocking wrapper around a store. Tests that use coroutines call `store` directly."""
 
     store: Any
     runner: Runner
