@@ -65,7 +65,7 @@ def test_similar_path_gets_the_same_checks(promise: Promise) -> None:
     """Requests to similar paths never cause a 5xx and cannot bypass the access checks."""
     id = quote(promise.backend.id, safe="")
     similar_paths = values.expand("NEARBY_PATHS", id)
-    if UUID.fullmatch(id):  # backends may accept other notations, but only after the same checks
+    if UUID.fullmatch(id):  # other notations may work, but must not bypass the checks
         for notation in (id.upper(), id.replace("-", ""), f"urn:uuid:{id}"):
             similar_paths.append(contract.path_with(notation))
     for other in similar_paths:

@@ -59,7 +59,7 @@ def test_different_names_do_not_conflict(promise: Promise) -> None:
     similar = [name.upper(), name[:-1], *expand("SIMILAR_NAMES", end)]
     for other in valid("name", similar):
         promise.ask("name-exact/alike", id=sibling, body={"name": other})
-    # Renames that change only the case or the spaces also take effect.
+    # Renames that change only case or spacing also take effect.
     promise.ask("name-exact/alike", body={"name": name.upper()})
     promise.ask("name-exact/alike", id=sibling, body={"name": name})
     promise.ask("name-exact/alike", id=sibling, body={"name": f"{name} "})

@@ -1,4 +1,4 @@
-"""Over time: a response depends only on its request, not on earlier or concurrent requests."""
+"""Behavior over time: a response depends only on its request, not on any other request."""
 
 from dataclasses import replace
 from typing import Any

@@ -31,7 +31,7 @@ VARIABLES = {"FLASHBACK_TOKEN": TOKEN}
 
 
 def verdict_in(reports: Path) -> dict[str, Any]:
-    """Return the verdict from the folder with the reports."""
+    """Return the verdict from the report folder."""
     verdict: dict[str, Any] = json.loads((reports / "verdict.json").read_text("utf-8"))
     return verdict
 
@@ -64,7 +64,7 @@ def test_mock_keeps_the_contract(
     assert not (root / "tests" / "contract" / ".pytest_cache").exists()
 
 
-def test_same_seed_sends_the_same_requests(script: list[str], reports: Path) -> None:
+def test_same_seed_produces_the_same_requests(script: list[str], reports: Path) -> None:
     """Two runs with the same seed get the same number of responses for each status."""
     options = ("--seed", "7", "--max-examples", "5", "-k", "generated or test_similar_id")
     run(*script, *options)
@@ -99,7 +99,7 @@ def test_terminal_shows_progress() -> None:
 
 
 def test_untested_promise_names_the_finding_that_prevents_its_test() -> None:
-    """If a promise is not tested because an update failed, its reason names the finding."""
+    """If a promise is not tested because an update failed, the reason names the finding."""
     fail = reply(500, lambda role, is_for: role == "owner" and is_for("sibling"))
     name = "test_name_that_was_given_up_is_free"
     result = run_with_changes([fail], promises=(name, "test_member_can_update"))
@@ -158,7 +158,7 @@ def test_invalid_options_are_rejected(
 
 
 def test_remote_backend_requires_an_id_and_causes_a_warning(script: list[str]) -> None:
-    """A remote backend requires an id, and a warning names the configurations to overwrite."""
+    """A remote backend requires an id, and a warning names what the run will overwrite."""
     options = ("--backend-url", "http://0.0.0.0:1")  # no server listens on this port
     variables = VARIABLES | {"FLASHBACK_SIBLING_AI_LLM_ID": "sibling"}
     without_id = run(*script, *options, variables=variables, status=2)
@@ -224,7 +224,7 @@ def test_verdict_is_printed_even_if_the_reports_cannot_be_written(reports: Path)
     assert "cannot write the reports" in result.output
 
 
-def test_rate_limit_includes_concurrent_requests() -> None:
+def test_rate_limit_applies_to_concurrent_requests() -> None:
     """A run never sends more requests per second than --rate-limit allows."""
     sent: list[float] = []
 
@@ -327,7 +327,7 @@ NO_SPACE = b"scripts/contract: cannot write the output: No space left on device\
 def test_unusable_stream_causes_no_traceback(
     script: list[str], redirection: str, expected: tuple[int, bytes]
 ) -> None:
-    """A run works even if its caller has closed a stream, and it reports a full disk."""
+    """A run succeeds even if its caller has closed a stream, but fails if the disk is full."""
     if "full" in redirection and not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     shell = ["/bin/sh", "-c", f'"$@" {redirection}', "sh", *script, "--list"]
@@ -382,7 +382,7 @@ def test_tokens_are_never_shown(reports: Path) -> None:
     assert "${FLASHBACK_TOKEN}" in result.output
 
 
-def test_given_token_may_be_easy_to_guess() -> None:
+def test_valid_token_may_be_easy_to_guess() -> None:
     """A token that the user passes counts as valid, even if it equals one of the tests' guesses."""
     with serving() as mock:
         mock.add_member("admin", access="ADMIN", workspace="acme", token="admin")

@@ -78,8 +78,8 @@ def test_curl_command_sends_an_unusual_token(change: Change, token: str) -> None
         assert_reproduces(result, variables)
 
 
-def test_curl_commands_include_only_the_latest_earlier_request() -> None:
-    """If a response depends on the previous request, curl first sends only that request."""
+def test_curl_commands_include_only_one_earlier_request() -> None:
+    """If a response depends on one earlier request, curl first sends that request and no others."""
 
     def reject_after_missing_token(request: Request, answer: Answer) -> None:
         before = request.previous("authorization", request.authorization, "none")
@@ -110,7 +110,7 @@ def test_token_in_base64_is_redacted_completely(prefix: bytes) -> None:
 
 
 def test_shell_variables_that_hold_tokens_are_not_redacted() -> None:
-    """If a variable's name contains a token, shell expressions with this name are not redacted."""
+    """The expression `${FLASHBACK_ADMIN_TOKEN}` is not redacted, even if a token is `admin`."""
     tokens = {"FLASHBACK_TOKEN": "token", "FLASHBACK_ADMIN_TOKEN": "admin"}
     redactor = Redactor(tokens)
     redactor.learn("ADMIN", "${FLASHBACK_ADMIN_TOKEN^^}")
@@ -121,6 +121,6 @@ def test_shell_variables_that_hold_tokens_are_not_redacted() -> None:
 
 
 @pytest.mark.parametrize("text", ["${FLASHBACK_TOKEN c4nary}", "${FLASHBACK_TOKENc4nary}"])
-def test_token_in_a_similar_expression_is_redacted(text: str) -> None:
+def test_token_in_text_that_resembles_an_expression_is_redacted(text: str) -> None:
     """A token is redacted even inside text that resembles one of the shell expressions."""
     assert "c4nary" not in Redactor({"FLASHBACK_TOKEN": "c4nary"}).redact(text)

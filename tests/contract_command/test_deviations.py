@@ -108,7 +108,7 @@ def test_accepted_form_of_a_response_does_not_fail_the_run(
 def test_promise_that_an_accepted_finding_hides_is_accepted(
     known: Path, fault: str, id: str, promise: str
 ) -> None:
-    """Even with --require-all, a finding is accepted together with the promises that it hides."""
+    """Even with --require-all, accepting a finding also accepts the promises that it hides."""
     with serving(FAULTS[fault].change) as mock:
         result = run_accepting(known, id, mock, "--require-all", promises=promise)
     assert result.status == 0, result.output
@@ -123,7 +123,7 @@ def test_deviation_that_no_longer_occurs_fails_the_run(known: Path) -> None:
         result = run_accepting(known, "access-levels/READ/200", mock, "-k", READER)
         unrelated = run_accepting(known, "access-levels/READ/200", mock, "-k", "idempotent")
     assert result.status == 1
-    assert "got a run without this finding; remove the entry from the file" in result.output
+    assert "got no such finding; remove the entry from the file" in result.output
     assert unrelated.status == 0, unrelated.output
 
 
@@ -208,7 +208,7 @@ def test_run_without_tests_keeps_the_earlier_verdict(reports: Path) -> None:
     for result in (unknown, deselected, stopped):
         assert result.status == 2, result.output
         assert "Reports:" not in result.output
-    assert "pass a name from --list to -k" in unknown.output
+    assert "use -k with a name that --list prints" in unknown.output
     assert "--source excludes all of this promise's requests" in deselected.output
     assert "does not respond" in stopped.output
 
@@ -245,7 +245,7 @@ AGAIN: list[tuple[Change, Change, dict[str, str]]] = [
         strangers_can_update,
         {READER: "fixed", "test_stranger_cannot_update": "still broken"},
     ),
-    # The second run uses the names that the first run gave up.
+    # The second run uses the names that the first run released.
     (
         FAULTS["name_stays_taken_after_it_is_given_up"].change,
         lambda: None,

@@ -91,9 +91,9 @@ def test_body_determines_the_expectation(body: object, id: str, statuses: tuple[
 
 
 def test_description_shows_the_valid_value() -> None:
-    """The description of an update of one field shows the value.
+    """The description of a one-field update shows the value, or only its length if it is long.
 
-    For an endpoint, it also says which standards allow the value.
+    If the field is `endpoint`, the description also says which standards allow the value.
     """
     words = request({"endpoint": "https://my_host.example"}).rule.words
     expected = '"https://my_host.example", which RFC 3986 and the WHATWG URL Standard allow'
@@ -127,7 +127,7 @@ def test_every_example_in_the_contract_is_valid() -> None:
 
 def test_error_names_the_clause_that_the_contract_lacks() -> None:
     """If a clause is renamed only in openapi.yaml, the error names the old id."""
-    with pytest.raises(NoVerdictError, match="x-clauses has no clause renamed, which"):
+    with pytest.raises(NoVerdictError, match="x-clauses has no clause `renamed`, which"):
         contract.CLAUSES["renamed"]
 
 
@@ -172,15 +172,18 @@ def test_example_of_an_intermittent_failure_is_a_valid_request() -> None:
     assert first.request.rule.must_succeed
 
 
-def test_no_hint_about_the_token_that_the_control_requests_use() -> None:
-    """For a 401, the finding does not suggest checking the token that the control requests use."""
+def test_hint_does_not_mention_the_token_that_is_known_to_work() -> None:
+    """For a 401, the finding suggests checking the token, unless the token is FLASHBACK_TOKEN.
+
+    The control requests have already shown that FLASHBACK_TOKEN works.
+    """
     for token, start in ((WRITER, "401"), (READER, "401; check that FLASHBACK_READER_TOKEN is ")):
         [finding] = findings_in(request({}, token=token), 401)
         assert finding.got == start if token == WRITER else finding.got.startswith(start)
 
 
 def test_long_non_ascii_value_causes_no_separate_finding() -> None:
-    """If a backend rejects all non-ASCII values, rejecting a long one is not another finding."""
+    """If a backend rejects all non-ASCII values, a rejected long one is not a separate finding."""
     [*_, finding] = findings_in(request({"key": "\u00e9" * 200}), 400)
     assert "update/key-non-ascii/400" in finding.explained_by
 
@@ -192,7 +195,7 @@ def test_finding_says_that_a_name_was_not_taken() -> None:
 
 
 def test_request_may_get_the_same_response_as_when_sent_alone() -> None:
-    """If a request gets no response when it is sent alone, it may also get none later.
+    """If a request gets no response when it is sent alone, getting none later is not a finding.
 
     However, an undocumented status, such as 418, is a finding both times.
     """
@@ -216,7 +219,7 @@ def test_remedy_for_status_400_mentions_the_id_option(monkeypatch: pytest.Monkey
 
 
 def test_concurrent_requests_are_sent_again_after_a_reset() -> None:
-    """If a server resets one of several concurrent connections, that request is sent again."""
+    """If a server resets the connection of a concurrent request, that request is sent again."""
     promise = Promise("", "", "", "")
     promise.run = Mock()
     sent = request({})

@@ -226,7 +226,7 @@ faults(
 
 
 def _reject_similar(normalize: Callable[[str], object]) -> Change:
-    """Reject a name that differs from another configuration's name only before normalization."""
+    """Reject a name that equals another configuration's name only after normalization."""
 
     async def change(request: Request) -> Answer | None:
         for role in ("main", "sibling"):

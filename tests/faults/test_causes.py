@@ -87,7 +87,7 @@ def test_missing_authentication_is_found_even_if_success_is_always_false() -> No
 
 
 def test_unusable_sibling_is_the_reason_for_untested_promises() -> None:
-    """If the sibling cannot be updated, the reason says so instead of asking for its id."""
+    """If the sibling cannot be updated, the reason is that failure, not a missing id."""
     change = reply(404, lambda is_for: is_for("sibling"))
     result = run_with_changes([change], promises=("test_member_can_update[W", "test_name_is"))
     reasons = {promise["reason"] for promise in result.verdict["promises"]} - {""}
@@ -104,7 +104,7 @@ def test_response_with_a_lone_surrogate_is_checked() -> None:
 
 
 def test_findings_with_the_greatest_impact_come_first() -> None:
-    """A forbidden update comes before a leak, even if both are found after a wrong status."""
+    """Forbidden updates are listed before leaks, even if both are found after a wrong status."""
     changes = [
         on(404, lambda answer: answer.reject(422)),
         on(400, lambda answer, secret: answer.set_fields(message=secret)),

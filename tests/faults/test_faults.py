@@ -56,7 +56,7 @@ def test_backend_may_parse_a_numeric_id() -> None:
 
 
 def test_every_promise_has_its_own_fault() -> None:
-    """Each promise has a fault whose `promises` prefix matches the name of only this promise."""
+    """For each promise, the `promises` prefix of some fault matches only that promise."""
     missing = {*all_promises()}
     for name, fault in FAULTS.items():
         promises = [promise for promise in all_promises() if promise.startswith(fault.promises)]

@@ -69,7 +69,7 @@ def test_assert_updated_requires_an_update(mock: Mock) -> None:
         mock.assert_updated(sibling, secret="never set")
 
 
-def test_wait_for_method_returns_matching_requests(mock: Mock) -> None:
+def test_waiting_returns_matching_requests(mock: Mock) -> None:
     """`wait_for` also counts earlier requests. A timeout error lists recent requests."""
     later = threading.Timer(0.3, put, (mock.base_url, MAIN, {"name": "later"}))
     put(mock.base_url, MAIN, {"name": "before"})

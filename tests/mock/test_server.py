@@ -125,7 +125,7 @@ def test_unparsable_request_returns_a_json_400(mock: Mock, content: bytes) -> No
     assert len(mock.requests) == 2
 
 
-def test_body_that_becomes_malformed_gets_no_second_response(mock: Mock) -> None:
+def test_request_whose_body_becomes_malformed_gets_one_response(mock: Mock) -> None:
     """A request gets only one response, even if a malformed chunk arrives after the response."""
     with connected(mock.base_url) as connection:
         connection.sendall(

@@ -28,8 +28,8 @@ def test_output_ends_with_the_result() -> None:
     findings = "7 findings (1 vendor, 1 page, 5 ours)"
     counts = "11 kept, 6 broken, 1 not tested"
     assert lines[-2] == f"The contract is broken: {findings}; promises: {counts}."
-    first = "An update with a READ member's token: got 200. It keeps 1 promise from being tested."
-    assert lines[-1] == f"Fix this finding first: {first}"
+    first = "Fix this finding first: An update with a READ member's token: got 200."
+    assert lines[-1] == f"{first} This finding prevents 1 promise from being tested."
     clause = "challenge (ours), openapi.yaml line 159"
     response = '{"success":false,"message":"Authorization: a valid bearer token is required"}'
     keyword = "test_bad_token_answers_401[missing] or test_every_response[challenge]"

@@ -101,7 +101,7 @@ def test_curl_command_can_be_copied(show: Open) -> None:
 
 
 def test_filter_finds_promises(show: Open) -> None:
-    """Promises can be filtered by text and by outcome. Families with a match are opened."""
+    """Promises can be filtered by text and outcome. Families that contain a match are expanded."""
     page = show(broken())
     promises = page.locator("#promises li").filter(visible=True)
     page.get_by_role("searchbox").fill("maximum length")
@@ -143,7 +143,7 @@ def test_accepted_deviation_shows_its_entry(show: Open) -> None:
     result = "The contract is kept except for 1 accepted deviation"
     expect(page.get_by_role("heading", level=1)).to_have_text(result)
     card = page.get_by_role("article")
-    expect(card).to_contain_text("2026-11-23: readers may update until the roles are done")
+    expect(card).to_contain_text("2026-11-23: readers may update until roles are implemented")
     expect(card.get_by_role("link")).to_have_attribute("href", "https://tracker.example/1")
 
 

@@ -8,7 +8,7 @@ Verdict = dict[str, Any]
 Finding = dict[str, Any]
 Promise = dict[str, Any]
 
-LONGEST_RESPONSE = 300  # in characters; reports with little space shorten longer responses
+LONGEST_RESPONSE = 300  # in characters; compact reports truncate longer responses
 MOST_NAMES = 3
 OUTCOMES = ("kept", "broken", "accepted", "not tested")
 
@@ -106,14 +106,15 @@ def fix_first(verdict: Verdict) -> str:
     if not first or not first["hides"]:
         return ""
     hidden = plural(first["hides"], "promise")
-    return f"Fix this finding first: {first['title']}. It keeps {hidden} from being tested."
+    effect = f"This finding prevents {hidden} from being tested."
+    return f"Fix this finding first: {first['title']}. {effect}"
 
 
 def reach(finding: Finding) -> str:
     """Return how many requests show the finding, and how many promises it leaves untested."""
     text = plural(finding["count"], "request")
     if finding["hides"]:
-        text += f"; keeps {plural(finding['hides'], 'promise')} from being tested"
+        text += f"; prevents {plural(finding['hides'], 'promise')} from being tested"
     return text
 
 

@@ -70,7 +70,7 @@ class Backend:
         self.own_ids = [self.id]
         if SIBLING_ID in given:
             self.own_ids.append(given[SIBLING_ID])
-        self.unusable: dict[str, str] = {}  # why a variable cannot be used, keyed by its name
+        self.unusable: dict[str, str] = {}  # by variable name: why it cannot be used
         self.statuses: Counter[int] = Counter()
         self.too_busy: Counter[int] = Counter()  # how often each status caused a retry
         self.from_endpoint: list[Exchange] = []  # responses from the endpoint, not from a proxy
@@ -164,7 +164,7 @@ class Backend:
         return exchange.status != 429 and self.send(self.control({})).succeeded
 
     def clock(self) -> float:
-        """Return the seconds on a clock that stops while `--rate-limit` delays requests."""
+        """Return the time in seconds, without the delays that `--rate-limit` adds."""
         return time.monotonic() - self._waited
 
     def send(self, request: Request) -> Exchange:

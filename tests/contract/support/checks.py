@@ -26,7 +26,7 @@ FREE_NAMES = {id for id, rule in RULES.items() if rule.depends_on_earlier and ru
 APPLIED = "authentication/applied"
 # Statuses that a backend may return if a name is taken, even though the contract requires 400.
 CONFLICTS = (400, 409, 422, 500)
-# Maps the rule for a user or configuration to its variable; FLASHBACK_TOKEN is not included
+# Maps the ids of rules about a user or configuration to variables, except FLASHBACK_TOKEN
 VARIABLES = {USERS[name]: name for name in (ADMIN, READER, STRANGER, EXPIRED)}
 VARIABLES |= {"workspace-access/foreign": FOREIGN_ID, "update/sibling": SIBLING_ID}
 TOLERATED = ("number", "lone-surrogate")  # allowed in a response, which may quote a name
@@ -174,7 +174,7 @@ def _before_the_endpoint(exchange: Exchange) -> Finding:
     outcome = f"{exchange.got}-before-the-endpoint"
     if rule.must_succeed:
         return _finding(exchange, rule, outcome, rule.expected, got)
-    expected = "any rejection; this note requires no change"
+    expected = "any rejection; no change is needed"
     return Finding("before-the-application/rejected", outcome, expected, got, is_note=True)
 
 
@@ -221,7 +221,7 @@ def _wrong_status(exchange: Exchange) -> Finding:
 
 
 def _effect(exchange: Exchange) -> str:
-    """Return what the status shows about the update, as text that follows the status."""
+    """Return a suffix for the status that says what the status shows about the update."""
     rule = exchange.request.rule
     if exchange.request.user.statuses == {401}:
         return ""
@@ -256,8 +256,8 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
     clause = "success-response" if exchange.succeeded else "error-response"
     is_undocumented_4xx = _is_undocumented_4xx(exchange)
     if status not in documented and not (is_undocumented_4xx and rule.must_succeed):
-        # The rule may require the status of an earlier response. If that status is undocumented,
-        # expect any documented status instead.
+        # The rule may require a status that the backend returned earlier. If that status is
+        # undocumented, expect any documented status instead.
         expected = replace(rule, statuses=rule.statuses & documented or documented).expected
         subject = "a status that the contract does not document"
         finding = Finding("statuses/undocumented", str(status), expected, str(status), subject)

@@ -65,7 +65,7 @@ class Clause:
 
 class _Clauses(dict[str, Clause]):
     def __missing__(self, id: str) -> Clause:
-        reason = f"openapi.yaml: x-clauses has no clause {id}, which tests/contract/ uses"
+        reason = f"openapi.yaml: x-clauses has no clause `{id}`, which tests/contract/ uses"
         raise NoVerdictError(reason, "add the clause, or change the id in tests/contract/")
 
 

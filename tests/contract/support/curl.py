@@ -10,7 +10,7 @@ from pathlib import Path
 from support.exchange import Request
 
 LONGEST_BODY = 2000  # in bytes; curl reads longer bodies from files
-LEAST = 4  # in characters; shorter texts reveal too little to require redaction
+LEAST = 4  # in characters; shorter secrets reveal too little to redact
 # Every request has these headers unless it replaces them. curl commands omit them, because curl
 # sends similar headers by default.
 ORDINARY_HEADERS = {"Accept": "*/*", "User-Agent": "flashback-contract-tests"}
@@ -19,7 +19,7 @@ OPERATORS = r"(?:\^\^|,,|[%#]\?|%\.\*)?\}"
 
 
 def base64_parts(octets: bytes) -> Iterator[str]:
-    """Yield the three possible Base64 encodings of these octets inside longer data."""
+    """Yield the Base64 text of these octets at each of three possible offsets in longer data."""
     for offset in range(3):
         text = base64.b64encode(b"x" * offset + octets).decode().rstrip("=")
         part = text[offset + 1 : -1]  # the other characters depend on the rest of the data
@@ -27,7 +27,10 @@ def base64_parts(octets: bytes) -> Iterator[str]:
 
 
 def _pattern_for(text: str) -> str:
-    """Return a pattern that matches the text even with JSON, URL or HTML escapes of punctuation."""
+    """Return a pattern that matches the text, whether or not its punctuation is escaped.
+
+    The escapes can be those of JSON, URLs or HTML.
+    """
     pattern = ""
     for char in text:
         if char.isalnum():

@@ -20,7 +20,7 @@ from support.exchange import Request
 from support.rule import DATA, LONGEST, RULES, Rule, describe
 
 LARGE_BODY = 65536  # in bytes; some servers do not accept larger bodies
-LONGEST_NUMBER = 100  # in digits; Python refuses to parse more than 4,300
+LONGEST_NUMBER = 100  # in digits; Python refuses to parse integers of more than 4,300 digits
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 RFC3986 = jsonschema_rs.Draft202012Validator({"format": "uri"}, validate_formats=True)
 WEB = ("http", "https")
@@ -30,9 +30,9 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def with_rule(request: Request) -> Request:
-    """Return a copy of the request with its rule; if it has none, derive one from the contract.
+    """Return a copy of the request with a rule, derived from the contract if the request has none.
 
-    The copy also has the reasons to reject the request, and the access rule a 2xx would violate.
+    The copy also has the reasons to reject the request, and the access rule that a 2xx would break.
     """
     forbidden_by = None
     early: list[Rule] = []
@@ -78,7 +78,7 @@ def _derived(
 
 
 def _combined(rules: list[Rule]) -> Rule:
-    """Return the first rule, extended to every status and form that any of the rules allows."""
+    """Return the first rule, extended to allow every status and form that any rule allows."""
     statuses: frozenset[int] = frozenset()
     for rule in rules:
         statuses |= rule.statuses
@@ -142,7 +142,7 @@ def rule_of_field(name: str, value: Any) -> Rule:
 
 
 def _reasons_against(request: Request) -> tuple[list[Rule], list[Rule]]:
-    """Return the reasons to reject the request.
+    """Return two lists of reasons to reject the request.
 
     The first list contains the reasons that a backend may find before it checks the token.
     """

@@ -17,7 +17,7 @@ from support.rule import ACCEPTED, DATA, NO_AUTHENTICATION, slug
 
 MOST_EXAMPLES = 3
 DEFAULT = Path(__file__).parents[1] / "deviations.yaml"
-HINT = "; check that "  # the start of a hint at the end of `got`
+HINT = "; check that "  # introduces the hint at the end of `got`
 ID = re.compile(r"([\w.-]+)/[\w.-]+/[\w.-]+")
 SCHEMA = jsonschema_rs.Draft202012Validator(DATA["deviations_schema"], validate_formats=True)
 
@@ -92,7 +92,7 @@ class Finding:
             self.got = finding.got
 
     def _rank(self, sent: str) -> tuple[bool, bool, int]:
-        """Return a sort key: examples for the clause, then permitted updates, then short ones."""
+        """Return a sort key: related examples first, then permitted updates, then short ones."""
         request = self.examples[sent].request
         is_unrelated = self.clause == "update" and not request.rule.must_succeed
         return is_unrelated, request.forbidden_by is not None, request.size

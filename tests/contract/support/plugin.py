@@ -224,7 +224,7 @@ def prepare(option: argparse.Namespace, variables: Mapping[str, str]) -> RunPlug
     if option.source and option.fail_on and not {*option.source} & {*option.fail_on}:
         raise ValueError(
             "--source and --fail-on have no source in common; "
-            "include at least one source in both options"
+            "specify at least one source that is in both options"
         )
     written = option.write_deviations
     if written and written.resolve() == (option.deviations or DEFAULT).resolve():

@@ -1,4 +1,4 @@
-"""The state of a run, and the promises, whose tests send requests and check the responses.
+"""The state of a run, and its promises. A promise's test sends requests and checks responses.
 
 An exchange is a request and its response.
 """
@@ -25,7 +25,7 @@ from support.rule import NO_RULE, Rule
 # Seconds allowed for testing after a promise's first finding, per promise and in total.
 BUDGET_PER_PROMISE = 2.0
 TOTAL_BUDGET = 15.0
-MOST_REPEATS = 3  # repetitions of each failed request, to find out whether it always fails
+MOST_REPEATS = 3  # maximum repetitions of a failed request, to see whether it always fails
 INTERMITTENT = "update/intermittent"
 clause = pytest.mark.clause
 NOT_SELECTED = "--source excludes all of this promise's requests"
@@ -79,7 +79,7 @@ class Run:
         return finding.id
 
     def add(self, finding: Finding, finder: str) -> Finding:
-        """Add the finding unless it or a broader one is known; return the known or added one."""
+        """Add the finding unless it or a broader one is already known; return the recorded one."""
         id = self.id_of(finding)
         if id not in self.findings:
             finding.finder = finding.promise = finder
@@ -106,7 +106,7 @@ class Run:
                 rule,
                 outcome,
                 expected="this finding, because the deviations file accepts it",
-                got="a run without this finding; remove the entry from the file, or correct the id",
+                got="no such finding; remove the entry from the file, or correct the id",
                 subject=f"the accepted finding {id}",
                 promise=next(iter(self.promises), ""),
             )
@@ -127,7 +127,7 @@ class Promise:
     skipped: str = ""  # the reason why the promise was not tested
     found: dict[str, bool] = field(default_factory=dict)  # by id: whether it prevented other checks
     broken_since: float | None = None  # the `Backend.clock` time of the first finding
-    is_cut_short: bool = False  # whether some requests were not sent because of a finding
+    is_cut_short: bool = False  # whether a finding ended the test before it sent all requests
     prepared: Request | None = None  # the request that `prepare` sent last
     recent: deque[Request] = field(default_factory=lambda: deque(maxlen=3))
 
@@ -138,7 +138,7 @@ class Promise:
 
     @property
     def hiding(self) -> list[str]:
-        """The ids of the findings that kept the promise from being tested."""
+        """The ids of the findings that prevented the promise from being tested."""
         ids = sorted({*self.found} - {*self.accepted})
         return [id for id in ids if self.found[id]] or ids
 
@@ -182,7 +182,7 @@ class Promise:
         return self.backend.given[variable]
 
     def need_unique_names(self) -> str:
-        """Return the sibling's id; skip the test if it can take a name that is in use.
+        """Return the sibling's id; skip the test if the sibling can take a name that is taken.
 
         On such a backend, no response can show that a name has changed.
         """
@@ -193,7 +193,7 @@ class Promise:
         second = self.backend.exchange(replace(taken, earlier=(first.request,)))
         if first.succeeded and second.is_accepted:
             self.check(second)
-            self.skip("names are not unique right after an update, so changes are not visible")
+            self.skip("the backend accepted a taken name, so name changes are not visible")
         return sibling
 
     def request(self, **parts: Any) -> Request:
@@ -361,7 +361,7 @@ class Promise:
             finding.outcome,
             exchange.request.rule.expected,
             f"{first}, and {again.got} when the request was repeated on a new connection",
-            "a request that fails only sometimes, or only after another one on its connection",
+            "a request that fails only sometimes, or only after another request on its connection",
             explained_by=tuple(known),
         )
 

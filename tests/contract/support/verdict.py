@@ -24,7 +24,7 @@ NOT_SHOWN_BY_HTTP = [
     "whether old credentials are securely replaced",
 ]
 LONGEST_BODY = 2000  # in characters; longer response bodies are truncated
-# What became of a broken promise, if it is not the same as its outcome in a later run
+# With `--again`, the outcomes of previously broken promises are reported under these names
 AGAIN = {"kept": "fixed", "broken": "still broken"}
 # The severities, starting with the worst, and their names in `by_source`
 SEVERITIES = {"broken": "broken", "accepted": "accepted", "note": "notes"}
@@ -110,7 +110,7 @@ def _result(run: Run, promises: list[Document]) -> Document:
     error = run.no_verdict
     if not error and untested == promises and not is_red:
         causes = sorted({promise["reason"] for promise in untested})
-        cure = "; ".join(causes) or "pass a name from --list to -k"
+        cure = "; ".join(causes) or "use -k with a name that --list prints"
         error = NoVerdictError("no promise was tested", cure)
     if error:
         cause = {"reason": error.reason, "cure": error.cure}
@@ -138,7 +138,7 @@ def _result(run: Run, promises: list[Document]) -> Document:
 
 
 def _repeated(backend: Backend) -> str:
-    """Return how many requests were repeated because of an undocumented status, as a phrase."""
+    """Return a phrase with the number of requests repeated because of an undocumented status."""
     undocumented = sorted(backend.too_busy.keys() - contract.RESPONSES)
     if not undocumented:
         return ""

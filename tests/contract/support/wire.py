@@ -65,7 +65,7 @@ class Wire:
         return Connection(host, port, timeout=self.timeout)
 
     def _exchange(self, connection: Connection, request: Request) -> Exchange:
-        # Store the connection before opening it so that an interrupted run also closes it.
+        # Store the connection before opening it so that `close` finds it after an interruption.
         self._connections[threading.get_ident()] = connection
         server = None
         deadline = 0.0

@@ -174,7 +174,7 @@ def test_update_times_out(
         store.update(OWNER, MAIN, {"name": "after"})
 
 
-def test_store_closes_while_the_server_does_not_respond(
+def test_store_closes_even_if_the_server_does_not_respond(
     location: StoreLocation, cluster: Cluster
 ) -> None:
     """The mock promptly closes all of its connections even if the server does not respond."""
@@ -239,7 +239,7 @@ def test_malformed_url_is_rejected(location: StoreLocation) -> None:
         ("{good}?sslmode=require", "cannot connect to the server: "),
     ],
 )
-def test_connection_error_states_reason_and_remedy(
+def test_connection_error_states_the_reason_and_the_remedy(
     location: StoreLocation, cluster: Cluster, url: str, reason: str
 ) -> None:
     """A connection error gives the reason and the remedy but does not contain the password."""

@@ -108,7 +108,7 @@ def test_names_are_compared_by_code_point(store: BlockingStore) -> None:
     store.update(OWNER, MAIN, {"name": "a "})  # a configuration can keep its own name
 
 
-def test_additions_change_only_members_that_are_added_again(store: BlockingStore) -> None:
+def test_add_keeps_existing_data_except_access_levels(store: BlockingStore) -> None:
     """Existing data is kept, but adding a member again changes the member's access level."""
     added = Configuration("", "acme", "new\0id", {"aiType": "AWS", "secret": "s"})
     members = (Member("acme", "new", "READ"), Member("acme", "reader", "WRITE"))
