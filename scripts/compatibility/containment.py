@@ -34,20 +34,22 @@ SIMPLE = {"type", "properties", "required", "additionalProperties"}
 class Difference:
     """A difference between the sender's schema (`small`) and the receiver's (`large`).
 
-    It is a difference between the schemas of one field, or between whole schemas.
+    It is a difference in one field, or between whole schemas. If no other keyword of the object
+    restricts the field, `small` and `large` are the field's own schemas.
     """
 
     small: Schema
     large: Schema
     names: tuple[str, ...] = ()  # the field's name, after the names of the fields that contain it
-    parents: tuple[dict[str, Any], ...] = ()  # the sender's schema of the object at each name
+    parents: tuple[dict[str, Any], ...] = ()  # the sender's schemas of the objects around `small`
 
     def body(self, value: Any) -> Any:
         """Return a body whose field has this value; raise IndexError if none is found.
 
         Of the other fields, the body contains only the required ones.
         """
-        for name, schema in zip(reversed(self.names), reversed(self.parents), strict=True):
+        names = self.names[: len(self.parents)]
+        for name, schema in zip(reversed(names), reversed(self.parents), strict=True):
             value = _completed({name: value}, schema)
         return value
 
@@ -83,17 +85,22 @@ def differences(
     before = mapping_at(small, "properties")
     after = mapping_at(large, "properties")
     for name in dict.fromkeys((*before, *after)):
-        inner = (before.get(name, others), after.get(name, others))
-        yield from differences(*inner, (*names, name), (*parents, small))
+        place = (*names, name)
+        if small.keys() <= SIMPLE and "object" in small.get("type", "object"):
+            inner = (before.get(name, others), after.get(name, others))
+            yield from differences(*inner, place, (*parents, small))
+        elif canonical_json(before.get(name)) != canonical_json(after.get(name)):
+            # Other keywords restrict several fields, so compare whole objects.
+            limits = {"properties": {name: after.get(name)}}
+            if name not in after:  # additionalProperties must apply only to this field
+                unlimited = dict.fromkeys(before, True)
+                del unlimited[name]
+                limits = {**small, "properties": unlimited}
+            yield Difference(small, limits, place, parents)
 
 
 def _has_same_rules(small: dict[str, Any], large: dict[str, Any]) -> bool:
-    """Return whether both schemas admit objects, and restrict each field separately.
-
-    Apart from `properties`, the schemas must be equal.
-    """
-    if "object" not in small.get("type", "object") or not small.keys() <= SIMPLE:
-        return False
+    """Return whether the schemas differ only in `properties`."""
     rules = canonical_json({**small, "properties": None})
     return rules == canonical_json({**large, "properties": None})
 

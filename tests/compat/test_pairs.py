@@ -127,6 +127,17 @@ def test_a_change_among_many_required_fields_is_found() -> None:
     assert finding.place == "PUT /0, body, field f39"
 
 
+def test_a_change_next_to_a_condition_names_the_field() -> None:
+    """If a condition restricts several fields, each changed field still has its own finding."""
+    fields = {f"f{number}": {"type": "string"} for number in range(15)}
+    conditions = {"minProperties": 1, "anyOf": [{"required": ["f0"]}, {"required": ["f1"]}]}
+    base = {"type": "object", "properties": fields, **conditions}
+    shorter = {**fields, "f8": {"type": "string", "maxLength": 8}, "f14": {"const": "a"}}
+    found = compared_schemas(base, {**base, "properties": shorter})
+    places = [(finding.severity, finding.place) for finding in found]
+    assert places == [(Severity.BREAKING, f"PUT /0, body, field {name}") for name in ("f8", "f14")]
+
+
 def test_a_change_among_many_conditions_is_found_within_the_time_limit() -> None:
     """scripts/compat finds a breaking change among many conditions in less than 5 s."""
     kind: dict[str, Any] = {"required": ["kind"], "properties": {"kind": {"enum": [*range(8)]}}}
