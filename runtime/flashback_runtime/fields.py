@@ -106,7 +106,7 @@ class Rule:
         """Validate a model field. attrs calls this method as a validator."""
         is_optional = attribute.default is UNSET
         if is_optional and value is None and not self._has_type(value):
-            problem = "must not be None; an omitted field is UNSET"
+            problem = f"{self._wrong_type(value)}; an omitted field is UNSET"
             raise ArgumentTypeError.about(attribute.name, problem)
         if value is not UNSET or not is_optional:
             self.check(attribute.name, value)
@@ -124,10 +124,7 @@ class Rule:
         if isinstance(value, Secret) and str not in self.kinds:
             value = value.reveal()
         if not self._has_type(value):
-            names = [_TYPE_NAMES.get(kind, kind.__name__) for kind in self.kinds]
-            names += self.models
-            problem = f"must be of type {' or '.join(names)}, not {type(value).__name__}"
-            return ArgumentTypeError.about(name, problem)
+            return ArgumentTypeError.about(name, self._wrong_type(value))
         if broken := self._broken_rule(value):
             return ArgumentError.about(name, broken)
         if self.items and isinstance(value, list):
@@ -135,6 +132,11 @@ class Rule:
                 if error := self.items.error(f"{name}[{index}]", item):
                     return error
         return None
+
+    def _wrong_type(self, value: object) -> str:
+        names = [_TYPE_NAMES.get(kind, kind.__name__) for kind in self.kinds]
+        names += self.models
+        return f"must be of type {' or '.join(names)}, not {type(value).__name__}"
 
     def _has_type(self, value: object) -> bool:
         types = self._types

@@ -67,7 +67,10 @@ async def _attempts(running: RunningCall) -> Response[Any]:
             logger.debug("%s, %.1f ms, attempts: %d", result, milliseconds, running.attempts)
             if isinstance(outcome, Response):
                 return outcome
-            raise outcome
+            try:
+                raise outcome
+            finally:
+                del outcome, result  # the error's traceback refers to this frame
         running.retries += 1
         logger.warning("%s, retrying in %.2f s", result, delay)
         await running.connections.sleep(delay)

@@ -21,6 +21,7 @@ BIN = Path(sys.executable).parent
 # A script that uses the features that a new Python version is most likely to break.
 SMOKE = """
 import asyncio, pickle, sys
+sys.modules["click"] = None  # if click is installed, httpx imports more modules
 from flashback_client import AsyncFlashbackClient, FlashbackClient, UNSET, errors
 from flashback_client.models import UpdateAiLlmRequest
 
@@ -28,6 +29,7 @@ url = sys.argv[1]
 async def awaited():
     async with AsyncFlashbackClient("tok", base_url=url) as client:
         loaded = set(sys.modules)
+        assert "html" in loaded
         updated = await client.update_ai_llm("a", secret="hush")
         assert sys.modules.keys() == loaded  # an import would block the event loop
         return updated

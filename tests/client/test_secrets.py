@@ -2,12 +2,14 @@
 
 import copy
 import errno
+import gc
 import html
 import json
 import logging
 import pickle
 import re
 import urllib.parse
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -171,3 +173,20 @@ def test_client_cannot_be_pickled() -> None:
     """Pickling a client raises a TypeError that explains what to do instead."""
     with pytest.raises(TypeError, match="process that uses it"):
         pickle.dumps(blocking(Service()))
+
+
+def test_errors_are_freed_immediately() -> None:
+    """An unused error is freed at once, together with the credentials that it refers to.
+
+    If it were part of a reference cycle, it would stay in memory until a garbage collection.
+    """
+    client = blocking(Service(httpx.ReadError("lost")))
+    gc.disable()
+    try:
+        with pytest.raises(errors.ApiConnectionError) as caught:
+            client.update_ai_llm(ID, secret=SECRET)
+        error = weakref.ref(caught.value)
+        del caught
+        assert error() is None
+    finally:
+        gc.enable()
