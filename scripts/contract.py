@@ -41,6 +41,9 @@ def main() -> int:
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # pytest needs open streams
             setattr(sys, name, Path(os.devnull).open("w+"))  # noqa: SIM115 - for the whole run
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     try:
         if options.list:
             return _run(options, {})

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jsonschema_rs
 import pytest
+import yaml
 from markdown_it import MarkdownIt
 
 from reports.rendering import render, write
@@ -163,3 +164,13 @@ def test_markdown_shows_backend_text_literally(hostile: Verdict) -> None:
     html = MarkdownIt().enable("table").render(render("verdict.md", hostile))
     assert not re.search("<(img|a|script)\\b", html)
     assert "\\@octocat" in render("verdict.md", hostile)
+
+
+def test_written_deviations_keep_unusual_characters() -> None:
+    """--write-deviations does not change the entries of findings that are already accepted."""
+    verdict = accepted()
+    id = verdict["findings"][0]["id"]
+    entry = {"reason": "gelé\u00a0: 'x' \"y\" \u2028 \U0001f600", "link": "https://a", "date": ""}
+    context = {"host": "a:1", "never_accepted": "none", "accepted": {id: entry}}
+    text = render("deviations.yaml", verdict, **context)
+    assert yaml.safe_load(text)["a:1"][0] == {"finding": id, **entry}

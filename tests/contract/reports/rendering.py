@@ -4,11 +4,13 @@ import base64
 import hashlib
 import json
 import re
-from functools import cache, partial
+from functools import cache
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import yaml
 from markupsafe import Markup, escape
 
 from reports import words
@@ -31,7 +33,7 @@ def template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"code_html": code_html, "prose": prose, "code": code, "block": block}
-    environment.filters |= {"csp_hash": csp_hash, "json": partial(json.dumps, ensure_ascii=False)}
+    environment.filters |= {"csp_hash": csp_hash, "yaml": yaml_string}
     environment.globals["words"] = words
     return environment.get_template(name)
 
@@ -53,6 +55,12 @@ def render(name: str, verdict: Verdict, **context: Any) -> str:
     # Otherwise, text from the backend could control the terminal or make the XML invalid.
     escaped = words.map_strings(verdict, words.escape_invisible)
     return template(name).render(verdict=escaped, **context)
+
+
+def yaml_string(text: str) -> str:
+    """Return the text as a quoted YAML string on one line."""
+    quoted: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=inf)
+    return quoted.strip()
 
 
 def csp_hash(text: str) -> str:

@@ -48,8 +48,8 @@ class _Collector:
 def collect(keyword: str) -> Sequence[pytest.Item]:
     """Return the tests that a `-k` expression selects, without running them."""
     collector = _Collector()
-    run_pytest(str(FOLDER), "--collect-only", "-k", keyword, plugin=collector)
-    return collector.items
+    status = run_pytest(str(FOLDER), "--collect-only", "-k", keyword, plugin=collector)
+    return [] if status else collector.items
 
 
 def list_promises(keyword: str) -> int:
@@ -103,7 +103,7 @@ class RunPlugin(Run):
             self._run([item for item in session.items if item.name not in broken])
         generated = [item for item in session.items if item.get_closest_marker("generated")]
         while generated and time.monotonic() - started < option.max_time:
-            if self.broken_promises() or self.no_verdict:
+            if self.broken_promises() or self.crashed or self.no_verdict:
                 break
             option.seed += 1
             self._run(generated)
@@ -112,12 +112,12 @@ class RunPlugin(Run):
     def _run(self, items: list[pytest.Item]) -> None:
         """Run the tests until the backend has crashed or the run has no verdict."""
         for item, following in zip(items, [*items[1:], None], strict=False):
+            self._show_progress(item.stash[PROMISE].family)
             if self._console.quiet:
                 self._end("the output was closed", "read all of the output, or free up disk space")
             if self.crashed or self.no_verdict:
                 return
             values.RANDOM.seed(f"{self.option.seed} {item.name}")
-            self._show_progress(item.stash[PROMISE].family)
             item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
 
     def _show_progress(self, family: str) -> None:
@@ -158,9 +158,10 @@ class RunPlugin(Run):
         if not self.no_verdict:
             self.no_verdict = NoVerdictError(redact(reason), redact(cure))
 
-    def interrupt(self, number: int, _: object) -> None:
+    def interrupt(self, *_: object) -> None:
         """Handle a signal like Ctrl-C, but only once, so that the run can write its reports."""
-        signal.signal(number, signal.SIG_IGN)
+        for other in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+            signal.signal(other, signal.SIG_IGN)
         # Python swallows exceptions in finalizers and callbacks, so also end the run explicitly.
         self._end("interrupted")
         raise KeyboardInterrupt
@@ -205,8 +206,12 @@ class RunPlugin(Run):
         if verdict["result"] == "no verdict" and not self.findings:
             option.write_deviations = None  # do not overwrite the file with an empty one
         if option.write_deviations:
-            names = {"host": name_of(self.backend.url), "never_accepted": NO_AUTHENTICATION}
-            text = rendering.render("deviations.yaml", verdict, **names)
+            context = {
+                "host": name_of(self.backend.url),
+                "never_accepted": NO_AUTHENTICATION,
+                "accepted": self.accepted,
+            }
+            text = rendering.render("deviations.yaml", verdict, **context)
             option.write_deviations.write_text(text, "utf-8")
         if self._would_lose_a_verdict(verdict):
             option.report_dir = None
