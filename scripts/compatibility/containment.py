@@ -91,11 +91,10 @@ def differences(
             yield from differences(*inner, place, (*parents, small))
         elif canonical_json(before.get(name)) != canonical_json(after.get(name)):
             # Other keywords restrict several fields, so compare whole objects.
-            limits = {"properties": {name: after.get(name)}}
+            limits: dict[str, Any] = {"properties": {name: after.get(name)}}
             if name not in after:  # additionalProperties must apply only to this field
-                unlimited = dict.fromkeys(before, True)
-                del unlimited[name]
-                limits = {**small, "properties": unlimited}
+                limits = {**small, "properties": dict.fromkeys(before, True)}
+                del limits["properties"][name]
             yield Difference(small, limits, place, parents)
 
 
