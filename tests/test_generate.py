@@ -138,7 +138,7 @@ for name in models.__all__:
 
 
 def test_templates_support_other_operations(tmp_path: Path) -> None:
-    """The templates support query parameters, other methods, and bodies without fixed fields."""
+    """Templates support query parameters, other HTTP methods, and bodies without fixed fields."""
     generate.generate(KEYS, tmp_path / "flashback_client")
     runtime = Path(flashback_runtime.__file__).parents[1]
     variables = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{runtime}"}

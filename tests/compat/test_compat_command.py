@@ -197,7 +197,7 @@ def test_output_has_no_control_characters(form: str, tmp_path: Path, compat: Com
 
 
 def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat) -> None:
-    """If no client can be generated, the report gives the reason and a finding."""
+    """If no client can be generated, the report contains the reason and a finding."""
     body = "        content:\n          application/json:\n            schema:\n"
     head = write(tmp_path, (body, body.replace("json", "xml")), NARROW)
     completed = compat("--base", "openapi.yaml", "--head", head)

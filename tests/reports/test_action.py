@@ -100,7 +100,7 @@ def job(root: Path, action: Values, tmp_path: Path) -> Job:
 
 
 def inputs_for(mock: flashback_mock.Mock) -> dict[str, str]:
-    """Return the inputs with which the action tests every promise against the mock."""
+    """Return the action inputs for testing every promise against the mock."""
     inputs = {"inputs.backend-url": mock.base_url, "inputs.id": mock.ids["main"]}
     inputs["inputs.token"] = mock.tokens["owner"]
     for name in ("sibling", "foreign"):

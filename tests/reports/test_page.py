@@ -121,7 +121,7 @@ def test_filter_finds_promises(show: Open) -> None:
 
 
 def test_promise_links_to_its_finding(show: Open) -> None:
-    """The links from a promise to its findings work, although finding ids contain slashes."""
+    """Links from a promise to its findings work even though the ids contain slashes."""
     page = show(broken())
     for title in ("A body of 262,145 bytes", "A body of 327,775 bytes"):
         page.locator("#promises").get_by_role("link", name=title).click()

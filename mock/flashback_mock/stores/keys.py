@@ -1,7 +1,7 @@
 """Key files, which contain the master keys for durable stores.
 
 A key file contains one Base64-encoded key per line: the current key and, during a rotation, the new
-key. Each store requires its own file, because a rotation would delete the keys of other stores.
+key. Each store requires its own file: a rotation deletes the old key and any other store's keys.
 """
 
 import base64

@@ -14,7 +14,7 @@ LEAST = 4  # in characters; shorter secrets reveal too little to redact
 # Every request has these headers unless it replaces them. curl commands omit them, because curl
 # sends similar headers by default.
 ORDINARY_HEADERS = {"Accept": "*/*", "User-Agent": "flashback-contract-tests"}
-# The suffix after the variable's name in the shell expressions that replace secrets
+# Follows the variable name in the shell expressions that replace secrets
 OPERATORS = r"(?:\^\^|,,|[%#]\?|%\.\*)?\}"
 
 
