@@ -29,7 +29,10 @@ from flashback_client.models import LabelKeyBody, NewKey, Owner, Scope
 requests, responses = [], []
 def handle(request):
     requests.append(request)
-    return responses.pop(0)
+    response = responses.pop(0)
+    if isinstance(response, Exception):
+        raise response
+    return response
 client = FlashbackClient("tok", base_url="http://127.0.0.1", transport=httpx.MockTransport(handle))
 arguments = dict(label="ci", passphrase="hush", scope="write-all")
 
@@ -126,6 +129,11 @@ with pytest.raises(errors.ResponseDecodeError, match=r"TypeError [(]1 attempt[)]
 for documented in (client.create_api_key, errors.ConflictError):
     assert r'"\\d"' in documented.__doc__
 assert "reserved:\\n- one\\n- two" in inspect.getdoc(errors.ConflictError)
+responses.append(httpx.ReadError("lost"))
+with pytest.raises(errors.ApiConnectionError, match="1 attempt, may have been applied"):
+    client.create_api_key("w", **arguments)
+responses += [httpx.ConnectError("refused"), httpx.Response(204)]
+client.create_api_key("w", **arguments)
 responses += [httpx.Response(502)] * 2
 with pytest.raises(errors.BadGatewayError, match="1 attempt[)]"):
     client.create_api_key("w", **arguments)
