@@ -140,7 +140,7 @@ class Rule:
 
     def _has_type(self, value: object) -> bool:
         types = self._types
-        if isinstance(value, (bool, datetime)):  # a bool is also an int; a datetime, also a date
+        if isinstance(value, (bool, datetime)):  # a bool is an int, and a datetime is a date
             types = tuple(kind for kind in types if kind not in {int, date})
         if isinstance(value, types):
             return True

@@ -1,7 +1,7 @@
 """Connection pools, TLS contexts, and the blocking client's network backend.
 
 The other modules import httpx from this module so that a later switch to httpx2 is a small change.
-The exception is errors.py: this module imports it, so it imports httpx directly.
+Only errors.py imports httpx directly, because this module imports errors.py.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .secrets import Secret
 if TYPE_CHECKING:
     import httpcore
 
-__all__ = ("httpx",)  # type checkers require it for names that other modules import from here
+__all__ = ("httpx",)  # tells type checkers that other modules may import httpx from here
 
 R = TypeVar("R")
 
