@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Return the options in the arguments, which default to those of the command line."""
+    """Parse the arguments (by default, those of the command line) and return the options."""
     parser = argparse.ArgumentParser(
         prog="scripts/contract",
         description="Test a backend against the contract. The verdict lists the promises that are "
@@ -94,7 +94,7 @@ def _test_given(options: argparse.Namespace) -> int:
         ids = f"{identifier} and {sibling}" if sibling else identifier
         print(
             f"The tests will overwrite all fields of {ids} on {host}. "
-            "They do not delete or change anything else.",
+            "They will not delete or change anything else.",
             flush=True,
         )
     return _run(options, os.environ)

@@ -128,10 +128,10 @@ def read(contract: Path) -> dict[str, Any]:
 def objects(
     part: Any, place: str = "", *, has_names: bool = False
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each object in the part, with its location; skip examples and extensions.
+    """Yield each object in this part of the contract, with its location.
 
-    `has_names` says whether the part's keys are names from the contract, such as field names. Such
-    a part is not yielded, but the objects in it are.
+    Skip examples and extensions. `has_names` says whether the part's keys are names, such as field
+    names. If they are, do not yield the part itself, but only the objects in it.
     """
     if isinstance(part, list):
         for index, item in enumerate(part):

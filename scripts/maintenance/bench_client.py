@@ -64,7 +64,7 @@ def time_calls(url: str, transport: httpx.BaseTransport | None, rounds: int) -> 
 def time_imports(rounds: int) -> dict[str, float]:
     """Return the median CPU time that each import adds to Python's startup, in milliseconds."""
     environment = dict(os.environ)
-    # Let the first round, which is ignored, write the bytecode, which most users already have.
+    # Most users already have the bytecode. The first round, which is ignored, writes it.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def importing(code: str) -> Callable[[], object]:
