@@ -34,7 +34,7 @@ def walk(node: Any, pointer: str = "#") -> Iterator[tuple[str, Any]]:
 
 
 def test_contract_is_valid_openapi(document: dict[str, Any]) -> None:
-    """The contract is a valid OpenAPI document; scripts/generate checks that its version is 3.1."""
+    """The contract is a valid OpenAPI document; scripts/generate requires OpenAPI 3.1."""
     validate(document)
 
 

@@ -97,7 +97,7 @@ def test_lock_files_match_pyproject(root: Path) -> None:
             )
 
 
-def test_several_files_list_the_supported_versions_of_python(root: Path) -> None:
+def test_files_list_the_same_supported_python_versions(root: Path) -> None:
     """The README, CI, the installer and a test list the same Python versions as pyproject.toml."""
     versions = re.findall(r"Python :: (3\.\d+)", (root / "pyproject.toml").read_text("utf-8"))
     assert f"Python {versions[0]} to {versions[-1]} " in (root / "README.md").read_text("utf-8")

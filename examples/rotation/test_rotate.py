@@ -32,7 +32,7 @@ def new_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 def output(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Callable[[], str]:
-    """Return a function that checks that the output has no credentials, and returns the output."""
+    """Return a function that returns the output after checking that it contains no credentials."""
 
     def output() -> str:
         text = "".join([*capsys.readouterr(), caplog.text])

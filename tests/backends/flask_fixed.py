@@ -14,7 +14,8 @@ api = Blueprint("api", __name__)
 def create_app(store: Store) -> Flask:
     """Return an application that keeps its data in this store."""
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY + 1  # so that truncated bodies exceed the limit
+    # One byte over the limit, so that a truncated chunked body is still too large (see `update`).
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY + 1
     app.config["STORE"] = store
     app.url_map.merge_slashes = False
     app.register_blueprint(api)

@@ -17,7 +17,7 @@ from tests.client.wire import Request, Responder, never_respond, serving
 
 
 def drip(start: bytes) -> Responder:
-    """Return a responder that sends these bytes at once and then single bytes for 5 s."""
+    """Return a responder that sends `start` and then one space every 50 ms for 5 s."""
 
     def respond(connection: socket.socket, _request: Request) -> None:
         connection.sendall(start)
@@ -98,7 +98,7 @@ def test_very_long_timeout_means_no_limit(update: Any) -> None:
 
 @pytest.mark.parametrize("limits", [{"timeout": 2}, {"attempt_timeout": 1}], ids=str)
 def test_hung_attempt_leaves_time_for_a_retry(update: Any, limits: dict[str, float]) -> None:
-    """An attempt ends after `attempt_timeout` or, if a retry is possible, half of `timeout`."""
+    """The first attempt ends after half of `timeout`, or after `attempt_timeout` if that is set."""
     with serving(never_respond, OK) as server, at_most(8):
         started = time.monotonic()
         assert update(server.url, name="new", max_retries=1, **limits).success is True

@@ -55,7 +55,7 @@ def test_permanent_failures_are_not_retried(status: int) -> None:
 
 
 def test_retry_after_header_gives_the_minimum_wait(waits: list[float]) -> None:
-    """The minimum wait in Retry-After can be an integer, a decimal fraction or a date in UTC."""
+    """Retry-After can give the minimum wait as an integer, a decimal fraction or a date in UTC."""
     now = time.time()
     dates = email.utils.formatdate(now + 20, usegmt=True), time.asctime(time.gmtime(now + 20))
     with mock.patch.dict("os.environ", TZ="JST-9"):
@@ -136,7 +136,7 @@ def test_token_function_must_return_text() -> None:
 
 
 def test_token_function_can_be_async() -> None:
-    """The async client awaits the token function in each call."""
+    """The async client awaits the token function on each call."""
     token = mock.AsyncMock(side_effect=["one", "two"])
     service = Service()
     update_async(service, token=token)
@@ -260,7 +260,7 @@ def test_signal_handler_exception_propagates(kind: type[OSError]) -> None:
         assert len(server.requests) == 1
 
 
-def test_closing_during_a_call_raises_connection_error() -> None:
+def test_closing_the_client_during_a_call_raises_connection_error() -> None:
     """If another thread closes the client, a call in progress fails and is not retried."""
 
     def close() -> None:
@@ -275,7 +275,7 @@ def test_closing_during_a_call_raises_connection_error() -> None:
         assert len(server.requests) == 1
 
 
-def test_closing_during_an_async_call_raises_connection_error() -> None:
+def test_closing_the_client_during_an_async_call_raises_connection_error() -> None:
     """If another task closes the async client, a call in progress fails."""
 
     async def call_and_close() -> None:

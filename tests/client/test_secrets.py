@@ -132,7 +132,7 @@ def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str
 @pytest.mark.parametrize("echo", ["schlüssel", r"s\u0063hlüssel"])
 @pytest.mark.parametrize("charset", ["utf-8", "utf-16", "utf-16-le", "utf-32-le", "latin-1"])
 def test_echoed_credentials_are_redacted_in_common_charsets(charset: str, echo: str) -> None:
-    """Echoed credentials are redacted in common charsets, even if the body has JSON escapes."""
+    """Credentials echoed in common charsets are redacted, even if the body has JSON escapes."""
     headers = [(b"X-UTF-8", "schlüssel".encode()), (b"X", b"\xfc")]
     start = "" if charset == "latin-1" else "€"
     content = f"{start}{TOKEN} {echo}".encode(charset)
@@ -176,9 +176,10 @@ def test_client_cannot_be_pickled() -> None:
 
 
 def test_errors_are_freed_immediately() -> None:
-    """An unused error is freed at once, together with the credentials that it refers to.
+    """An error and its credentials are freed when the last reference to the error is deleted.
 
-    If it were part of a reference cycle, it would stay in memory until a garbage collection.
+    If the error were part of a reference cycle, both would stay in memory until the next garbage
+    collection.
     """
     client = blocking(Service(httpx.ReadError("lost")))
     gc.disable()

@@ -29,8 +29,8 @@ def test_environment_variables_supply_missing_arguments(monkeypatch: pytest.Monk
 def test_empty_environment_variable_is_rejected(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """If an environment variable is set but empty, an ArgumentError names the variable.
 
-    Otherwise, a CI job with an empty base URL would send the token to the contract's server. An
-    empty variable that an argument overrides is ignored.
+    Without this error, a CI job with an empty base URL would send the token to the contract's
+    server. An empty variable that an argument overrides is ignored.
     """
     variable = f"FLASHBACK_{name}"
     monkeypatch.setenv("FLASHBACK_TOKEN", TOKEN)

@@ -224,7 +224,7 @@ def test_page_can_be_used_with_the_keyboard(page: Page, mock: Mock) -> None:
 
 
 def test_page_is_accessible(browser: Browser, mock: Mock) -> None:
-    """The page fits desktop and phone windows and has no axe violations in light and dark mode."""
+    """The page fits desktop and phone screens; axe finds no violations in light or dark mode."""
     mock.reset()
     # axe adds styles to the page, and the Content-Security-Policy would block them.
     with browser.new_page(bypass_csp=True, reduced_motion="reduce") as page:

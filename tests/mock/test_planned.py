@@ -98,7 +98,7 @@ def test_connection_ends_as_planned(mock: Mock) -> None:
             connection.recv(100)
 
 
-def test_refused_fault_closes_the_port() -> None:
+def test_fault_refused_closes_the_port() -> None:
     """`refused` closes the port, keeps it reserved for the mock, and reopens it later.
 
     When the mock stops, it closes all sockets.
@@ -161,7 +161,7 @@ def test_forked_process_does_not_affect_the_mock(root: Path) -> None:
     run(sys.executable, "-W", "ignore", "-c", FORKING, cwd=root)
 
 
-def test_refused_fault_closes_connections_with_incomplete_requests(mock: Mock) -> None:
+def test_fault_refused_closes_connections_with_incomplete_requests(mock: Mock) -> None:
     """`refused` closes connections with incomplete requests, but complete requests are answered."""
     mock.answer_next(delay=0.5)
     with connected(mock.base_url) as first, connected(mock.base_url) as second:

@@ -83,7 +83,7 @@ def test_slow_body_returns_400(mock: Mock) -> None:
 def test_half_closed_client_receives_all_responses(
     mock: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A half-closed client receives the responses to its pipelined requests, in their order."""
+    """A half-closed client receives the responses to its pipelined requests in order."""
     monkeypatch.setattr(server, "SECONDS", 3)  # long enough for a busy machine
     mock.delay = TIME_LIMIT / 10
     with connected(mock.base_url) as connection:
@@ -125,7 +125,7 @@ def test_unparsable_request_returns_a_json_400(mock: Mock, content: bytes) -> No
     assert len(mock.requests) == 2
 
 
-def test_request_whose_body_becomes_malformed_gets_one_response(mock: Mock) -> None:
+def test_malformed_chunk_after_the_response_gets_no_second_response(mock: Mock) -> None:
     """A request gets only one response, even if a malformed chunk arrives after the response."""
     with connected(mock.base_url) as connection:
         connection.sendall(
