@@ -96,7 +96,7 @@ def load(run: Run, mode: str) -> BaseSchema:
 
 
 def check_generated(promise: Promise, case: Case[Any]) -> None:
-    """Send a generated request if it is an update, unless time is up."""
+    """Send a generated request; skip it if it is not an update or if time is up."""
     backend = promise.backend
     parts = case.as_transport_kwargs(base_url=backend.url)
     is_update = unquote(parts["url"]) == unquote(backend.url + contract.path_of(backend.id))

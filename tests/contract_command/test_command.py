@@ -36,17 +36,17 @@ def verdict_in(reports: Path) -> dict[str, Any]:
     return verdict
 
 
-def test_mock_keeps_the_contract(
+def test_run_against_the_mock_has_no_findings(
     script: list[str],
     schema: jsonschema_rs.Draft202012Validator,
     root: Path,
     reports: Path,
     tmp_path: Path,
 ) -> None:
-    """A run against the mock has no findings in any environment or working directory.
+    """A run against the mock reports no findings in any environment or working directory.
 
-    The run creates nothing in the working directory except its reports, and no cache in the
-    repository, which may be read-only.
+    The run creates only its reports in the working directory. It creates no cache in the
+    repository, because the repository may be read-only.
     """
     for name in ("conftest.py", "token.py"):
         (tmp_path / name).write_text("raise RuntimeError")
@@ -91,7 +91,7 @@ def test_missing_variable_is_reported() -> None:
 
 
 def test_terminal_shows_progress() -> None:
-    """In a terminal, a line shows the family and how many promises and requests are done."""
+    """In a terminal, a status line shows the family and counts promises and requests."""
     with serving() as mock:
         variables = environment(mock.tokens, mock.ids) | {"FORCE_COLOR": "1"}
         result = run_with_url(mock.base_url, variables, promises="test_missing_body")
@@ -187,7 +187,7 @@ def test_remote_backend_requires_an_id_and_causes_a_warning(script: list[str]) -
 def test_run_that_cannot_start_has_no_verdict(
     keyword: str, changed: dict[str, str], hint: str
 ) -> None:
-    """If a variable is invalid or no test is selected, a run has no verdict and shows no token."""
+    """If a variable is invalid or no test is selected, there is no verdict; no token is shown."""
     variables = {"FLASHBACK_TOKEN": TOKEN, **changed}
     result = run_with_url(URL, variables, "-k", keyword)
     assert result.status == 2
@@ -278,7 +278,7 @@ def test_interrupted_run_has_no_verdict(
 ) -> None:
     """An interrupted run exits with status 2, and its report says that there is no verdict.
 
-    The same is true if the run receives the signal repeatedly, or another signal after it.
+    Further signals do not change this.
     """
     pipe = subprocess.PIPE
     sigint_before = signal.signal(signal.SIGINT, sigint_handler)
@@ -338,10 +338,10 @@ def test_unusable_stream_causes_no_traceback(
     assert (completed.returncode, completed.stderr) == expected
 
 
-def test_unexpected_error_has_status_2(
+def test_unexpected_error_exits_with_status_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An error in the command exits with status 2, because status 1 means broken promises."""
+    """After an unexpected error, the exit status is 2, because 1 means broken promises."""
     monkeypatch.setattr(sys, "argv", ["scripts/contract", "--list"])
     monkeypatch.setattr(contract_command, "_run", lambda *_: 1 / 0)
     assert contract_command.main() == 2
@@ -395,7 +395,7 @@ def test_tokens_are_never_shown(reports: Path) -> None:
     assert "${FLASHBACK_TOKEN}" in result.output
 
 
-def test_valid_token_may_be_easy_to_guess() -> None:
+def test_valid_token_can_equal_a_guess() -> None:
     """A token that the user passes counts as valid, even if it equals one of the tests' guesses."""
     with serving() as mock:
         mock.add_member("admin", access="ADMIN", workspace="acme", token="admin")
@@ -435,7 +435,7 @@ def test_crash_is_a_finding_and_ends_the_run(
 ) -> None:
     """If a request crashes the backend, even before the first test, the run ends with a finding.
 
-    The run ends even if the finding does not fail it and `--max-time` has not elapsed.
+    This is also true if `--fail-on` excludes the finding and `--max-time` has not elapsed.
     """
     script = Path(__file__).with_name("crashing.py")
     command = [sys.executable, str(script), missing]

@@ -92,8 +92,8 @@ def test_curl_commands_include_only_one_earlier_request() -> None:
     assert ["Authorization" in command for command in commands] == [False, True]
 
 
-def test_curl_command_reproduces_a_failure_after_another_request() -> None:
-    """If a request fails only after another one on the same connection, curl sends both."""
+def test_curl_command_first_sends_the_request_that_causes_the_failure() -> None:
+    """If a request fails only after another one on its connection, the curl command sends both."""
     fail = reply(500, lambda previous, connection, body: previous(connection, body, b"") == b"{")
     with serving(fail) as mock:
         result = run_on(mock, promises="test_unreadable_body")

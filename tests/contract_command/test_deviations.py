@@ -88,9 +88,7 @@ def test_written_entries_have_comments(known: Path) -> None:
         (Answer(400, b"wrong"), "error-response/json/not-strict"),
     ],
 )
-def test_accepted_form_of_a_response_does_not_fail_the_run(
-    known: Path, response: Answer, id: str
-) -> None:
+def test_undocumented_response_can_be_accepted(known: Path, response: Answer, id: str) -> None:
     """A deviations file can allow an undocumented status or a body that is not JSON."""
     with serving(on(400, lambda answer: answer.replace_with(response))) as mock:
         result = run_accepting(known, id, mock, promises=AI_TYPE)
@@ -105,7 +103,7 @@ def test_accepted_form_of_a_response_does_not_fail_the_run(
         ("duplicate_names_are_accepted", "unique-names/taken/200", "test_different_names"),
     ],
 )
-def test_promise_that_an_accepted_finding_hides_is_accepted(
+def test_promise_hidden_by_an_accepted_finding_is_accepted(
     known: Path, fault: str, id: str, promise: str
 ) -> None:
     """Even with --require-all, accepting a finding also accepts the promises that it hides."""
@@ -118,12 +116,12 @@ def test_promise_that_an_accepted_finding_hides_is_accepted(
 
 
 def test_deviation_that_no_longer_occurs_fails_the_run(known: Path) -> None:
-    """If an accepted finding no longer occurs, the run fails until its entry is removed."""
+    """A run fails if it checks the rule of an accepted finding and the finding does not occur."""
     with serving() as mock:
         result = run_accepting(known, "access-levels/READ/200", mock, "-k", READER)
         unrelated = run_accepting(known, "access-levels/READ/200", mock, "-k", "idempotent")
     assert result.status == 1
-    assert "got no such finding; remove the entry from the file" in result.output
+    assert "got no finding with this id; remove the entry from the file" in result.output
     assert unrelated.status == 0, unrelated.output
 
 
@@ -184,7 +182,7 @@ def test_invalid_deviations_file_prevents_a_verdict(known: Path, text: str, mess
         ('{"promises": [], "seed": 1}', "that run had no findings"),
     ],
 )
-def test_again_option_requires_a_verdict_with_findings(
+def test_file_for_again_option_must_be_a_verdict_with_findings(
     tmp_path: Path, text: str | None, message: str
 ) -> None:
     """If the file for --again is unusable, the run exits with status 2 and says why."""
@@ -213,7 +211,7 @@ def test_run_without_tests_keeps_the_earlier_verdict(reports: Path) -> None:
     assert "does not respond" in stopped.output
 
 
-def test_findings_can_be_limited_to_sources() -> None:
+def test_findings_can_be_limited_by_source() -> None:
     """--fail-on limits which findings fail the run; --source limits which ones are reported."""
     promises = (NO_TOKEN, "test_every_response[challenge]")
     with serving(FAULTS["challenge_is_missing"].change) as mock:
@@ -261,7 +259,7 @@ AGAIN: list[tuple[Change, Change, dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("before", "after", "expected"), AGAIN, ids=["fixed", "names", "flaky"])
-def test_again_option_retests_broken_promises(
+def test_broken_promises_are_retested_with_again_option(
     reports: Path, before: Change, after: Change, expected: dict[str, str]
 ) -> None:
     """--again retests only the broken promises; it reports each as fixed, still broken or flaky."""

@@ -183,7 +183,7 @@ def test_hint_does_not_mention_the_token_that_is_known_to_work() -> None:
 
 
 def test_long_non_ascii_value_causes_no_separate_finding() -> None:
-    """If a backend rejects all non-ASCII values, a rejected long one is not a separate finding."""
+    """If a backend rejects all non-ASCII values, rejecting a long one is not a separate finding."""
     [*_, finding] = findings_in(request({"key": "\u00e9" * 200}), 400)
     assert "update/key-non-ascii/400" in finding.explained_by
 
@@ -227,6 +227,6 @@ def test_concurrent_requests_are_sent_again_after_a_reset() -> None:
     assert [exchange.status for exchange in promise.exchange_concurrently([sent])] == [200]
 
 
-def test_unknown_id_is_a_number_if_the_ids_are_numbers() -> None:
-    """If ids are numbers, an unknown id is a number, because a router might reject a UUID."""
+def test_unknown_id_is_numeric_if_other_ids_are_numeric() -> None:
+    """If ids are numbers, `unknown_id` returns a number, because a router might reject a UUID."""
     assert BACKEND.unknown_id().isdecimal()

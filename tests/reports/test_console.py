@@ -33,12 +33,12 @@ def test_output_ends_with_the_result() -> None:
     clause = "challenge (ours), openapi.yaml line 159"
     response = '{"success":false,"message":"Authorization: a valid bearer token is required"}'
     keyword = "test_bad_token_answers_401[missing] or test_every_response[challenge]"
-    start = lines.index("4. The `WWW-Authenticate` header of a 401 response: got no such header")
+    start = lines.index("4. The `WWW-Authenticate` header of a 401 response: got no header")
     assert lines[start + 1 : lines.index("", start)] == [
         "   sent      an update without a token",
         "   sent      an update with an unknown token",
         "   expected  `WWW-Authenticate: Bearer`",
-        "   got       no such header",
+        "   got       no header",
         f"   response  {response}",
         f"   clause    {clause}: A 401 response has the header `WWW-Authenticate: Bearer`.",
         "   seen in   425 requests",
@@ -66,7 +66,7 @@ def test_missing_variables_are_listed_once() -> None:
     assert text.strip().endswith("--require-all: 7 of 18 promises were not tested")
 
 
-def test_long_texts_are_shortened() -> None:
+def test_long_text_is_shortened() -> None:
     """Only the start of a long response and the names of three untested promises are printed."""
     verdict = no_verdict() | {"result": "kept"}
     names = [promise["name"] for promise in verdict["promises"]]
@@ -94,7 +94,7 @@ def test_headline_mentions_exceptions() -> None:
         assert words.headline(verdict) == "The selected part of the contract is kept"
 
 
-def test_results_with_again_option_are_listed() -> None:
+def test_results_of_retested_promises_are_listed() -> None:
     """With --again, the output shows which promises are fixed, still broken or flaky."""
     verdict = broken()
     verdict["selection"]["again"] = True

@@ -167,7 +167,7 @@ def test_markdown_shows_backend_text_literally(hostile: Verdict) -> None:
 
 
 def test_written_deviations_keep_unusual_characters() -> None:
-    """--write-deviations does not change the entries of findings that are already accepted."""
+    """--write-deviations does not change the entries for findings that are already accepted."""
     verdict = accepted()
     id = verdict["findings"][0]["id"]
     entry = {"reason": "gelé\u00a0: 'x' \"y\" \u2028 \U0001f600", "link": "https://a", "date": ""}

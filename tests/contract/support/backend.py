@@ -70,7 +70,7 @@ class Backend:
         self.own_ids = [self.id]
         if SIBLING_ID in given:
             self.own_ids.append(given[SIBLING_ID])
-        self.unusable: dict[str, str] = {}  # by variable name: why it cannot be used
+        self.unusable: dict[str, str] = {}  # maps variables to the reasons why they cannot be used
         self.statuses: Counter[int] = Counter()
         self.too_busy: Counter[int] = Counter()  # how often each status caused a retry
         self.from_endpoint: list[Exchange] = []  # responses from the endpoint, not from a proxy
@@ -182,7 +182,7 @@ class Backend:
 
 
 def _encoded(body: Any) -> tuple[bytes, tuple[bytes, ...] | None]:
-    """Return the body as bytes, and its chunks if it is chunked."""
+    """Return the body as bytes, and its chunks (None if the body is not chunked)."""
     if isinstance(body, tuple):
         return b"".join(body), body
     if isinstance(body, bytes):

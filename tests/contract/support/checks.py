@@ -1,4 +1,4 @@
-"""Checks each exchange. The first check is whether a response arrived; the last is its status.
+"""Checks each exchange, from whether a response arrived to whether its status is correct.
 
 In general, only the first rule that an exchange breaks is reported. However, the rules about
 access, credentials and internal details are always checked.
@@ -26,10 +26,12 @@ FREE_NAMES = {id for id, rule in RULES.items() if rule.depends_on_earlier and ru
 APPLIED = "authentication/applied"
 # Statuses that a backend may return if a name is taken, even though the contract requires 400.
 CONFLICTS = (400, 409, 422, 500)
-# Maps the ids of rules about a user or configuration to variables, except FLASHBACK_TOKEN
+# Maps the id of each rule about a user or configuration to the variable that may be wrong if the
+# rule is broken. FLASHBACK_TOKEN is omitted, because the control requests show that it works.
 VARIABLES = {USERS[name]: name for name in (ADMIN, READER, STRANGER, EXPIRED)}
 VARIABLES |= {"workspace-access/foreign": FOREIGN_ID, "update/sibling": SIBLING_ID}
-TOLERATED = ("number", "lone-surrogate")  # allowed in a response, which may quote a name
+# Problems in JSON that are allowed in a response, because it may quote a value from the request
+TOLERATED = ("number", "lone-surrogate")
 CHANGING_HEADERS = {*DATA["changing_headers"]}
 PROXY_PAGE = re.compile("|".join(DATA["proxy_pages"]), re.IGNORECASE)
 
@@ -65,7 +67,7 @@ def _header_names(exchange: Exchange) -> set[str]:
 def check_safety(exchange: Exchange, tokens: Iterable[str]) -> Iterator[Finding]:
     """Check the rules that always apply: those about access, credentials and internal details.
 
-    The response must not contain any of the `tokens`, even one that the request did not contain.
+    The response must not contain any of the `tokens`, whether or not the request contained it.
     """
     request = exchange.request
     got = exchange.got
@@ -174,7 +176,7 @@ def _before_the_endpoint(exchange: Exchange) -> Finding:
     outcome = f"{exchange.got}-before-the-endpoint"
     if rule.must_succeed:
         return _finding(exchange, rule, outcome, rule.expected, got)
-    expected = "any rejection; no change is needed"
+    expected = "any rejection, even by another component; no change is needed"
     return Finding("before-the-application/rejected", outcome, expected, got, is_note=True)
 
 
@@ -221,7 +223,7 @@ def _wrong_status(exchange: Exchange) -> Finding:
 
 
 def _effect(exchange: Exchange) -> str:
-    """Return a suffix for the status that says what the status shows about the update."""
+    """Return what the status shows about the update, as a suffix such as `: the name is taken`."""
     rule = exchange.request.rule
     if exchange.request.user.statuses == {401}:
         return ""
@@ -321,7 +323,7 @@ def _check_header(exchange: Exchange, rule: str, expected: str, pattern: str) ->
     subject = f"the `{name}` header of a {exchange.status} response"
     value = exchange.header(name)
     if value is None:
-        missing = "no such header"
+        missing = "no header"
         yield Finding(rule, "missing", expected, missing, subject, continues=True)
     elif not re.fullmatch(pattern, value):
         outcome = "without-PUT" if name == "Allow" else "other"
@@ -343,7 +345,7 @@ def _check_fields(exchange: Exchange) -> Iterator[Finding]:
         words = f"`{name}`: {describe(expected)}"
         subject = f"`{name}` in a {exchange.status} response"
         if value is None:
-            missing = "no such field"
+            missing = "no value"
             yield Finding(f"{clause}/{name}", "missing", words, missing, subject, continues=True)
         elif str(value) != str(expected):  # the schema rule reports wrong types
             yield Finding(f"{clause}/{name}", "other", words, describe(value), subject)

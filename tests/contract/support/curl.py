@@ -10,11 +10,11 @@ from pathlib import Path
 from support.exchange import Request
 
 LONGEST_BODY = 2000  # in bytes; curl reads longer bodies from files
-LEAST = 4  # in characters; shorter secrets reveal too little to redact
+LEAST = 4  # in characters; do not redact shorter secrets, which text may contain by chance
 # Every request has these headers unless it replaces them. curl commands omit them, because curl
 # sends similar headers by default.
 ORDINARY_HEADERS = {"Accept": "*/*", "User-Agent": "flashback-contract-tests"}
-# Follows the variable name in the shell expressions that replace secrets
+# Matches the rest of a shell expression such as `${FLASHBACK_TOKEN^^}` after the variable's name
 OPERATORS = r"(?:\^\^|,,|[%#]\?|%\.\*)?\}"
 
 

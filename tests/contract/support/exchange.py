@@ -64,7 +64,7 @@ class Request(_Message):
     headers: Headers
     body: bytes = b""
     chunks: tuple[bytes, ...] | None = None
-    user: Rule = NO_RULE  # the rule for requests by this user
+    user: Rule = NO_RULE  # the rule for requests from this user
     place: Rule = NO_RULE  # the rule for requests to this configuration
     id: str = ""  # empty if the tests must not update the configuration
     rule: Rule = NO_RULE  # the rule for the response; if empty, `with_rule` derives it

@@ -30,9 +30,9 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def with_rule(request: Request) -> Request:
-    """Return a copy of the request with a rule, derived from the contract if the request has none.
+    """Return a copy of the request with `rule`, `forbidden_by` and `reasons` set.
 
-    The copy also has the reasons to reject the request, and the access rule that a 2xx would break.
+    If the request already has a rule, keep it; otherwise, derive the rule from the contract.
     """
     forbidden_by = None
     early: list[Rule] = []

@@ -74,8 +74,8 @@ class Finding:
     def add_example(self, exchange: Exchange, finding: "Finding") -> None:
         """Add the exchange as an example; keep only the best examples, sorted by `_rank`.
 
-        A finding's messages must describe its first example. If that is the new exchange, copy the
-        messages of `finding`, which describes this exchange.
+        A finding's messages must describe its first example. If the new exchange becomes the first
+        example, copy the messages from `finding`, which describes the new exchange.
         """
         sent = exchange.request.rule.words
         without_details = sent.partition("; ")[0]
@@ -92,7 +92,7 @@ class Finding:
             self.got = finding.got
 
     def _rank(self, sent: str) -> tuple[bool, bool, int]:
-        """Return a sort key: related examples first, then permitted updates, then short ones."""
+        """Return a sort key: related examples first, then permitted updates, then by size."""
         request = self.examples[sent].request
         is_unrelated = self.clause == "update" and not request.rule.must_succeed
         return is_unrelated, request.forbidden_by is not None, request.size

@@ -110,7 +110,7 @@ class RunPlugin(Run):
         return True
 
     def _run(self, items: list[pytest.Item]) -> None:
-        """Run the tests until the backend has crashed or the run has no verdict."""
+        """Run the tests; stop early if the backend crashes or there can be no verdict."""
         for item, following in zip(items, [*items[1:], None], strict=False):
             self._show_progress(item.stash[PROMISE].family)
             if self._console.quiet:
@@ -134,7 +134,7 @@ class RunPlugin(Run):
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-        """End the promise's round after its test, which does not fail because of findings."""
+        """Run the test and end the promise's round. `EndOfTest` does not make the test fail."""
         try:
             with contextlib.suppress(EndOfTest):
                 yield
@@ -149,7 +149,8 @@ class RunPlugin(Run):
         error = call.excinfo and call.excinfo.value
         if isinstance(error, NoVerdictError):
             self._end(error.reason, error.cure)
-        elif not isinstance(error, EndOfTest):  # a crash before the first test raises it
+        # EndOfTest is raised here only if the backend crashes before the first test.
+        elif not isinstance(error, EndOfTest):
             self._end(f"{TEST_ERROR}: {node.name}: {type(error).__name__}: {error}", REPORT_IT)
 
     def _end(self, reason: str, cure: str = "") -> None:
@@ -159,7 +160,7 @@ class RunPlugin(Run):
             self.no_verdict = NoVerdictError(redact(reason), redact(cure))
 
     def interrupt(self, *_: object) -> None:
-        """Handle a signal like Ctrl-C, but only once, so that the run can write its reports."""
+        """End the run. Ignore further signals, so that the run can write its reports."""
         for other in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
             signal.signal(other, signal.SIG_IGN)
         # Python swallows exceptions in finalizers and callbacks, so also end the run explicitly.
@@ -200,7 +201,7 @@ class RunPlugin(Run):
         return int(self.verdict["exit_status"])
 
     def _write(self) -> dict[str, Any]:
-        """Return the verdict after writing it and the deviations file."""
+        """Write the reports and the deviations file, and return the verdict."""
         option = self.option
         verdict = verdict_of(self)
         if verdict["result"] == "no verdict" and not self.findings:

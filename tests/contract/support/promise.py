@@ -106,7 +106,7 @@ class Run:
                 rule,
                 outcome,
                 expected="this finding, because the deviations file accepts it",
-                got="no such finding; remove the entry from the file, or correct the id",
+                got="no finding with this id; remove the entry from the file, or correct the id",
                 subject=f"the accepted finding {id}",
                 promise=next(iter(self.promises), ""),
             )
@@ -125,7 +125,8 @@ class Promise:
     requests: int = 0
     passed: int = 0  # number of exchanges that satisfied all rules
     skipped: str = ""  # the reason why the promise was not tested
-    found: dict[str, bool] = field(default_factory=dict)  # by id: whether it prevented other checks
+    # Maps the id of each finding to whether the finding prevented other checks
+    found: dict[str, bool] = field(default_factory=dict)
     broken_since: float | None = None  # the `Backend.clock` time of the first finding
     is_cut_short: bool = False  # whether a finding ended the test before it sent all requests
     prepared: Request | None = None  # the request that `prepare` sent last
@@ -182,9 +183,9 @@ class Promise:
         return self.backend.given[variable]
 
     def need_unique_names(self) -> str:
-        """Return the sibling's id; skip the test if the sibling can take a name that is taken.
+        """Return the sibling's id; skip the test if the backend accepts duplicate names.
 
-        On such a backend, no response can show that a name has changed.
+        On such a backend, no response shows whether a name has changed.
         """
         sibling = self.need(SIBLING_ID)
         body = values.fresh()
@@ -193,7 +194,7 @@ class Promise:
         second = self.backend.exchange(replace(taken, earlier=(first.request,)))
         if first.succeeded and second.is_accepted:
             self.check(second)
-            self.skip("the backend accepted a taken name, so name changes are not visible")
+            self.skip("the backend accepted a duplicate name, so name changes cannot be detected")
         return sibling
 
     def request(self, **parts: Any) -> Request:
@@ -337,7 +338,10 @@ class Promise:
         return self._compared(finding, exchange)
 
     def _compared(self, finding: Finding, exchange: Exchange) -> Finding:
-        """Repeat the request. Return the finding, or another one if the failure does not recur."""
+        """Repeat the request. Return the finding if the failure recurs.
+
+        Otherwise, return a finding about an intermittent failure.
+        """
         known = [id for id in self.run.findings if id.startswith(INTERMITTENT)]
         # For these clauses, a failure may depend on earlier requests, so it may not recur if only
         # this request is repeated.

@@ -19,7 +19,7 @@ NO_AUTHENTICATION = (
     "authentication/applied",
 )
 
-ACCEPTED = ": the update was accepted"  # follows the status if a rejection was expected
+ACCEPTED = ": the update was accepted"  # appended to the status if a rejection was expected
 LONGEST = 60  # describe longer values only by their length
 
 
