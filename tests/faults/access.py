@@ -226,7 +226,7 @@ faults(
 
 
 def _reject_similar(normalize: Callable[[str], object]) -> Change:
-    """Reject a name that equals another configuration's name only after normalization."""
+    """Reject a name that is not another configuration's name but has the same normalized form."""
 
     async def change(request: Request) -> Answer | None:
         for role in ("main", "sibling"):

@@ -1,8 +1,8 @@
-"""Serve a mock with changes: functions that modify its requests or responses.
+"""Serve a mock with changes. A change is a function that modifies a request or a response.
 
-A change's parameters are named after the request's attributes, such as `token`; `request` is the
-request itself. A change with the parameter `answer` modifies the mock's response. Any other change
-modifies the request, or returns a response that replaces the mock's. A change can be async.
+The parameters of the function are named after the request's attributes, such as `token`; `request`
+is the request itself. A change with the parameter `answer` modifies the mock's response. Any other
+change modifies the request, or returns a response that replaces the mock's. A change can be async.
 """
 
 import inspect

@@ -1,4 +1,4 @@
-"""Functions that define faults, and functions that create changes to the mock."""
+"""Functions that define faults or return changes for a mock."""
 
 from typing import NamedTuple
 

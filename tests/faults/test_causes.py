@@ -87,7 +87,7 @@ def test_missing_authentication_is_found_even_if_success_is_always_false() -> No
 
 
 def test_unusable_sibling_is_the_reason_for_untested_promises() -> None:
-    """If the sibling cannot be updated, the reason is that failure, not a missing id."""
+    """If the sibling cannot be updated, that is the reason given for the untested promises."""
     change = reply(404, lambda is_for: is_for("sibling"))
     result = run_with_changes([change], promises=("test_member_can_update[W", "test_name_is"))
     reasons = {promise["reason"] for promise in result.verdict["promises"]} - {""}
@@ -96,7 +96,7 @@ def test_unusable_sibling_is_the_reason_for_untested_promises() -> None:
 
 
 def test_response_with_a_lone_surrogate_is_checked() -> None:
-    """A response with a lone surrogate in a field of the wrong type is a finding."""
+    """A lone surrogate in a field does not prevent the check of the field's type."""
     messages = ["key \ud800 is invalid"]
     change = on(400, lambda answer: answer.set_fields(message=messages))
     result = run_with_changes([change], promises="test_invalid_value_answers_400[key]")
@@ -104,7 +104,7 @@ def test_response_with_a_lone_surrogate_is_checked() -> None:
 
 
 def test_findings_with_the_greatest_impact_come_first() -> None:
-    """Forbidden updates are listed before leaks, even if both are found after a wrong status."""
+    """Forbidden updates are listed first, then leaks, even if a wrong status was found earlier."""
     changes = [
         on(404, lambda answer: answer.reject(422)),
         on(400, lambda answer, secret: answer.set_fields(message=secret)),
@@ -117,7 +117,7 @@ def test_findings_with_the_greatest_impact_come_first() -> None:
     assert "statuses" in clauses
 
 
-def test_wrong_status_or_missing_header_hides_no_promise() -> None:
+def test_wrong_status_or_missing_header_does_not_hide_a_promise() -> None:
     changes = [on(400, lambda answer: answer.reject(422)), FAULTS["challenge_is_missing"].change]
     promises = ("test_bad_token_answers_401[unknown]", "test_missing_body_is_rejected")
     result = run_with_changes(changes, promises=(*promises, "test_every_response[c"))
@@ -162,7 +162,7 @@ def test_applied_update_is_attributed_only_to_the_user_who_sent_it() -> None:
 
 
 def test_intermittent_error_does_not_hide_missing_access_control() -> None:
-    """Even if a backend rejects half of the unauthorized updates, a run reports the others."""
+    """A run reports a backend that accepts only every second unauthorized update."""
     result = run_with_faults(
         "every_second_update_by_a_stranger_is_accepted", promises="test_stranger"
     )

@@ -56,11 +56,11 @@ def test_backend_may_parse_a_numeric_id() -> None:
 
 
 def test_every_promise_has_its_own_fault() -> None:
-    """For each promise, the `promises` prefix of some fault matches only that promise."""
+    """For each promise, there is a fault whose `promises` prefix matches only that promise."""
     missing = {*all_promises()}
     for name, fault in FAULTS.items():
         promises = [promise for promise in all_promises() if promise.startswith(fault.promises)]
         assert promises, f"{name}: no promise's name starts with {fault.promises}"
         if len(promises) == 1:
             missing -= {*promises}
-    assert not missing, f"promises without a fault: {missing}; add them to tests/faults/"
+    assert not missing, f"promises without a fault: {missing}; add faults for them to tests/faults/"
