@@ -209,7 +209,7 @@ def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat)
 def test_each_reason_for_a_missing_client_is_a_separate_finding() -> None:
     """A decision about a missing client does not apply if the client is missing for another reason.
 
-    Each reason says how to change the contract.
+    For each cause, the stated reason includes how to change the contract.
     """
     key = "        key:\n          type: "
     base = documents.parse(CONTRACT, "base")
@@ -297,7 +297,10 @@ def test_report_explains_why_there_is_no_base(clone: Path, compat: Compat, tmp_p
 
 
 def test_a_decision_replaces_the_verdict(clone: Path, get_report: Report, compat: Compat) -> None:
-    """A compat.yaml entry overrides a verdict until info.version changes after the next release."""
+    """A compat.yaml entry overrides the verdict on a finding.
+
+    After the next release, the entry is stale as soon as info.version changes.
+    """
     write(clone, NARROW, set_version("1.2.1"))
     finding = get_report()["findings"][0]["id"]
     entry = (

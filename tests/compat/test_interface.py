@@ -25,8 +25,8 @@ SCHEMAS = "/components/schemas"
 FIELDS = f"{SCHEMAS}/UpdateAiLlmRequest/properties"
 QUERY = {"name": "zzDryRun", "in": "query", "schema": {"type": "boolean"}}
 TEAPOT = {"$ref": "#/components/responses/Forbidden"}
-# Each case consists of edits, the expected verdicts on the edits and on their reverse, and words
-# that the findings contain.
+# Each case consists of edits, the expected verdict on the edits, the expected verdict on reversing
+# them, and texts that the findings for the edits must contain.
 CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
     "additions": (
         [

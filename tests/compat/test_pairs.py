@@ -45,7 +45,7 @@ def test_example_dates_are_never_in_the_year_zero() -> None:
 
 
 def test_examples_for_patterns_are_printable() -> None:
-    """Findings never show control characters or unassigned characters as an example."""
+    """The example in a finding never contains control characters or unassigned characters."""
     base = {"type": "string", "minLength": 8, "pattern": "[0-9]"}
     (finding,) = compared_schemas(base, {**base, "allOf": [{"pattern": "[A-Z]"}]})
     assert finding.witness.isascii()
@@ -127,8 +127,8 @@ def test_a_change_among_many_required_fields_is_found() -> None:
     assert finding.place == "PUT /0, body, field f39"
 
 
-def test_a_change_next_to_a_condition_names_the_field() -> None:
-    """If a condition restricts several fields, each changed field still has its own finding."""
+def test_changes_next_to_a_condition_are_separate_findings() -> None:
+    """If an object has conditions on several fields, each changed field has its own finding."""
     fields = {f"f{number}": {"type": "string"} for number in range(15)}
     conditions = {"minProperties": 1, "anyOf": [{"required": ["f0"]}, {"required": ["f1"]}]}
     base = {"type": "object", "properties": fields, **conditions}
@@ -153,7 +153,7 @@ def test_a_change_among_many_conditions_is_found_within_the_time_limit() -> None
     assert time.process_time() - started < 5
 
 
-def test_schemas_that_all_refer_to_each_other_are_undecided() -> None:
+def test_change_with_too_many_nested_references_is_undecided() -> None:
     """A change is undecided if there are too many nested references (here, a million) to follow."""
     names = [f"S{i}" for i in range(9)]
     fields = {name: {"$ref": f"#/components/schemas/{name}"} for name in names}
