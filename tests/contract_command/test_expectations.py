@@ -182,6 +182,18 @@ def test_hint_does_not_mention_the_token_that_is_known_to_work() -> None:
         assert finding.got == start if token == WRITER else finding.got.startswith(start)
 
 
+def test_generated_secret_may_equal_text_that_the_backend_always_returns() -> None:
+    """A header that every response has is not a leak, even if a generated secret equals it."""
+    headers = (("Server", "server-42"),)
+    earlier = [Exchange(request({}), 200, headers=headers)]
+    for known, expected in ((earlier, []), ([], ["credentials/as-it-is/returned"])):
+        exchange = Exchange(request({"secret": "server-42"}), 200, headers=headers)
+        findings = checks.check_safety(exchange, (), known)
+        assert [finding.id for finding in findings] == expected
+    leaked = Exchange(request({}), 200, headers=(("X-Token", "token-1234"),))
+    assert [*checks.check_safety(leaked, ["token-1234"], [leaked])]
+
+
 def test_long_non_ascii_value_causes_no_separate_finding() -> None:
     """If a backend rejects all non-ASCII values, rejecting a long one is not a separate finding."""
     [*_, finding] = findings_in(request({"key": "\u00e9" * 200}), 400)

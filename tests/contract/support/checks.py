@@ -5,7 +5,7 @@ access, credentials and internal details are always checked.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -64,14 +64,17 @@ def _header_names(exchange: Exchange) -> set[str]:
     return {name.lower() for name, _ in exchange.headers} - CHANGING_HEADERS
 
 
-def check_safety(exchange: Exchange, tokens: Iterable[str]) -> Iterator[Finding]:
+def check_safety(
+    exchange: Exchange, tokens: Collection[str], earlier: Iterable[Exchange]
+) -> Iterator[Finding]:
     """Check the rules that always apply: those about access, credentials and internal details.
 
     The response must not contain any of the `tokens`, whether or not the request contained it.
+    `earlier` contains responses to other requests.
     """
     request = exchange.request
     got = exchange.got
-    leak = find_leak(exchange, tokens)
+    leak = find_leak(exchange, tokens, earlier)
     if leak:
         where, how = leak
         rule = f"credentials/{slug(how)}"

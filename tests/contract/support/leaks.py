@@ -10,7 +10,7 @@ import codecs
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache, lru_cache
 from urllib.parse import quote, unquote
 
@@ -28,19 +28,16 @@ INTERNALS = re.compile("|".join(DATA["internals"]))
 DIRECTORY = re.compile(r"(?<!\w)/(?:usr|home|var|app|srv)/(?!(?:\w+/)*ai/llm/[\w%-]*(?![\w./%-]))")
 
 
-def find_leak(exchange: Exchange, tokens: Iterable[str]) -> tuple[str, str] | None:
+def find_leak(
+    exchange: Exchange, tokens: Collection[str], earlier: Iterable[Exchange]
+) -> tuple[str, str] | None:
     """Return where the response contains a credential and how the credential is encoded.
 
     Return None if there is no credential. A credential is one of the tokens, or a `key`, `secret`
-    or token from the request.
+    or token from the request. A generated `key` or `secret` may equal text that the backend always
+    returns, such as its `Server` header; the `earlier` responses show this.
     """
-    lines = [("the body", exchange.text), ("the body", _unescaped(exchange.text))]
-    received = [("the status line", exchange.reason)]
-    for name, value in exchange.headers:
-        received.append((f"the `{name}` header", f"{name}: {value}"))
-    for where, line in received:
-        # http.client decodes the status line and headers as Latin-1, but they may contain UTF-8.
-        lines.append((where, line.encode("latin-1").decode(errors="replace")))
+    lines = _lines(exchange)
     for where, line in lines:
         how = _canary_in(line)
         if how:
@@ -49,9 +46,25 @@ def find_leak(exchange: Exchange, tokens: Iterable[str]) -> tuple[str, str] | No
     for where, line in lines:
         for credential in credentials:
             how = _encoding_in(line, credential)
-            if how:
+            if how and (credential in tokens or not _is_returned(credential, earlier)):
                 return where, how
     return None
+
+
+def _lines(exchange: Exchange) -> list[tuple[str, str]]:
+    """Return the lines of the response in which a credential can occur, with their locations."""
+    lines = [("the body", exchange.text), ("the body", _unescaped(exchange.text))]
+    received = [("the status line", exchange.reason)]
+    for name, value in exchange.headers:
+        received.append((f"the `{name}` header", f"{name}: {value}"))
+    for where, line in received:
+        # http.client decodes the status line and headers as Latin-1, but they may contain UTF-8.
+        lines.append((where, line.encode("latin-1").decode(errors="replace")))
+    return lines
+
+
+def _is_returned(text: str, exchanges: Iterable[Exchange]) -> bool:
+    return any(text in line for exchange in exchanges for _, line in _lines(exchange))
 
 
 @lru_cache(1000)

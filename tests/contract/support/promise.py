@@ -298,7 +298,9 @@ class Promise:
         return checks.check_response(exchange, self.backend.from_endpoint)
 
     def _check_safety(self, exchange: Exchange) -> None:
-        for finding in checks.check_safety(exchange, self.backend.tokens.values()):
+        backend = self.backend
+        tokens = backend.tokens.values()
+        for finding in checks.check_safety(exchange, tokens, backend.from_endpoint):
             self.record(finding, exchange)
 
     def record(self, finding: Finding, exchange: Exchange) -> bool:
