@@ -1,6 +1,7 @@
 """Ids: each id identifies exactly one configuration."""
 
 import base64
+import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -29,14 +30,23 @@ def similar_ids(id: str) -> Iterator[str]:
     yield from (id.translate(values.FULL_WIDTH), base64.urlsafe_b64encode(id.encode()).decode())
 
 
+def may_exist(wrong: str, id: str) -> bool:
+    """Return whether `wrong` might be another configuration's id, given a valid id."""
+    if UUID.fullmatch(id):
+        return False
+    if wrong.isalpha() and id.replace("-", "").isalpha():
+        return True
+    # Ids such as `12` or `llm-12` might differ only in their numbers.
+    return re.sub(r"\d+", "0", wrong.lstrip("+")) == re.sub(r"\d+", "0", id)
+
+
 @clause("id-exact")
 def test_similar_id_is_rejected(promise: Promise) -> None:
     """A request for an id that only resembles the configuration's id is rejected."""
     backend = promise.backend
     for wrong in similar_ids(backend.id):
-        # A decimal number might be another configuration's id, or this id in another notation.
-        may_exist = wrong.lstrip("+").isdecimal() and backend.id.isdecimal()
-        if not may_exist and wrong not in ("", *backend.own_ids, *backend.given.values()):
+        is_known = wrong in ("", *backend.own_ids, *backend.given.values())
+        if not is_known and not may_exist(wrong, backend.id):
             promise.ask(id=wrong, place="id-exact/near-id", body={}, words=describe(wrong))
 
 

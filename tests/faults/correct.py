@@ -34,7 +34,7 @@ def responses_have_additional_fields(request: Request, answer: Answer) -> None:
         known = {"name": request.name, "endpoint": request.endpoint, "aiType": request.ai_type}
         answer.set_fields(updated=sorted(request.fields), key="***", **known)
     elif answer.status == 400:
-        answer.set_fields(message=f"cannot use {request.names}")
+        answer.set_fields(message=f"cannot use {request.names}", platform="OpenStack")
 
 
 def responses_have_additional_headers(request: Request, answer: Answer) -> None:
@@ -43,6 +43,7 @@ def responses_have_additional_headers(request: Request, answer: Answer) -> None:
     headers = {
         "X-Request-Id": f"{number:032x}",
         "X-Trace": base64.b64encode(generator.randbytes(64)).decode(),
+        "X-Canary-Version": "2",
         "X-Digest": base64.b32encode(generator.randbytes(20)).decode(),
         "X-XSS-Protection": "1; mode=block; report=/app/xss",
         "Set-Cookie": "session=; Path=/; HttpOnly",
@@ -165,7 +166,7 @@ def some_requests_return_429_or_503(request: Request) -> Answer | None:
 
 def other_methods_and_paths_return_html(method: str, answer: Answer) -> None:
     if answer.status == 405 or b"nothing at this path" in answer.body:
-        text = b"<!DOCTYPE html>Cannot " + method.encode()
+        text = b'<!DOCTYPE html><script src="/app/main.4f2a.js"></script>Cannot ' + method.encode()
         answer.set_body(b"" if method == "HEAD" else text)
         answer.set_header("Content-Type", "text/html; charset=utf-8")
     else:

@@ -55,6 +55,14 @@ def test_backend_may_parse_a_numeric_id() -> None:
     assert result.status == KEPT, result.output
 
 
+def test_ids_may_differ_only_in_their_numbers() -> None:
+    with serving() as mock:
+        for id in ("llm-12", "llm-1", "llm-120"):
+            mock.add_configuration(id=id)
+        result = run_on(mock, "--id", "llm-12", promises="test_similar_id")
+    assert result.status == KEPT, result.output
+
+
 def test_every_promise_has_its_own_fault() -> None:
     """For each promise, there is a fault whose `promises` prefix matches only that promise."""
     missing = {*all_promises()}

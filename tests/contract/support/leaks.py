@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache, lru_cache
+from itertools import product
 from urllib.parse import quote, unquote
 
 from support import contract, values
@@ -21,9 +22,13 @@ from support.rule import DATA
 
 SHORTEST = 8  # ignore shorter credentials, which a response may contain by chance
 SHORTEST_PART = 5  # a leak can be as short as four characters plus a mask character
-MASKS = "*.…•xX-_#"  # characters that backends use to mask the rest of a credential
+MASKS = "*.…•#"  # characters that backends use to mask the rest of a credential
+# Backends also use these characters as masks, but random text such as a cookie can contain them.
+AMBIGUOUS_MASKS = "xX-_"
 HASHES = ("md5", "sha1", "sha256", "sha512")
 INTERNALS = re.compile("|".join(DATA["internals"]))
+# Matches the URL in an HTML attribute
+LINK = re.compile(r"""\b(?:action|href|src)\s*=\s*["']?[^\s"'>]*""")
 # Matches a file's directory, but not part of a URL
 DIRECTORY = re.compile(r"(?<!\w)/(?:usr|home|var|app|srv)/(?!(?:\w+/)*ai/llm/[\w%-]*(?![\w./%-]))")
 
@@ -155,10 +160,12 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
         for text in (once, *base64_parts(once.encode())):
             yield "in base64", text, 8
     yield "in base32", base64.b32encode(canary.encode()).decode()[16:-8], 10
-    for mark in MASKS:
-        yield "masked", f"{mark}{secret[-4:]}", 5
-        for size in range(4, 12):
-            yield "masked", f"{canary[:size]}{mark}", size + 1
+    two_masks = map("".join, product(AMBIGUOUS_MASKS, repeat=2))
+    for least, masks in ((4, (*MASKS, *two_masks)), (5, AMBIGUOUS_MASKS)):
+        for mask in masks:
+            yield "masked", f"{mask}{secret[-least:]}", len(mask) + least
+            for size in range(least, 12):
+                yield "masked", f"{canary[:size]}{mask}", size + len(mask)
     for name in HASHES:
         digest = hashlib.new(name, canary.encode())
         yield "hashed", digest.hexdigest(), 16
@@ -172,7 +179,7 @@ def internals(exchange: Exchange) -> str | None:
     """
     text = _unescaped(exchange.text)
     if exchange.status >= 400:
-        found = INTERNALS.search(text) or DIRECTORY.search(text)
+        found = INTERNALS.search(text) or DIRECTORY.search(LINK.sub("", text))
     elif "json" in exchange.media_type:
         found = INTERNALS.search(text)
     else:  # do not check web pages, which can contain paths

@@ -40,7 +40,7 @@ def unique() -> str:
 def canary(field: str) -> str:
     """Return a random credential, no part of which can appear in a response by chance."""
     source = random.Random(field)  # noqa: S311 - see RANDOM
-    return "Canary" + "".join(source.choices(string.ascii_letters + string.digits, k=26))
+    return "cAnArY" + "".join(source.choices(string.ascii_letters + string.digits, k=26))
 
 
 # Canary credentials, which most requests contain. They are the same in every run.
