@@ -32,6 +32,9 @@ def ask_with(promise: Promise, token: str) -> None:
     promise.need(token)
     promise.ask_each(values.all_variations(), token=token)
     promise.ask(token=token, body=DATA["TRUSTED_FIELDS"])
+    name = values.fresh()
+    promise.exchange(promise.request(body=name))
+    promise.ask(token=token, body=name)  # would not change anything
     for id in promise.backend.own_ids[1:]:
         promise.ask_each(values.SOME_VARIATIONS, token=token, id=id)
 

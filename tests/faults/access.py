@@ -2,6 +2,7 @@
 
 import asyncio
 import html
+import json
 import re
 import unicodedata
 from collections.abc import Callable
@@ -133,6 +134,12 @@ async def _rename(request: Request, answer: Answer) -> None:
         await request.rename(request.name)
 
 
+async def _rename_despite_a_suffix(request: Request) -> None:
+    if request.is_for("main") and request.body.startswith(b'{"name": "contract run'):
+        name, _ = json.JSONDecoder().raw_decode(request.body.decode())
+        await request.rename(name["name"])
+
+
 def _rename_on(status: int, condition: Condition) -> Change:
     """Change the name even though the response has this status."""
     return on(status, when(condition, _rename))
@@ -152,6 +159,16 @@ async def _rename_late(request: Request, name: str) -> None:
         await request.rename(name)
 
 
+async def _is_current_name(request: Request) -> bool:
+    return request.name == await request.name_of(request.ids["main"])
+
+
+async def reader_may_resend_the_current_name(request: Request) -> None:
+    if request.role == "reader" and request.is_for("main") and await _is_current_name(request):
+        request.as_user("owner")
+
+
+faults("test_reader_cannot_update", reader_may_resend_the_current_name)
 faults("test_repeated_update_takes_effect_again", name_takes_effect_late)
 faults(
     "test_rejected_update_changes_nothing",
@@ -165,6 +182,8 @@ faults(
         400, lambda fields: fields.get("key") == 5
     ),
     update_with_a_too_long_key_changes_the_name=_rename_on(400, lambda key: key[8192:]),
+    invalid_json_changes_the_name=on(400, _rename_despite_a_suffix),
+    oversized_body_changes_the_name=on(413, _rename_despite_a_suffix),
     unauthenticated_update_changes_the_name=on(401, _rename),
     update_with_a_wrong_token_changes_the_name=_rename_on(401, lambda token: token == "wrong"),
     update_with_an_expired_token_changes_the_name=_rename_on(401, lambda role: role == "expired"),
@@ -194,6 +213,9 @@ faults(
     new_secret_resets_the_name=on(
         200, lambda names, rename: names == ["secret"] and rename("unnamed")
     ),
+    new_key_from_an_admin_resets_the_name=on(
+        200, lambda role, names, rename: role == "admin" and names == ["key"] and rename("unnamed")
+    ),
     empty_update_changes_name=on(200, lambda body, rename: body == b"{}" and rename("unnamed")),
     change_of_provider_resets_the_name=on(
         200, lambda ai_type, name, rename: ai_type and not name and rename(ai_type)
@@ -202,7 +224,7 @@ faults(
 
 
 async def _reject_taken_name(request: Request, answer: Answer) -> None:
-    if request.is_for("sibling") and request.name == await request.name_of(request.ids["main"]):
+    if request.is_for("sibling") and await _is_current_name(request):
         answer.reject(400)
 
 
@@ -219,6 +241,9 @@ faults(
     duplicate_names_are_accepted=accept(lambda answer: b"another" in answer.body),
     duplicate_names_are_accepted_with_other_fields=accept(
         lambda fields, answer: b"another" in answer.body and len(fields) > 1
+    ),
+    duplicate_names_from_admins_are_accepted=accept(
+        lambda role, answer: role == "admin" and b"another" in answer.body
     ),
     taken_name_returns_500=reject_with(500, lambda answer: b"another" in answer.body),
     names_that_were_sent_before=reject(lambda name, count: name and count(name) > 1),
@@ -263,6 +288,15 @@ faults(
         lambda name: name.replace("_", "\u00e9")
     ),
     names_are_normalized_before_comparison=_reject_similar(partial(unicodedata.normalize, "NFC")),
+    invisible_characters_in_names_are_removed=_reject_similar(
+        lambda name: re.sub("[\u00ad\u200e\ufe0f]", "", name)
+    ),
+    non_breaking_spaces_in_names_are_spaces=_reject_similar(
+        lambda name: name.replace("\u00a0", " ")
+    ),
+    names_are_compared_after_case_folding=_reject_similar(str.casefold),
+    hiragana_and_katakana_are_equal=_reject_similar(lambda name: name.replace("\u30ab", "\u304b")),
+    smart_quotes_are_quotes=_reject_similar(lambda name: name.replace("\u2019", "'")),
     characters_beyond_u_ffff_are_equal=_reject_similar(
         partial(re.sub, "[\U00010000-\U0010ffff]", "")
     ),
@@ -300,6 +334,12 @@ faults(
     chunked_body_is_ignored=ignore_body(lambda is_chunked, fields: is_chunked and fields),
     body_is_ignored_for_admins=ignore_body(lambda role: role == "admin"),
     body_is_ignored_for_percent_encoded_ids=ignore_body(lambda path: "%" in path),
+    body_with_a_charset_is_ignored=ignore_body(lambda media_type: "; charset=utf-8" in media_type),
+    body_with_an_expect_header_is_ignored=ignore_body(lambda header: header("Expect")),
+    chunk_that_ends_inside_a_character_is_garbled=when(
+        lambda is_chunked, body: is_chunked and body.startswith(b'{"name": "\xc3\xa9'),
+        lambda request: request.set_body(request.body.replace(b"\xc3\xa9", b"\xef\xbf\xbd" * 2)),
+    ),
     body_with_an_upper_case_charset_is_ignored=ignore_body(
         lambda media_type: "Charset=UTF-8" in media_type
     ),

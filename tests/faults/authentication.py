@@ -65,6 +65,9 @@ faults(
     user_from_a_proxy_replaces_the_token=as_owner(
         lambda header: header("Remote-User") or header("X-Auth-Request-User")
     ),
+    private_address_replaces_the_token=as_owner(
+        lambda header: header("X-Forwarded-For").startswith("10.")
+    ),
     loopback_address_replaces_the_token=as_owner(lambda headers: "127.0.0.1" in headers.values()),
 )
 faults(
@@ -84,6 +87,7 @@ faults(
         400, lambda role, is_json, body: not role and is_json and not body.startswith(b"{")
     ),
     endpoint_is_checked_first=reply(400, lambda role, endpoint: not role and endpoint == "x"),
+    type_is_checked_first=reply(400, lambda role, ai_type: not role and ai_type == "NONE"),
     types_are_checked_first=reply(400, lambda role, non_strings: not role and non_strings),
     challenge_is_missing=on(401, lambda answer: answer.drop_header("WWW-Authenticate")),
 )

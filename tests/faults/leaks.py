@@ -66,6 +66,17 @@ faults(
     ),
 )
 faults(
+    "test_unreadable_body_is_rejected",
+    unquoted_key_in_a_parser_error=on(
+        400,
+        lambda body, answer: (
+            body.startswith(b'{"key": ')
+            and body[8:9].isalpha()
+            and answer.set_fields(message=f"{body[:18].decode()}... is not valid JSON")
+        ),
+    ),
+)
+faults(
     "test_unusual_value_answers_200",
     name_in_500=when(
         lambda name: "DROP TABLE" in name,

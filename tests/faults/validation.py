@@ -55,6 +55,7 @@ faults(
     ),
     names_with_a_next_line_character=accept(lambda name: "\x85" in name),
     numeric_names=accept(lambda fields: type(fields.get("name")) is int),
+    operators_as_names=accept(lambda fields: fields.get("name") == {"$ne": ""}),
     null_names_with_other_fields=accept(
         lambda fields: len(fields) > 2 and fields.get("name", "") is None
     ),
@@ -69,6 +70,9 @@ faults(
     endpoints_without_a_scheme=accept(lambda endpoint: endpoint.startswith(("api.", "//", "/"))),
     hostless_endpoints=accept(lambda endpoint: endpoint in ("https://", "https:", "https:///v1")),
     endpoints_with_credentials=accept(lambda endpoint: "@" in endpoint),
+    endpoints_with_credentials_after_one_slash=accept(
+        lambda endpoint: endpoint.startswith("https:/user:")
+    ),
     endpoints_with_an_additional_header=accept(lambda endpoint: "\r\nx:" in endpoint),
     endpoints_with_a_c1_control_character=accept(lambda endpoint: "\x85" in endpoint),
     endpoints_with_a_trailing_line_break=accept(lambda endpoint: endpoint.endswith("com\n")),
@@ -86,6 +90,7 @@ faults(
 )
 faults(
     "test_invalid_value_answers_400[secret]",
+    six_digit_secrets=accept(lambda fields: fields.get("secret") == 123456),
     empty_secrets=accept(lambda fields: fields.get("secret") == ""),
 )
 faults(
@@ -104,6 +109,10 @@ faults(
     upper_case_fields_are_accepted=partial(_rename_field, "KEY", "key"),
     fields_with_homoglyphs_are_accepted=partial(_rename_field, "k\u0435y", "key"),
     null_in_unknown_fields=accept(lambda fields: None in _unknown(fields).values()),
+    empty_unknown_fields=accept(lambda fields: "" in _unknown(fields).values()),
+    false_in_unknown_fields=accept(lambda fields: False in _unknown(fields).values()),
+    fields_named_constructor=accept(lambda fields: "constructor" in fields),
+    title_case_fields_are_accepted=partial(_rename_field, "AiType", "aiType"),
     fields_named_id=accept(lambda fields: "id" in fields),
     fields_named_proto=accept(lambda fields: "__proto__" in fields),
     fields_in_another_object=accept(lambda fields: isinstance(fields.get("aiLlm"), dict)),

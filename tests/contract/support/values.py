@@ -18,7 +18,8 @@ FILE = Path(__file__).parents[1] / "values.yaml"
 DATA: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))
 
 INVALID: list[Any] = [
-    {"name": ""}, {"unknown": "field"}, {"aiType": None}, {"endpoint": "x"}, b"{", b"", [], b"\xff"
+    {"name": ""}, {"unknown": "field"}, {"aiType": None}, {"aiType": "NONE"}, {"endpoint": "x"},
+    b"{", b"", [], b"\xff",
 ]  # fmt: skip
 
 RANDOM = random.Random()  # noqa: S311 - not used for secrets; seeded for each promise
@@ -188,7 +189,7 @@ def invalid_values(field: str) -> Iterator[Any]:
     """Yield invalid values for the field, such as values of the wrong type or length."""
     schema = contract.PROPERTIES[field]
     good = contract.EVERYTHING[field]
-    yield from (None, True, False, 0, 1, -1.5, [], [good], {}, {"value": good})
+    yield from (None, True, False, 0, 1, -1.5, 123456, [], [good], {}, {"value": good}, {"$ne": ""})
     yield of_length(field, schema.get("minLength", 1) - 1)
     if "maxLength" in schema:
         too_long = schema["maxLength"] + 1
@@ -224,7 +225,8 @@ def resembling_fields() -> Iterator[tuple[str, object]]:
     yield "k\u0435y", canary("key")  # contains a Cyrillic letter
     for name, value in (EVERYTHING | fresh()).items():
         snake = re.sub("([A-Z])", r"_\1", name).lower()
-        similar = [name.upper(), name.title(), name[:-1], snake, snake.replace("_", "-")]
+        similar = [name.upper(), name.lower(), name.title(), name[0].upper() + name[1:]]
+        similar += [name[:-1], snake, snake.replace("_", "-")]
         for other in (*similar, *expand("SIMILAR_FIELDS", name)):
             if other not in contract.PROPERTIES:
                 yield other, value
@@ -237,6 +239,7 @@ def unreadable_bodies() -> Iterator[bytes]:
     for odd in DATA["ODD_STRINGS"]:
         texts.append(f'{{"key": "{odd}", "secret": "{canary("secret")}"}}')
     texts.append(json.dumps(good))  # JSON in a JSON string
+    texts.append(f'{{"key": {canary("key").lstrip("cAnrY0123456789")}}}')  # without quotes
     texts += ["[" * 100_000 + "]" * 100_000, '{"name":' * 25_000 + "1" + "}" * 25_000]
     for odd in ("1" + "0" * 5000, "[" * 5000 + "]" * 5000):
         texts.append(f'{good[:-1]}, "name": {odd}}}')
