@@ -148,6 +148,12 @@ def test_additions(copy: Copy) -> None:
     assert "the example `everything` lacks the field exampleField; add the field" in without_example
     with copy.edit("openapi.yaml") as contract:
         update = contract["paths"][PATH]["put"]
+        body = update["requestBody"]["content"]["application/json"]
+        body["examples"]["everything"]["value"]["exampleField"] = ""
+    invalid_example = copy.run("scripts.contract", status=2)
+    assert "the example `everything` violates `minLength` of exampleField" in invalid_example
+    with copy.edit("openapi.yaml") as contract:
+        update = contract["paths"][PATH]["put"]
         update["responses"]["409"] = {"$ref": "#/components/responses/Forbidden"}
         body = update["requestBody"]["content"]["application/json"]
         body["examples"]["everything"]["value"] |= {"exampleField": "eu-west-1", "exampleNumber": 5}

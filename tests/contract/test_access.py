@@ -33,8 +33,9 @@ def ask_with(promise: Promise, token: str) -> None:
     promise.ask_each(values.all_variations(), token=token)
     promise.ask(token=token, body=DATA["TRUSTED_FIELDS"])
     name = values.fresh()
-    promise.exchange(promise.request(body=name))
-    promise.ask(token=token, body=name)  # would not change anything
+    if promise.is_wanted(promise.clause):
+        promise.exchange(promise.request(body=name))
+    promise.ask(token=token, body=name)  # a forbidden update that would change nothing
     for id in promise.backend.own_ids[1:]:
         promise.ask_each(values.SOME_VARIATIONS, token=token, id=id)
 

@@ -116,13 +116,22 @@ def test_promise_hidden_by_an_accepted_finding_is_accepted(
 
 
 def test_deviation_that_no_longer_occurs_fails_the_run(known: Path) -> None:
-    """A run fails if it checks the rule of an accepted finding and the finding does not occur."""
+    """A run fails if it checks the rule of an accepted finding and the finding does not occur.
+
+    The failure belongs to the promise that checked the rule, or to one that covers its clause.
+    """
     with serving() as mock:
         result = run_accepting(known, "access-levels/READ/200", mock, "-k", READER)
         unrelated = run_accepting(known, "access-levels/READ/200", mock, "-k", "idempotent")
+        checked = run_accepting(known, "lengths/key-maxLength/200", mock, "-k", "READ or value")
+        misspelled = run_accepting(known, "other-media-type/none/20", mock, "-k", "READ or media")
     assert result.status == 1
     assert "got no finding with this id; remove the entry from the file" in result.output
     assert unrelated.status == 0, unrelated.output
+    [finding] = checked.findings
+    assert finding["promise"] == "test_invalid_value_answers_400[key]"
+    [finding] = misspelled.findings
+    assert finding["promise"] == "test_other_media_type_is_rejected"
 
 
 def test_backend_that_needs_no_token_always_fails(known: Path, tmp_path: Path) -> None:

@@ -161,13 +161,21 @@ def path_of(id: str, *, escaped: bool = False) -> str:
 
 
 def check_values(unusual: Mapping[str, object]) -> None:
-    """Raise `ValueError` if the test values do not cover a field or a required parameter."""
+    """Raise `ValueError` if an example or a test value is missing, or an example is invalid."""
     for parameter in PARAMETERS:
         if parameter["in"] != "path" and parameter.get("required"):
             raise ValueError(
                 f"openapi.yaml: no test sends the required parameter {parameter['name']}; "
                 "send it in tests/contract/, or make it optional"
             )
+    for name, example in EXAMPLES.items():
+        for field, value in example.items():
+            keyword = field in PROPERTIES and broken_keyword(field, value)
+            if keyword:
+                raise ValueError(
+                    f"openapi.yaml: the example `{name}` violates `{keyword}` of {field}; "
+                    "correct the example"
+                )
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:
             raise ValueError(

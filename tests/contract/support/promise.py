@@ -49,7 +49,8 @@ class Run:
     accepted: Mapping[str, Accepted]  # the accepted findings by id
     earlier: Mapping[str, str]  # with `--again`, each promise's outcome in the earlier run
     findings: dict[str, Finding] = field(default_factory=dict)  # by id
-    checked_rules: set[str] = field(default_factory=set)  # the ids of the rules checked so far
+    # Maps the id of each rule checked so far to the name of the promise that checked it first
+    checked_rules: dict[str, str] = field(default_factory=dict)
     promises: "dict[str, Promise]" = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     controls: list[Exchange] = field(default_factory=list)
@@ -82,16 +83,17 @@ class Run:
         """Add the finding unless it or a broader one is already known; return the recorded one."""
         id = self.id_of(finding)
         if id not in self.findings:
-            finding.finder = finding.promise = finder
-            covering = [
-                name for name in self.promises if self.promises[name].clause == finding.clause
-            ]
-            if covering and finder not in covering:
-                finding.promise = covering[0]
+            finding.finder = finder
+            finding.promise = self._covering(finding.clause, finder)
             if not finding.is_missing_authentication:
                 finding.accepted = self.accepted.get(id)
             self.findings[id] = finding
         return self.findings[id]
+
+    def _covering(self, clause: str, default: str) -> str:
+        """Return the name of a promise that covers the clause: `default`, unless another does."""
+        names = [name for name in self.promises if self.promises[name].clause == clause]
+        return names[0] if names and default not in names else default
 
     def add_stale(self) -> None:
         """Add a finding for each accepted deviation that did not recur when its rule was tested."""
@@ -102,14 +104,15 @@ class Run:
             rule, _, outcome = id.rpartition("/")
             if id in self.findings or not (is_whole or rule in self.checked_rules):
                 continue
-            self.findings[id] = Finding(
+            stale = self.findings[id] = Finding(
                 rule,
                 outcome,
                 expected="this finding, because the deviations file accepts it",
                 got="no finding with this id; remove the entry from the file, or correct the id",
                 subject=f"the accepted finding {id}",
-                promise=next(iter(self.promises), ""),
             )
+            checked_by = self.checked_rules.get(rule, next(iter(self.promises), ""))
+            stale.promise = self._covering(stale.clause, checked_by)
 
 
 @dataclass
@@ -292,7 +295,7 @@ class Promise:
             if self.record(finding, exchange):
                 return
         self.passed += 1
-        self.run.checked_rules.add(exchange.request.rule.id)
+        self.run.checked_rules.setdefault(exchange.request.rule.id, self.name)
 
     def _findings_in(self, exchange: Exchange) -> Iterator[Finding]:
         return checks.check_response(exchange, self.backend.from_endpoint)
@@ -306,7 +309,7 @@ class Promise:
     def record(self, finding: Finding, exchange: Exchange) -> bool:
         """Record a finding; return whether it prevents the remaining checks."""
         run = self.run
-        run.checked_rules.add(finding.rule)
+        run.checked_rules.setdefault(finding.rule, self.name)
         is_selected = run.is_selected(finding.clause) or finding.is_note
         if not is_selected and not finding.is_missing_authentication:
             return False
