@@ -11,6 +11,7 @@ from contextlib import suppress
 from copy import copy
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from threading import TIMEOUT_MAX
 from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
 
 from .errors import ApiStatusError, FlashbackError, UnexpectedServerError, UnexpectedStatusError
@@ -190,11 +191,11 @@ class Response(Generic[P]):
         """The number of seconds to wait, based on the Retry-After header (seconds or a date)."""
         value = self.headers.get("retry-after", "")
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
-            return float(value)
+            return min(float(value), TIMEOUT_MAX)  # `time.sleep` rejects longer times
         try:
             date = parsedate_to_datetime(value)
             date = date.replace(tzinfo=date.tzinfo or UTC)  # asctime dates have no time zone
-            return max(0.0, date.timestamp() - time.time())
+            return min(max(0.0, date.timestamp() - time.time()), TIMEOUT_MAX)
         except (ValueError, OverflowError):
             return None
 

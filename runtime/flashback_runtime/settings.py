@@ -20,7 +20,8 @@ from .transport import httpx
 _TOKEN = Rule(
     Secret,
     pattern=r"^[!-~]+$",
-    message="must contain only visible ASCII characters, with no spaces and no Bearer prefix",
+    message="must contain only visible ASCII characters, with no spaces, line breaks or Bearer"
+    " prefix",
 )
 _BASE_URL = Rule(
     str,

@@ -38,6 +38,7 @@ def test_secrets_are_opaque() -> None:
     client = blocking(Service(), headers={"X-Key": SECRET})
     client.update_ai_llm(ID, secret=SECRET)
     shown = f"{body!r} {body} {body.secret} {attrs.asdict(body)} {client!r} {vars(client)}"
+    shown += f"{body.secret:>40}"
     assert SECRET not in shown
     assert TOKEN not in shown
     assert str not in type(body.secret).__mro__
