@@ -160,7 +160,8 @@ async def _rename_late(request: Request, name: str) -> None:
 
 
 async def _is_current_name(request: Request) -> bool:
-    return request.name == await request.name_of(request.ids["main"])
+    main = await request.name_of(request.ids["main"])
+    return bool(request.name == main)
 
 
 async def reader_may_resend_the_current_name(request: Request) -> None:
