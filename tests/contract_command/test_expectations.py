@@ -90,6 +90,18 @@ def test_body_determines_the_expectation(body: object, id: str, statuses: tuple[
     assert rule.statuses == {*statuses}
 
 
+@pytest.mark.parametrize(
+    ("media_type", "id"),
+    [
+        ("application/json; charset=utf-8", "media-type/charset"),
+        ("Application/JSON;charset=UTF-8", "media-type/case"),
+    ],
+)
+def test_media_type_in_another_case_has_its_own_rule(media_type: str, id: str) -> None:
+    """A media type in another case is the likely cause of a rejection, even with a charset."""
+    assert request({}, headers={"Content-Type": media_type}).rule.id == id
+
+
 def test_description_shows_the_valid_value() -> None:
     """The description of a one-field update shows the value, or only its length if it is long.
 

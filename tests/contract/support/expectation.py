@@ -92,7 +92,8 @@ def rule_of_valid(request: Request) -> Rule:
     media_type = request.header("Content-Type") or ""
     segment = request.target.partition("?")[0].rpartition("/")[2]
     if media_type != "application/json":
-        kind = "charset" if "charset" in media_type.lower() else "case"
+        is_lower_case = media_type.partition(";")[0] == "application/json"
+        kind = "charset" if is_lower_case else "case"
         return Rule(f"media-type/{kind}", f"`Content-Type: {media_type}`", VALID)
     if segment != quote(unquote(segment), safe=""):
         words = "the id with percent-encoded characters"
