@@ -148,12 +148,6 @@ def test_additions(copy: Copy) -> None:
     assert "the example `everything` lacks the field exampleField; add the field" in without_example
     with copy.edit("openapi.yaml") as contract:
         update = contract["paths"][PATH]["put"]
-        body = update["requestBody"]["content"]["application/json"]
-        body["examples"]["everything"]["value"]["exampleField"] = ""
-    invalid_example = copy.run("scripts.contract", status=2)
-    assert "the example `everything` violates `minLength` of exampleField" in invalid_example
-    with copy.edit("openapi.yaml") as contract:
-        update = contract["paths"][PATH]["put"]
         update["responses"]["409"] = {"$ref": "#/components/responses/Forbidden"}
         body = update["requestBody"]["content"]["application/json"]
         body["examples"]["everything"]["value"] |= {"exampleField": "eu-west-1", "exampleNumber": 5}
@@ -196,3 +190,13 @@ def test_removed_fields(copy: Copy) -> None:
     assert "openapi.yaml cannot be used (KeyError: 'operationId')" in output
     output = copy.run("pytest", "-n", "0", "tests/test_openapi.py", status=1)
     assert f'paths/{PATH}/put: "operationId" is a required property' in output
+
+
+def test_invalid_example_prevents_a_verdict(copy: Copy) -> None:
+    """If an example in the contract is invalid, scripts/contract names the example and the rule."""
+    with copy.edit("openapi.yaml") as contract:
+        update = contract["paths"][PATH]["put"]
+        body = update["requestBody"]["content"]["application/json"]
+        body["examples"]["everything"]["value"]["name"] = ""
+    output = copy.run("scripts.contract", status=2)
+    assert "the example `everything` violates `minLength` of name; correct it" in output
