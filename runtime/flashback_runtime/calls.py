@@ -191,13 +191,15 @@ class Response(Generic[P]):
         """The number of seconds to wait, based on the Retry-After header (seconds or a date)."""
         value = self.headers.get("retry-after", "")
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
-            return min(float(value), TIMEOUT_MAX)  # `time.sleep` rejects longer times
-        try:
-            date = parsedate_to_datetime(value)
-            date = date.replace(tzinfo=date.tzinfo or UTC)  # asctime dates have no time zone
-            return min(max(0.0, date.timestamp() - time.time()), TIMEOUT_MAX)
-        except (ValueError, OverflowError):
-            return None
+            seconds = float(value)
+        else:
+            try:
+                date = parsedate_to_datetime(value)
+                date = date.replace(tzinfo=date.tzinfo or UTC)  # asctime dates have no time zone
+                seconds = date.timestamp() - time.time()
+            except (ValueError, OverflowError):
+                return None
+        return min(max(0.0, seconds), TIMEOUT_MAX)  # `time.sleep` rejects longer times
 
     @property
     def text(self) -> str:

@@ -34,8 +34,8 @@ def may_exist(wrong: str, id: str) -> bool:
     """Return whether `wrong` might be another configuration's id, given a valid id."""
     if UUID.fullmatch(id):
         return False
-    if wrong.isalpha() and id.replace("-", "").isalpha():
-        return True
+    if wrong.isalpha() and wrong in values.DATA["SIMILAR_IDS"]:  # a word such as `default`
+        return id.replace("-", "").isalpha()
     # Ids such as `12` or `llm-12` might differ only in their numbers.
     return re.sub(r"\d+", "0", wrong.lstrip("+")) == re.sub(r"\d+", "0", id)
 

@@ -77,7 +77,7 @@ def test_different_names_do_not_conflict(promise: Promise) -> None:
     if exchange and exchange.succeeded:
         promise.ask("name-exact/stored", id=sibling, body=exchange.request.fields)
         promise.prepare(body=fresh())
-    # Some databases replace or drop the characters below, or treat them as equal.
+    # Some databases replace or drop certain characters, or treat them as equal.
     for character, other in DATA["EQUAL_IN_SOME_DATABASES"]:
         promise.prepare(body={"name": f"{end} {character}"})
         exchange = promise.ask("name-exact/alike", id=sibling, body={"name": f"{end} {other}"})
@@ -145,9 +145,7 @@ def test_rejected_update_changes_nothing(promise: Promise) -> None:
     is_kept = True
     for parts in rejected:
         body = fresh() | parts.pop("body", {})
-        content: Any = body
-        if "suffix" in parts:
-            content = json.dumps(body).encode() + parts.pop("suffix")
+        content = json.dumps(body).encode() + parts.pop("suffix", b"")
         exchange = promise.ask(body=content, **parts)
         if exchange is None or exchange.is_accepted:  # another test reports this case
             promise.prepare(body=kept)

@@ -160,8 +160,7 @@ async def _rename_late(request: Request, name: str) -> None:
 
 
 async def _is_current_name(request: Request) -> bool:
-    main = await request.name_of(request.ids["main"])
-    return bool(request.name == main)
+    return request.text("name") == await request.name_of(request.ids["main"])
 
 
 async def reader_may_resend_the_current_name(request: Request) -> None:

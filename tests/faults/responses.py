@@ -68,6 +68,9 @@ faults(
     path_of_a_file_in_404=show("open /srv/backend/ai/llm/store.db: permission denied"),
     django_stack_trace_in_404=show("File &quot;/code/views.py&quot;, line 3, in put"),
     elixir_stack_trace_in_404=show("lib/llm.ex:12: Llm.put/2"),
+    prisma_call_in_404=show("Invalid `prisma.aiLlm.update()` invocation"),
+    mongodb_error_in_404=show("MongoServerError: E11000"),
+    stack_of_an_error_in_404=on(404, lambda answer: answer.set_fields(stack=["Llm.put"])),
     lower_case_sql_query_in_404=show("select * from llm where id=?: no rows"),
 )
 faults(

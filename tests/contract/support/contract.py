@@ -174,7 +174,7 @@ def check_values(unusual: Mapping[str, object]) -> None:
             if keyword:
                 raise ValueError(
                     f"openapi.yaml: the example `{name}` violates `{keyword}` of {field}; "
-                    "correct it"
+                    "correct the example"
                 )
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:

@@ -39,8 +39,8 @@ def find_leak(
     """Return where the response contains a credential and how the credential is encoded.
 
     Return None if there is no credential. A credential is one of the tokens, or a `key`, `secret`
-    or token from the request. A generated `key` or `secret` may equal text that the backend always
-    returns, such as its `Server` header; the `earlier` responses show this.
+    or token from the request. If a generated `key` or `secret` equals text from an `earlier`
+    response, such as the `Server` header, it is not a leak.
     """
     lines = _lines(exchange)
     for where, line in lines:
@@ -51,7 +51,7 @@ def find_leak(
     for where, line in lines:
         for credential in credentials:
             how = _encoding_in(line, credential)
-            if how and (credential in tokens or not _is_returned(credential, earlier)):
+            if how and (credential in tokens or not _occurs_in(credential, earlier)):
                 return where, how
     return None
 
@@ -68,7 +68,8 @@ def _lines(exchange: Exchange) -> list[tuple[str, str]]:
     return lines
 
 
-def _is_returned(text: str, exchanges: Iterable[Exchange]) -> bool:
+def _occurs_in(text: str, exchanges: Iterable[Exchange]) -> bool:
+    """Return whether any of the responses contains the text."""
     return any(text in line for exchange in exchanges for _, line in _lines(exchange))
 
 
@@ -146,7 +147,7 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
 
     Any part of the encoded canary that has at least the minimum length counts as a leak.
     """
-    secret = canary[6:]
+    secret = canary.removeprefix(values.PREFIX)
     octets = secret.encode()
     yield "as it is", secret, 6
     yield "reversed", secret[::-1], 8
@@ -179,7 +180,9 @@ def internals(exchange: Exchange) -> str | None:
     """
     text = _unescaped(exchange.text)
     if exchange.status >= 400:
-        found = INTERNALS.search(text) or DIRECTORY.search(LINK.sub("", text))
+        is_page = "html" in exchange.media_type
+        without_links = LINK.sub("", text) if is_page else text
+        found = INTERNALS.search(text) or DIRECTORY.search(without_links)
     elif "json" in exchange.media_type:
         found = INTERNALS.search(text)
     else:  # do not check web pages, which can contain paths

@@ -91,7 +91,10 @@ class Run:
         return self.findings[id]
 
     def _covering(self, clause: str, default: str) -> str:
-        """Return the name of a promise that covers the clause: `default`, unless another does."""
+        """Return a promise that covers the clause, preferably `default`.
+
+        If no promise covers the clause, return `default`.
+        """
         names = [name for name in self.promises if self.promises[name].clause == clause]
         return names[0] if names and default not in names else default
 
@@ -104,15 +107,15 @@ class Run:
             rule, _, outcome = id.rpartition("/")
             if id in self.findings or not (is_whole or rule in self.checked_rules):
                 continue
-            stale = self.findings[id] = Finding(
+            checked_by = self.checked_rules.get(rule, next(iter(self.promises), ""))
+            self.findings[id] = Finding(
                 rule,
                 outcome,
                 expected="this finding, because the deviations file accepts it",
                 got="no finding with this id; remove the entry from the file, or correct the id",
                 subject=f"the accepted finding {id}",
+                promise=self._covering(rule.partition("/")[0], checked_by),
             )
-            checked_by = self.checked_rules.get(rule, next(iter(self.promises), ""))
-            stale.promise = self._covering(stale.clause, checked_by)
 
 
 @dataclass

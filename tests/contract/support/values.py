@@ -25,6 +25,7 @@ INVALID: list[Any] = [
 RANDOM = random.Random()  # noqa: S311 - not used for secrets; seeded for each promise
 
 URL = "https://api.example.com/"
+PREFIX = "cAnArY"  # the odd case makes it unlikely that a response contains this by chance
 LOCK = "\U0001f510"  # a character outside the Basic Multilingual Plane
 
 
@@ -41,7 +42,7 @@ def unique() -> str:
 def canary(field: str) -> str:
     """Return a random credential, no part of which can appear in a response by chance."""
     source = random.Random(field)  # noqa: S311 - see RANDOM
-    return "cAnArY" + "".join(source.choices(string.ascii_letters + string.digits, k=26))
+    return PREFIX + "".join(source.choices(string.ascii_letters + string.digits, k=26))
 
 
 # Canary credentials, which most requests contain. They are the same in every run.
@@ -239,7 +240,9 @@ def unreadable_bodies() -> Iterator[bytes]:
     for odd in DATA["ODD_STRINGS"]:
         texts.append(f'{{"key": "{odd}", "secret": "{canary("secret")}"}}')
     texts.append(json.dumps(good))  # JSON in a JSON string
-    texts.append(f'{{"key": {canary("key").lstrip("cAnrY0123456789")}}}')  # without quotes
+    # Parsers that quote the invalid text in their errors quote only its start, so omit the prefix.
+    unquoted = canary("key").removeprefix(PREFIX).lstrip(string.digits)
+    texts.append(f'{{"key": {unquoted}}}')
     texts += ["[" * 100_000 + "]" * 100_000, '{"name":' * 25_000 + "1" + "}" * 25_000]
     for odd in ("1" + "0" * 5000, "[" * 5000 + "]" * 5000):
         texts.append(f'{good[:-1]}, "name": {odd}}}')
