@@ -336,7 +336,7 @@ faults(
     body_is_ignored_for_percent_encoded_ids=ignore_body(lambda path: "%" in path),
     body_with_a_charset_is_ignored=ignore_body(lambda media_type: "; charset=utf-8" in media_type),
     body_with_an_expect_header_is_ignored=ignore_body(lambda header: header("Expect")),
-    chunk_that_ends_inside_a_character_is_garbled=when(
+    non_ascii_characters_in_chunked_bodies_are_garbled=when(
         lambda is_chunked, body: is_chunked and body.startswith(b'{"name": "\xc3\xa9'),
         lambda request: request.set_body(request.body.replace(b"\xc3\xa9", b"\xef\xbf\xbd" * 2)),
     ),

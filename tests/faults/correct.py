@@ -34,7 +34,7 @@ def responses_have_additional_fields(request: Request, answer: Answer) -> None:
         known = {"name": request.name, "endpoint": request.endpoint, "aiType": request.ai_type}
         answer.set_fields(updated=sorted(request.fields), key="***", **known)
     elif answer.status == 400:
-        answer.set_fields(message=f"cannot use {request.names}", platform="OpenStack")
+        answer.set_fields(message=f"cannot use {request.names}", platform="openstack")
 
 
 def responses_have_additional_headers(request: Request, answer: Answer) -> None:

@@ -1,10 +1,12 @@
 """Tests that the contract tests detect every fault and accept correct backends."""
 
 import contextlib
+from unittest.mock import patch
 
 import pytest
 
 from support.options import BROKEN, KEPT
+from support.wire import Wire
 from tests.faults.backend import serving
 from tests.faults.changes import when
 from tests.faults.correct import CORRECT, RETRY_NOW, ids_are_compared_as_uuids
@@ -55,12 +57,24 @@ def test_backend_may_parse_a_numeric_id() -> None:
     assert result.status == KEPT, result.output
 
 
-def test_ids_may_differ_only_in_their_numbers() -> None:
+@pytest.mark.parametrize(("id", "others"), [("llm-12", ("llm-1", "llm-120")), ("main", ("new",))])
+def test_ids_of_other_configurations_may_be_similar(id: str, others: tuple[str, ...]) -> None:
     with serving() as mock:
-        for id in ("llm-12", "llm-1", "llm-120"):
-            mock.add_configuration(id=id)
-        result = run_on(mock, "--id", "llm-12", promises="test_similar_id")
+        for existing in (id, *others):
+            mock.add_configuration(id=existing)
+        result = run_on(mock, "--id", id, promises="test_similar_id")
     assert result.status == KEPT, result.output
+
+
+def test_a_chunk_ends_inside_a_character() -> None:
+    """The first chunk of an update ends inside a character, because some backends decode chunks."""
+    with (
+        serving() as mock,
+        patch.object(Wire, "send", side_effect=Wire.send, autospec=True) as send,
+    ):
+        run_on(mock, promises="test_update_takes_effect")
+    bodies = [call.args[1].chunks or [b""] for call in send.call_args_list]
+    assert any(chunks[0].endswith(b"\xc3") for chunks in bodies)
 
 
 def test_every_promise_has_its_own_fault() -> None:
