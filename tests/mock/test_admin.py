@@ -184,7 +184,7 @@ def test_path_variants_do_not_reach_the_control_api(mock: Mock, method: str, pat
     assert '"total"' not in answer
 
 
-def test_non_loopback_addresses_serve_only_health() -> None:
+def test_only_health_is_served_on_non_loopback_addresses() -> None:
     """If no admin token is set, a non-loopback address serves no admin path except `health`."""
     with command("--host", "0.0.0.0") as (_, banner, url):  # noqa: S104 - the address under test
         for path in ("/__admin/health", "/__admin/requests", "/__admin/docs", "/"):

@@ -105,7 +105,7 @@ MISTAKES: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("options", "message"), MISTAKES)
-def test_unusable_option_gives_a_clear_error(
+def test_invalid_option_gives_a_clear_error(
     startup_error: StartupError, mock: Mock, tmp_path: Path, options: str, message: str
 ) -> None:
     """The error for an unusable option is one line that states the remedy and reveals no token."""
@@ -156,7 +156,7 @@ def test_unusable_contract_gives_a_clear_error(
     assert message in error
 
 
-def test_another_contract_is_served(document: dict[str, Any], tmp_path: Path) -> None:
+def test_different_contract_can_be_served(document: dict[str, Any], tmp_path: Path) -> None:
     """The mock can serve a contract with a different path, rules, statuses and structure."""
     changed = copy.deepcopy(document)
     item = changed["paths"]["/llm/{llm-id}"] = changed["paths"].pop("/ai/llm/{id}")

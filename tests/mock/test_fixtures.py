@@ -80,7 +80,9 @@ def test_error_message_contains_location_and_remedy(
         (None, ": cannot be read: No such file or directory"),
     ],
 )
-def test_other_documents_are_rejected(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_file_without_fixtures_is_rejected(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
     """If a file does not contain fixtures, the error describes the problem."""
     file = tmp_path / "fixtures.yaml"
     if content is not None:

@@ -98,7 +98,7 @@ def test_connection_ends_as_planned(mock: Mock) -> None:
             connection.recv(100)
 
 
-def test_fault_refused_closes_the_port() -> None:
+def test_refused_fault_closes_the_port() -> None:
     """`refused` closes the port, keeps it reserved for the mock, and reopens it later.
 
     When the mock stops, it closes all sockets.
@@ -161,7 +161,7 @@ def test_forked_process_does_not_affect_the_mock(root: Path) -> None:
     run(sys.executable, "-W", "ignore", "-c", FORKING, cwd=root)
 
 
-def test_fault_refused_closes_connections_with_incomplete_requests(mock: Mock) -> None:
+def test_refused_fault_closes_connections_with_incomplete_requests(mock: Mock) -> None:
     """`refused` closes connections with incomplete requests, but complete requests are answered."""
     mock.answer_next(delay=0.5)
     with connected(mock.base_url) as first, connected(mock.base_url) as second:
@@ -176,7 +176,7 @@ def test_fault_refused_closes_connections_with_incomplete_requests(mock: Mock) -
     assert len(mock.requests) == 1
 
 
-def test_delayed_request_is_stored_and_logged_immediately(mock: Mock) -> None:
+def test_request_with_delayed_response_is_stored_and_logged_immediately(mock: Mock) -> None:
     """A delay postpones only the response and is not included in the logged duration."""
     mock.answer_next(delay=2)
     with (
@@ -192,7 +192,7 @@ def test_log_says_that_a_response_was_planned(mock: Mock) -> None:
     """The log shows that a response was planned and which error the planned response replaced."""
     for token, reason in (
         (OWNER, "planned response"),
-        ("wrong", "planned response; it replaced 401, Authorization: the token is unknown"),
+        ("wrong", "planned response sent instead of 401, Authorization: the token is unknown"),
     ):
         mock.answer_next(429, headers={"X-A": "1"})
         assert put(mock.base_url, MAIN, {}, token).status_code == 429

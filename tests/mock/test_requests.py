@@ -135,7 +135,7 @@ def test_request_target_can_have_any_form(mock: Mock, form: bytes) -> None:
         ("HEAD", "/ai/llm/a", 405),
     ],
 )
-def test_other_path_or_method_is_rejected(
+def test_unknown_path_or_method_is_rejected(
     http: httpx.Client, mock: Mock, method: str, path: str, status: int
 ) -> None:
     """An unknown path returns 404; an unsupported method returns 405 with the allowed methods."""

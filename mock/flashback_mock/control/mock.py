@@ -41,7 +41,7 @@ class Mock:
         self._log = deque[Entry](maxlen=MAX_LOGGED)
         self._clear()
         self._waiting = set[asyncio.Queue[Entry]]()  # each queue receives every new entry
-        # The following attributes are set while the mock is running.
+        # The following attributes get their values when the mock starts.
         self.base_url = ""
         self.thread = 0
         self.loop: asyncio.AbstractEventLoop | None = None

@@ -148,7 +148,7 @@ def _planned_reason(real: Answer, reason: str) -> str:
     """Return the reason to log for a planned response that replaces the real one."""
     if not reason:
         return "planned response"
-    return f"planned response; it replaced {real.status}, {reason}"
+    return f"planned response sent instead of {real.status}, {reason}"
 
 
 def _cause(error: Exception) -> str:

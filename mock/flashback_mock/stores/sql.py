@@ -206,7 +206,7 @@ class SqlStore(Store):
     def _current_vault(self, db: Connection) -> Vault:
         stored = db.execute(select(STORE)).one_or_none()
         if stored is None:
-            raise self.error("flashback_mock_store has no row; restore the store from a backup")
+            raise self.error("table flashback_mock_store is empty; restore the store from a backup")
         self._id = stored.id
         return self._vault_for(stored.key_id)
 

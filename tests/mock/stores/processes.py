@@ -51,7 +51,7 @@ async def update_forever(address: str, keys: Path, updated: Pipe) -> None:
 
 
 def kill_after(updates: int, address: str, keys: Path) -> int:
-    """Kill a process after this many updates, and return the number of its last update."""
+    """Kill a process after this many updates, and return its last update's number."""
     receiver, sender = FORKSERVER.Pipe(duplex=False)
     process = FORKSERVER.Process(target=run, args=(update_forever, address, keys, sender))
     process.start()

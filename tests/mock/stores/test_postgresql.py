@@ -205,7 +205,7 @@ def test_rotation_makes_replaced_credentials_unreadable(
 
 
 def recover_secrets(cluster: Cluster, vaults: list[Vault]) -> set[str]:
-    """Return the secrets in the server's files that the vaults can decrypt."""
+    """Return the secrets that the vaults can decrypt from the server's files."""
     found = set[str]()
     for file in (path for path in cluster.folder.rglob("*") if path.is_file()):
         content = file.read_bytes()

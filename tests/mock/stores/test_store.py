@@ -228,13 +228,13 @@ def test_store_without_an_id_is_rejected(location: StoreLocation, store: Blockin
     """A store cannot be opened if its row in the `flashback_mock_store` table was deleted."""
     store.close()
     location.sql("DELETE FROM flashback_mock_store")
-    with pytest.raises(StoreError, match="flashback_mock_store has no row; restore"):
+    with pytest.raises(StoreError, match="table flashback_mock_store is empty; restore"):
         location.store().open(FIXTURES)
 
 
 @durable
 def test_failed_rotation_changes_nothing(location: StoreLocation, store: BlockingStore) -> None:
-    """If a credential cannot be decrypted, a key rotation changes no credential.
+    """If a credential cannot be decrypted, a key rotation does not change any credentials.
 
     After the damaged credential is replaced, the next rotation succeeds.
     """
