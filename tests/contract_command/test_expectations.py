@@ -111,6 +111,8 @@ def test_description_shows_the_valid_value() -> None:
     expected = '"https://my_host.example", which RFC 3986 and the WHATWG URL Standard allow'
     assert words == f"`endpoint`: the valid value {expected}"
     assert "a valid value of 70 characters" in request({"key": "k" * 70}).rule.words
+    length = "60 characters (120 UTF-16 code units, 240 bytes)"
+    assert f"a valid value of {length}" in request({"name": "\U0001f511" * 60}).rule.words
 
 
 def test_backend_may_reject_a_query() -> None:

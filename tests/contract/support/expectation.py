@@ -136,10 +136,18 @@ def rule_of_field(name: str, value: Any) -> Rule:
     text = json.dumps(value)
     words = f"`{name}`: the valid value {text}"
     if len(text) > LONGEST:
-        words = f"`{name}`: a valid value of {len(value):,} characters"
+        words = f"`{name}`: a valid value of {_length_of(value)}"
     if name == "endpoint":
         words += ", which RFC 3986 and the WHATWG URL Standard allow"
     return Rule(f"{clause}/{name}-{traits[0]}", words, VALID)
+
+
+def _length_of(text: str) -> str:
+    length = f"{len(text):,} characters"
+    if not text.isascii():  # a backend might count something else
+        units = len(text.encode("utf-16-le")) // 2
+        length += f" ({units:,} UTF-16 code units, {len(text.encode()):,} bytes)"
+    return length
 
 
 def _reasons_against(request: Request) -> tuple[list[Rule], list[Rule]]:
