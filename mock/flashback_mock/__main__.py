@@ -14,6 +14,7 @@ import sys
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
+from typing import NoReturn
 
 try:
     from . import banner, logs
@@ -118,8 +119,14 @@ EPILOG = (
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # After a quotation mark, argparse repeats a value, which could be a token or a password.
+        super().error(message.partition(" '")[0].rstrip(":"))
+
+
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m flashback_mock",
         description="Run a mock of the Flashback AI LLM backend. Without --store, the mock keeps "
         "its state in memory: it always starts with the same fixtures and loses all changes when "
@@ -150,9 +157,12 @@ def _options() -> argparse.Namespace:
     log_format = "text" if os.isatty(2) else "json"
     about = "format of log messages (default: text on a terminal, json otherwise)"
     add("--log-format", default=log_format, choices=["text", "json"], help=about)
-    options = parser.parse_args()
-    if options.command not in (None, "rotate-keys"):  # `choices` would hide a misspelled option
-        message = "unknown command; the only command is rotate-keys"
+    options, unknown = parser.parse_known_args()
+    misspelled = [given.partition("=")[0] for given in unknown if given.startswith("-")]
+    if misspelled:
+        parser.error(f"unrecognized arguments: {', '.join(misspelled)}")
+    if unknown or options.command not in (None, "rotate-keys"):  # `choices` would quote a password
+        message = "unexpected argument; the only command is rotate-keys, and a store needs --store"
         if options.admin_token:
             message = f"--admin-token takes no value; set the token in ${ADMIN_TOKEN}"
         parser.error(message)

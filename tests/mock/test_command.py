@@ -115,14 +115,18 @@ def test_invalid_option_gives_a_clear_error(
     assert "two" not in error
 
 
-def test_error_names_the_misspelled_option(
+def test_error_names_the_wrong_option_but_no_value(
     startup_error: StartupError, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The error for an unknown option names the option, even if a value follows it."""
+    """The error for a wrong option names the option, but not its value, which could be secret."""
     for options, message in (
-        ("--prot 1", "arguments: --prot"),
+        ("--prot 1", "arguments: --prot\n"),
+        ("--sotre=postgresql://me:abc@host/db", "arguments: --sotre\n"),
         ("rotate", "is rotate-keys"),
+        ("rotate-keys postgresql://me:abc@host/db", "a store needs --store\n"),
         ("--admin-token abc", "takes no value; set the token in $FLASHBACK_MOCK_ADMIN_TOKEN\n"),
+        ("--admin-token=abc", "argument --admin-token: ignored explicit argument\n"),
+        ("--port abc", "argument --port: invalid int value\n"),
     ):
         with pytest.raises(SystemExit):
             startup_error(*options.split())
