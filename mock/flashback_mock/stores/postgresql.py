@@ -34,6 +34,7 @@ SETTINGS = {
 # Keyed by SQLSTATE; see https://www.postgresql.org/docs/current/errcodes-appendix.html
 REASONS = {
     "22021": "a name contains U+0000, which PostgreSQL cannot store; remove this character",
+    "22P05": "the database's encoding is not UTF8; run createdb -E UTF8 -T template0",
     "28000": "the server refused this user; check pg_hba.conf and the sslmode parameter in the URL",
     "28P01": "the server rejected the password; check the URL, $PGPASSWORD or ~/.pgpass",
     "3D000": "the database does not exist; create it with createdb",
@@ -113,5 +114,6 @@ class PostgresqlStore(SqlStore):
             return "the server did not respond in time"
         if isinstance(error, OSError):
             problem = error.strerror or type(error).__name__
-            return f"cannot connect to the server: {problem}; is the server running?"
+            remedy = "is the server running, and does it support the URL's sslmode?"
+            return f"cannot connect to the server: {problem}; {remedy}"
         return f"the connection was lost ({type(error).__name__})"

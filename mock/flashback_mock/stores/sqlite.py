@@ -35,6 +35,7 @@ REASONS = {
     "SQLITE_BUSY": "is already open; stop the other mock, or use a PostgreSQL store for both",
     "SQLITE_CANTOPEN": "is missing or cannot be opened; use a file in a folder you can write to",
     "SQLITE_CORRUPT": NOT_A_STORE,
+    "SQLITE_FULL": "the disk is full; free some space, then try again",
     "SQLITE_NOTADB": NOT_A_STORE,
     "SQLITE_READONLY": "is read-only; run chmod u+w, or specify another file",
 }

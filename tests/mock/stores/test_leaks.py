@@ -36,7 +36,7 @@ def test_postgresql_store_leaks_no_secrets(cluster: Cluster, tmp_path: Path) -> 
     store = ["--store", cluster.schema(), "--keys", str(tmp_path / "keys")]
     with command_with_log(*store, "--log-format", "json") as (process, _, url):
         output = send_requests_while(url, cluster.stopped("immediate"))
-        assert "is the server running?" in kill_and_read_log(process, output)
+        assert "is the server running" in kill_and_read_log(process, output)
     assert_no_secret(store, output, tmp_path, cluster.folder)
 
 

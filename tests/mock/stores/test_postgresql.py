@@ -62,6 +62,15 @@ def test_null_character_causes_a_clear_error(location: StoreLocation) -> None:
         store.add(Fixtures(members=(member,)))
 
 
+def test_other_encoding_causes_a_clear_error(location: StoreLocation, cluster: Cluster) -> None:
+    """In a database that is not encoded in UTF-8, a valid name can fail; the error says why."""
+    cluster.sql("DROP DATABASE IF EXISTS latin")
+    cluster.sql("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
+    location.address = cluster.url().replace("/postgres?", "/latin?")
+    with location.opened(is_new=True) as store, pytest.raises(StoreError, match="-E UTF8"):
+        store.update(OWNER, MAIN, {"name": "€"})
+
+
 def test_rotation_and_updates_wait_for_each_other(location: StoreLocation) -> None:
     """Concurrent rotations and updates wait for each other and lose no data.
 
@@ -124,7 +133,7 @@ def test_server_crash_loses_no_update(location: StoreLocation, cluster: Cluster)
     location.address = f"{location.address}&synchronous_commit=off"
     with location.opened(is_new=True) as store:
         failed = location.runner.run(update_during_crash(store.store, cluster))
-        with pytest.raises(StoreError, match=r"cannot connect .* is the server running\?"):
+        with pytest.raises(StoreError, match=r"cannot connect .* is the server running, and"):
             store.update(OWNER, MAIN, {"name": "lost"})
         cluster.start()
         assert int(store.find(MAIN).plain["name"]) in (failed - 1, failed)
@@ -236,7 +245,7 @@ def test_malformed_url_is_rejected(location: StoreLocation) -> None:
         ("{good}?search_path=nowhere", "the schema does not exist; run CREATE SCHEMA"),
         ("postgresql://u:hush@127.0.0.1:1/d", "cannot connect to the server: "),
         ("postgresql://u:hush/hush@127.0.0.1/d", "the URL cannot be used; expected postgresql://"),
-        ("{good}?sslmode=require", "cannot connect to the server: "),
+        ("{good}?sslmode=require", "does it support the URL's sslmode?"),
     ],
 )
 def test_connection_error_states_the_reason_and_the_remedy(

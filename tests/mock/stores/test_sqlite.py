@@ -111,6 +111,18 @@ def test_updates_fail_if_file_is_deleted_or_replaced(location: StoreLocation, pa
     assert path.read_bytes() == b"another file"
 
 
+def test_full_disk_gives_a_clear_error(location: StoreLocation) -> None:
+    """The error says that the disk is full. The limit on the number of pages simulates this."""
+
+    def limit_size(db: Connection) -> None:
+        db.exec_driver_sql("PRAGMA max_page_count = 1")  # SQLite raises this to the current size
+
+    with location.opened(is_new=True) as store:
+        store.run(limit_size)
+        with pytest.raises(StoreError, match="the disk is full; free some space"):
+            store.update(OWNER, MAIN, {"key": "k" * 8192, "secret": "s" * 8192})
+
+
 def test_sqlite_pragmas_are_set(location: StoreLocation) -> None:
     """SQLite syncs each commit, overwrites deleted data, truncates its journal and holds a lock."""
     names = ("synchronous", "secure_delete", "journal_mode", "locking_mode")
