@@ -15,7 +15,8 @@ from .sql import R, SqlStore
 
 UNUSABLE = (
     "the URL cannot be used; expected postgresql://user:password@host:port/database, optionally "
-    "with asyncpg options or PostgreSQL settings as parameters"
+    "with asyncpg options or PostgreSQL settings as parameters (sslmode=verify-full also requires "
+    "sslrootcert=FILE)"
 )
 # The time limit for opening a connection and for waiting for a lock.
 # The limit for a statement is 2 s longer, and closing an unresponsive connection takes up to 2 s.

@@ -245,6 +245,7 @@ def test_malformed_url_is_rejected(location: StoreLocation) -> None:
         ("{good}?search_path=nowhere", "the schema does not exist; run CREATE SCHEMA"),
         ("postgresql://u:hush@127.0.0.1:1/d", "cannot connect to the server: "),
         ("postgresql://u:hush/hush@127.0.0.1/d", "the URL cannot be used; expected postgresql://"),
+        ("{good}?sslmode=verify-full", "sslmode=verify-full also requires sslrootcert=FILE"),
         ("{good}?sslmode=require", "does it support the URL's sslmode?"),
     ],
 )
