@@ -29,7 +29,9 @@ class StderrHandler(logging.Handler):
         """Write one line. If earlier lines were dropped, first write how many were dropped."""
         line = self._format_record(record)
         if self._dropped:
-            line = f"{self._dropped} log lines dropped because standard error was not read\n{line}"
+            text = f"{self._dropped} log lines dropped because standard error was not read"
+            notice = logging.makeLogRecord({"msg": text, "levelname": "WARNING"})
+            line = f"{self._format_record(notice)}\n{line}"
         content = line.encode("utf-8", "backslashreplace")[: PIPE_BYTES - 1]
         self._dropped += 1
         if self._poll is None or self._poll.poll(0):

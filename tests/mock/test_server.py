@@ -1,5 +1,6 @@
 """Tests for the HTTP server: misbehaving clients do not affect others, and shutdown is fast."""
 
+import json
 import os
 import resource
 import socket
@@ -303,7 +304,10 @@ def test_pending_responses_are_sent_on_sigterm() -> None:
 
 
 def test_unread_output_does_not_stop_the_mock() -> None:
-    """If standard error is not read or is closed, the mock drops log lines and keeps running."""
+    """If standard error is not read or is closed, the mock drops log lines and keeps running.
+
+    The number of dropped lines is logged in the same format as other lines.
+    """
     with command() as (process, _, url), httpx.Client(base_url=url, trust_env=False) as client:
         for _ in range(500):
             assert client.get("/ai/llm/x").status_code == 405
@@ -313,7 +317,8 @@ def test_unread_output_does_not_stop_the_mock() -> None:
         unread = os.read(pipe, 1 << 20)
         assert unread.count(b"\n") < 500
         client.get("/ai/llm/x")
-        assert b"log lines dropped" in os.read(pipe, 1 << 20)
+        notice, _ = os.read(pipe, 1 << 20).splitlines()
+        assert "log lines dropped" in json.loads(notice)["message"]
         process.stdout.close()
         process.stderr.close()
         for _ in range(3):
