@@ -14,16 +14,21 @@ PIPE_BYTES = 4096  # number of bytes that a writable pipe accepts without blocki
 
 
 class StderrHandler(logging.Handler):
-    """A handler that drops log lines instead of blocking if the pipe on standard error is full."""
+    """A handler that drops log lines instead of blocking if nothing reads standard error."""
 
     def __init__(self, format_record: Callable[[logging.LogRecord], str]) -> None:
         super().__init__()
         self._format_record = format_record
         self._dropped = 0
+        self._output = 2
         self._poll = None
         if hasattr(select, "poll"):  # Windows has no poll(), so writes can block there
             self._poll = select.poll()
             self._poll.register(2, select.POLLOUT)
+            if os.isatty(2):  # writing to an almost full terminal could block in spite of poll()
+                flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
+                with suppress(OSError):  # this user cannot open the terminal again
+                    self._output = os.open(os.ttyname(2), flags)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line. If earlier lines were dropped, first write how many were dropped."""
@@ -35,8 +40,8 @@ class StderrHandler(logging.Handler):
         content = line.encode("utf-8", "backslashreplace")[: PIPE_BYTES - 1]
         self._dropped += 1
         if self._poll is None or self._poll.poll(0):
-            with suppress(OSError):  # the reader closed the pipe
-                os.write(2, content + b"\n")
+            with suppress(OSError):  # the reader closed the pipe, or the terminal is full
+                os.write(self._output, content + b"\n")
                 self._dropped = 0
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import resource
 import socket
 import time
@@ -325,6 +326,16 @@ def test_unread_output_does_not_stop_the_mock() -> None:
             assert client.get("/ai/llm/x").status_code == 405
         process.terminate()
         assert process.wait(10) in (0, 120)  # Python exits with 120 if it cannot flush output
+
+
+def test_unread_terminal_does_not_stop_the_mock() -> None:
+    """If standard error is a terminal that nothing reads, the mock keeps running."""
+    terminal, standard_error = pty.openpty()
+    with command(stderr=standard_error) as (_, _, url), httpx.Client(trust_env=False) as client:
+        for _ in range(500):
+            assert client.get(f"{url}/ai/llm/x").status_code == 405
+    os.close(standard_error)
+    os.close(terminal)
 
 
 def test_closed_standard_error_is_tolerated() -> None:
