@@ -31,7 +31,9 @@ FORMATS = {
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
 # Characters that common patterns distinguish, such as letters, digits, spaces and control codes.
-CHARACTERS = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x180))]
+# Printable ASCII characters come first, because reports show the first character that differs.
+RARE = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x20))]
+CHARACTERS = [*map(chr, range(0x20, 0x7F)), *RARE, *map(chr, range(0x7F, 0x180))]
 QUANTIFIER = re.compile(r"[{,](\d{1,3})(?=[,}])")  # a limit in a pattern, such as 8 in `{1,8}`
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # the number of values to keep for each subschema

@@ -47,9 +47,12 @@ def test_example_dates_are_never_in_the_year_zero() -> None:
 def test_examples_for_patterns_are_printable() -> None:
     """The example in a finding never contains control characters or unassigned characters."""
     base = {"type": "string", "minLength": 8, "pattern": "[0-9]"}
-    (finding,) = compared_schemas(base, {**base, "allOf": [{"pattern": "[A-Z]"}]})
-    assert finding.witness.isascii()
-    assert finding.witness.isprintable()
+    with_other_pattern = {**base, "allOf": [{"pattern": "[A-Z]"}]}
+    new_pattern = {"minLength": 1, "pattern": "^[a-z]+$"}
+    for old, new in ((base, with_other_pattern), ({"type": "string", "minLength": 1}, new_pattern)):
+        (finding,) = compared_schemas(old, new)
+        assert finding.witness.isascii()
+        assert finding.witness.isprintable()
 
 
 def test_the_id_of_a_finding_depends_on_the_field_and_the_operations() -> None:
