@@ -56,6 +56,7 @@ class BoundaryValues:
         self.form = difference(small, large)
         self.known: dict[str, list[Any]] = {}
         self.constants: list[Any] = []
+        self.has_patterns = '"pattern"' in canonical_json([small, large])
         self.names = {"extra"}
         # For each unit, such as `Items` (from minItems and maxItems), the sizes near its limits.
         self.sizes: dict[str, set[int]] = defaultdict(lambda: {0, 1, 2})
@@ -141,7 +142,7 @@ class BoundaryValues:
             seeds.append("z")  # try another letter, because "a" and "aa" might be constants
         for seed, size in product(seeds, sorted(self.sizes["Length"])):
             yield seed[:size].ljust(size, seed[-1:] or "a")
-        if '"pattern"' in canonical_json(schema):
+        if self.has_patterns:
             for seed in (*matches[:2], "a" * schema.get("minLength", 1), "aa"):
                 for letter in CHARACTERS:
                     yield seed[:-1] + letter
