@@ -58,7 +58,7 @@ class BoundaryValues:
         self.constants: list[Any] = []
         self.has_patterns = '"pattern"' in canonical_json([small, large])
         self.names = {"extra"}
-        # For each unit, such as `Items` (from minItems and maxItems), the sizes near its limits.
+        # For each unit, such as `Items` (from maxItems and maxContains), the sizes near its limits.
         self.sizes: dict[str, set[int]] = defaultdict(lambda: {0, 1, 2})
         self.numbers: set[float] = {0, 1}
         for part in subschemas(self.form, small, large):
@@ -72,7 +72,8 @@ class BoundaryValues:
             if isinstance(value, int | float):
                 self.numbers.add(value)
             if isinstance(value, int):
-                self._add_sizes(keyword[3:], value)
+                unit = keyword[3:].replace("Contains", "Items")
+                self._add_sizes(unit, value)
         for limit in QUANTIFIER.findall(str(schema.get("pattern"))):
             self._add_sizes("Length", int(limit))
 
