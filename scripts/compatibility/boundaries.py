@@ -178,6 +178,7 @@ class BoundaryValues:
         yield {}
         for pattern, part in mapping_at(schema, "patternProperties").items():
             found |= dict.fromkeys(matching(pattern)[:FEW], self.admitted(part))
+        found.setdefault(" ", self.admitted(others))  # most patterns for names reject a space
         for name, values in found.items():
             for value in (*values, *ANYTHING):
                 yield {**least, name: value}
