@@ -26,14 +26,18 @@ def compare_security(pair: Pair) -> None:
     for name, given in before.items():
         if _suffice(given, after):
             continue
-        if has_moved or any(_kinds(needed) <= _kinds(given) for needed in after.values()):
+        if has_moved:
             security.add(Severity.UNDECIDED, f"{name} may no longer be sufficient", *sides)
+        elif any(_kinds(needed) <= _kinds(given) for needed in after.values()):
+            what = f"{name} may no longer be sufficient with tokens from the old URLs or flows"
+            security.add(Severity.UNDECIDED, what, *sides)
         else:
             what = f"{name} is no longer sufficient"
             security.add(Severity.BREAKING, what, *sides, f"with {name}")
     for name, given in after.items():
         if not _suffice(given, before):
-            security.add(Severity.ADDITION, f"{name} is now sufficient", *sides)
+            tokens = " with tokens from the new URLs or flows" if name in before else ""
+            security.add(Severity.ADDITION, f"{name} is now sufficient{tokens}", *sides)
 
 
 def _suffice(given: Credentials, alternatives: dict[str, Credentials]) -> bool:

@@ -188,6 +188,16 @@ def test_security_findings_describe_the_credentials() -> None:
     assert added.what == "Key (apiKey query X-Key) is now sufficient"
 
 
+def test_security_findings_mention_a_different_token_url() -> None:
+    """If only a scheme's token URL changes, the findings do not contradict each other."""
+    base = edited(SHOP, [{"at": "/paths/~1orders/post/security", "set": [{"OAuth": []}]}])
+    flow = "/components/securitySchemes/OAuth/flows/clientCredentials"
+    url = {"at": f"{flow}/tokenUrl", "set": "https://other.example"}
+    removed, added = compared(base, edited(base, [url]))
+    assert removed.what.endswith("sufficient with tokens from the old URLs or flows")
+    assert added.what.endswith("is now sufficient with tokens from the new URLs or flows")
+
+
 def test_finding_about_an_extension_names_only_the_changed_keys() -> None:
     """A finding about x-left-open names the keys that changed, not the whole value."""
     old = {"x-left-open": {"properties": {"a": {"type": "null"}, "b": {}}}}
