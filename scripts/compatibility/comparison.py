@@ -197,11 +197,15 @@ def _compare_responses(pair: Pair) -> None:
     after = pair.head.responses
     pairs = status_pairs(before, after)
     has_success = any(new_entry and is_success for _, new_entry, is_success in pairs)
+    # Ranges and defaults of which at least one status is documented in both contracts.
+    kept = {entry for old, new, _ in pairs if old and new for entry in (old, new)}
     for old_entry, new_entry, is_success in pairs:
         part = pair.at(f"response {new_entry or old_entry}")
         response = replace(part, status=new_entry or old_entry)
         if old_entry is None:
             what = "is new and was not documented before"
+            if new_entry in kept:
+                what = "includes statuses that were not documented before"
             response.add(Severity.BREAKING, what, None, {new_entry: after[new_entry]})
         elif new_entry is not None:
             old = before[old_entry]
@@ -218,7 +222,10 @@ def _compare_responses(pair: Pair) -> None:
             what = "is removed, and no successful status remains"
             part.add(Severity.BREAKING, what, old_entry, None, f"expecting {old_entry}")
         else:
-            part.add(Severity.ADDITION, "is no longer returned", old_entry, removed=True)
+            what = "is no longer returned"
+            if old_entry in kept:
+                what = "some of its statuses are no longer returned"
+            part.add(Severity.ADDITION, what, old_entry, removed=True)
 
 
 def _compare_headers(response: Pair, old: Part, new: Part) -> None:

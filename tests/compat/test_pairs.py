@@ -198,6 +198,16 @@ def test_security_findings_mention_a_different_token_url() -> None:
     assert added.what.endswith("is now sufficient with tokens from the new URLs or flows")
 
 
+def test_a_partly_documented_range_is_neither_new_nor_removed() -> None:
+    """If one status of a range stays documented, the finding is about the other statuses."""
+    responses = "/paths/~1orders/get/responses"
+    base = edited(SHOP, [{"at": f"{responses}/4XX", "move": f"{responses}/404"}])
+    (removed,) = compared(SHOP, base)
+    assert removed.what == "some of its statuses are no longer returned"
+    (added,) = compared(base, SHOP)
+    assert added.what == "includes statuses that were not documented before"
+
+
 def test_finding_about_an_extension_names_only_the_changed_keys() -> None:
     """A finding about x-left-open names the keys that changed, not the whole value."""
     old = {"x-left-open": {"properties": {"a": {"type": "null"}, "b": {}}}}
