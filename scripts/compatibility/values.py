@@ -76,6 +76,9 @@ def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
     """Yield the removed and added items. If they are schemas, compare them in pairs."""
     removed = _without(old, new)
     added = _without(new, old)
+    if where.endswith("prefixItems") and len(old) == len(new):  # the order matters
+        removed = dict(enumerate(old))
+        added = dict(enumerate(new))
     if len(removed) == len(added) and any(map(is_mapping, removed.values())):
         for (index, before), after in zip(removed.items(), added.values(), strict=True):
             yield from explain(before, after, f"{where}[{index}]")

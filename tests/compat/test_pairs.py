@@ -208,6 +208,14 @@ def test_a_partly_documented_range_is_neither_new_nor_removed() -> None:
     assert added.what == "includes statuses that were not documented before"
 
 
+def test_prefix_items_are_compared_by_position() -> None:
+    """A finding about prefixItems shows each changed item, even if the items swap places."""
+    two = [{"type": "string"}, {"type": "integer"}]
+    for new in ([two[1], two[0]], [two[0], two[0]]):
+        (finding,) = compared_schemas({"prefixItems": two}, {"prefixItems": new})
+        assert 'prefixItems[1].type: "integer" → "string"' in finding.what
+
+
 def test_finding_about_an_extension_names_only_the_changed_keys() -> None:
     """A finding about x-left-open names the keys that changed, not the whole value."""
     old = {"x-left-open": {"properties": {"a": {"type": "null"}, "b": {}}}}
