@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import cast, final
+from typing import Any, cast, final
 from urllib.parse import unquote
 
 MASK = "**********"  # the repr and str of every Secret
@@ -32,16 +32,23 @@ _CONTROL_CHARACTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 @final
 class Secret:
-    """A wrapper for a credential. `repr` and `str` show asterisks; `reveal()` returns the text."""
+    """A wrapper for a credential. `repr` and `str` show asterisks; `reveal()` returns the text.
 
-    __slots__ = ("_text",)
+    The text is not an attribute, because some crash reporters record the attributes of objects.
+    """
+
+    __slots__ = ("_reveal",)
 
     def __init__(self, text: str | Secret) -> None:
-        self._text: str = text.reveal() if isinstance(text, Secret) else text
+        plain = text.reveal() if isinstance(text, Secret) else text
+        self._reveal: Callable[[], str] = lambda: plain
 
     def reveal(self) -> str:
         """Return the text. Do not store it in a local variable of a function that can raise."""
-        return self._text
+        return self._reveal()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Secret, (self.reveal(),)
 
     def __repr__(self) -> str:
         return f"Secret({MASK!r})"
@@ -53,13 +60,13 @@ class Secret:
         return format(MASK, spec)
 
     def __bool__(self) -> bool:
-        return bool(self._text)
+        return bool(self.reveal())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
+        return isinstance(other, Secret) and other.reveal() == self.reveal()
 
     def __hash__(self) -> int:
-        return hash(self._text)
+        return hash(self.reveal())
 
 
 def secrets_in(value: object) -> Iterator[Secret]:

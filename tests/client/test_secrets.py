@@ -42,6 +42,8 @@ def test_secrets_are_opaque() -> None:
     assert SECRET not in shown
     assert TOKEN not in shown
     assert str not in type(body.secret).__mro__
+    attributes = [getattr(body.secret, name) for name in Secret.__slots__]
+    assert SECRET not in str(attributes)  # Datadog's Exception Replay records attributes
     wrapped_twice = Secret(Secret(SECRET))
     assert UpdateAiLlmRequest(secret=wrapped_twice).to_dict() == {"secret": SECRET}
 
