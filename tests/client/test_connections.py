@@ -267,6 +267,20 @@ def test_echoed_proxy_password_is_redacted(
     assert "p4ss" not in f"{caught.value.__cause__} {caplog.text}"
 
 
+@pytest.mark.parametrize(("status", "attempts"), [(407, 1), (403, 1), (502, 2)])
+@pytest.mark.usefixtures("waits")
+def test_tunnel_that_a_proxy_rejects_is_not_retried(
+    update: Any, status: int, attempts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 4xx response to CONNECT is not retried: repeated 407s can lock the proxy account."""
+    with serving(http_response(status)) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        with pytest.raises(errors.ApiConnectionError, match=f"ProxyError: {status}") as caught:
+            update("https://inside.test", max_retries=1)
+        assert (len(proxy.requests), caught.value.attempts) == (attempts, attempts)
+    assert not caught.value.maybe_applied
+
+
 def test_custom_transport_ignores_proxy_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """An invalid proxy variable has no effect if the client has a custom transport."""
     monkeypatch.setenv("all_proxy", "ftp://proxy.test")
