@@ -178,10 +178,10 @@ def _proxy_variable(name: str) -> Secret:
 
 
 def proxy_credentials(proxy: Secret) -> list[Secret]:
-    """Return the proxy's password and the Base64 credentials that the proxy receives."""
+    """Return the proxy's password or API key, and the Base64 form that the proxy receives."""
     url = httpx.URL(proxy.reveal())
     encoded = base64.b64encode(f"{url.username}:{url.password}".encode())
-    return [Secret(url.password), Secret(encoded.decode())]
+    return [Secret(url.password or url.username), Secret(encoded.decode())]
 
 
 def _bypasses_proxy(url: httpx.URL) -> bool:

@@ -248,11 +248,19 @@ def test_missing_socks_package_is_an_error(
         client_class(TOKEN)
 
 
+@pytest.mark.parametrize("userinfo", ["u:p4ss%23", "p4ss%23", "p4ss%23:"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_echoed_proxy_password_is_redacted(
-    update: Any, scheme: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    update: Any,
+    scheme: str,
+    userinfo: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """If a proxy echoes its password in plain text or Base64, errors and logs do not show it."""
+    """If a proxy echoes its password in plain text or Base64, errors and logs do not show it.
+
+    Some proxies expect an API key as the user name, and no password.
+    """
     caplog.set_level(logging.DEBUG, "flashback_client")
 
     def respond(connection: socket.socket, request: Request) -> None:
@@ -260,7 +268,7 @@ def test_echoed_proxy_password_is_redacted(
         connection.sendall(f"HTTP/1.1 malformed {received} p4ss#\r\n\r\n".encode())
 
     with serving(respond) as proxy:
-        monkeypatch.setenv(f"{scheme}_proxy", proxy.url.replace("//", "//u:p4ss%23@"))
+        monkeypatch.setenv(f"{scheme}_proxy", proxy.url.replace("//", f"//{userinfo}@"))
         echoed = r"malformed Basic \*\*\* \*\*\*"
         with pytest.raises(errors.ApiConnectionError, match=echoed) as caught:
             update(f"{scheme}://inside.test", allow_http=True, max_retries=0)
