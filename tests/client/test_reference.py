@@ -1,12 +1,14 @@
-"""The examples in docs/client.md work, and the error table on that page is complete."""
+"""The examples in docs/client.md work, and the error table and `help()` are complete."""
 
+import inspect
+import pydoc
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flashback_client import FlashbackClient, errors
+from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
 from flashback_mock import Mock
 
 PAGE = (Path(__file__).parents[2] / "docs" / "client.md").read_text("utf-8")
@@ -42,3 +44,11 @@ def test_table_lists_every_error() -> None:
     public = {name for name in vars(errors) if name.endswith("Error")}
     for name in public - base_classes:
         assert f"`{name}`" in table, f"docs/client.md: add {name} to the table of errors"
+
+
+@pytest.mark.parametrize("client", [FlashbackClient, AsyncFlashbackClient])
+def test_help_describes_every_setting(client: type[Any]) -> None:
+    """`help()` of a client describes each argument of its constructor."""
+    text = pydoc.render_doc(client)
+    for name in inspect.signature(client).parameters:
+        assert f"  {name}: " in text
