@@ -86,7 +86,7 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
 
     If the text contains a secret in an encoded form, replace the whole text.
     """
-    known = {secret.reveal() for secret in secrets} - {""}
+    known = {secret.reveal().strip() for secret in secrets} - {""}
     for secret in sorted(known, key=len, reverse=True):
         text = text.replace(secret, REDACTED)
     for decoded in _decoded(text):

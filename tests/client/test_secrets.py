@@ -132,6 +132,15 @@ def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str
     assert "***" in shown
 
 
+@pytest.mark.parametrize("secret", ["s3cret\n", " s3cret", "\ts3cret\r\n"])
+def test_credential_that_is_echoed_without_its_outer_spaces_is_redacted(secret: str) -> None:
+    """A credential from a file often ends with a line break, which a service might remove."""
+    service = Service(httpx.Response(400, json={"message": "invalid key: s3cret"}))
+    with pytest.raises(errors.BadRequestError, match=r"invalid key: \*\*\* ") as caught:
+        blocking(service).update_ai_llm(ID, key=secret)
+    assert b"s3cret" not in caught.value.body
+
+
 @pytest.mark.parametrize("echo", ["schlüssel", r"s\u0063hlüssel"])
 @pytest.mark.parametrize("charset", ["utf-8", "utf-16", "utf-16-le", "utf-32-le", "latin-1"])
 def test_echoed_credentials_are_redacted_in_common_charsets(charset: str, echo: str) -> None:
