@@ -20,7 +20,7 @@ REDACTED = "***"  # shown in place of credentials
 _HIDDEN = sys.stdlib_module_names | {
     *("anyio", "h11", "h2", "hpack", "httpcore", "httpx", "hyperframe", "idna", "sniffio"),
     *("eventlet", "gevent", "socks", "socksio", "trio", "uvloop"),
-    *("elasticapm", "opentelemetry", "sentry_sdk", "wrapt"),
+    *("aws_xray_sdk", "ddtrace", "elasticapm", "newrelic", "opentelemetry", "sentry_sdk", "wrapt"),
     *("flashback_runtime.async_transport", "flashback_runtime.attempt", "flashback_runtime.calls"),
     *("flashback_runtime.secrets", "flashback_runtime.transport"),
 }

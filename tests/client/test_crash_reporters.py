@@ -151,3 +151,14 @@ def test_traceback_of_a_failing_transport_ends_in_the_transport(update: Any) -> 
     assert traceback.extract_tb(error.__traceback__)[-1].name == "failing_service"
     check_no_frames(error, "httpx")
     check_reports(error, "update_ai_llm")
+
+
+@pytest.mark.parametrize("package", ["aws_xray_sdk", "ddtrace", "newrelic"])
+def test_traceback_omits_tracing_tools(update: Any, package: str) -> None:
+    """Frames of tools that wrap httpx's methods are removed, because they hold the request."""
+    tool: dict[str, Any] = {"__name__": f"{package}.httpx", "wrapped": failing_service}
+    exec("def wrapper(request): return wrapped(request)", tool)  # noqa: S102
+    error = failure_of(update, httpx.MockTransport(tool["wrapper"]))
+    names = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+    assert "wrapper" not in names
+    assert names[-1] == "failing_service"
