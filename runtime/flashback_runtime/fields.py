@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeVar, cast, overload
 from urllib.parse import quote
 
 from .errors import ArgumentError, ArgumentTypeError
-from .secrets import Secret
+from .secrets import MASK, Secret
 
 U = TypeVar("U")
 
@@ -187,6 +187,8 @@ class Rule:
     def _broken_text(self, text: str) -> str | None:
         if Secret not in self.kinds and not isinstance(text, self.kinds):
             return self._broken_enum(text)
+        if Secret in self.kinds and text == MASK:  # str() of a Secret or pydantic.SecretStr
+            return "must not be asterisks; pass the Secret itself or secret.reveal()"
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
         # `$` also matches before a final line break, so text that ends with a line break could be

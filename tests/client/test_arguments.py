@@ -33,6 +33,7 @@ INVALID_FIELDS: list[tuple[str, Any, str]] = [
     ("key", "", "contain 1 to"),
     ("secret", SECRET * 1000, f"1 to {FIELDS['secret']['maxLength']} characters"),
     ("secret", SECRET + "\ud800", "surrogate"),
+    ("secret", str(Secret(SECRET)), "must not be asterisks"),
     ("secret", SECRET.encode(), "must be of type str, not bytes"),
     *(("id", segment, "change the path") for segment in ("..", ".")),
     *(("id", text, "contain 1 to 255 characters") for text in ("", "x" * 256)),
