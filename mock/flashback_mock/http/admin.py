@@ -118,8 +118,8 @@ class Admin:
     async def _root(self, _request: Request) -> Answer:
         return Answer(303, b"", CIMultiDict({"Location": f"{PREFIX}/docs"}))
 
-    async def _docs(self, request: Request, name: str = "") -> Answer:
-        return page_file(self._mock.contract, request, name or INDEX)
+    async def _docs(self, _request: Request, name: str = "") -> Answer:
+        return page_file(self._mock.contract, name or INDEX)
 
     async def _login(self, request: Request, session: str) -> Answer:
         """Set the session cookie. The mock prints a link to this handler when it starts."""

@@ -4,7 +4,6 @@ The page's script uses only the `/__admin` API. Swagger UI comes from offapi, th
 includes a current version of Swagger UI and does not require a web framework.
 """
 
-import hashlib
 import json
 from functools import cache
 from pathlib import Path
@@ -13,7 +12,7 @@ from multidict import CIMultiDict
 
 from flashback_mock.contract import Contract
 
-from .messages import Answer, HttpError, Request
+from .messages import Answer, HttpError
 
 INDEX = "index.html"
 CONTRACT = "openapi.json"
@@ -31,24 +30,19 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
-    # Browsers must revalidate cached files, because another mock could use the same port later.
-    "Cache-Control": "no-cache",
+    "Cache-Control": "no-store",  # another mock could use the same port later
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 
 
-def page_file(contract: Contract, request: Request, name: str) -> Answer:
+def page_file(contract: Contract, name: str) -> Answer:
     """Return one of the page's files. Raise `HttpError` if no file has this name."""
     if name not in MEDIA_TYPES:
         raise HttpError(404, "Not found")
     content = json.dumps(contract.document).encode() if name == CONTRACT else _file(name)
-    tag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
-    headers = CIMultiDict({**HEADERS, "ETag": tag})
-    if request.headers.get("If-None-Match") == tag:
-        return Answer(304, b"", headers)
-    headers["Content-Type"] = MEDIA_TYPES[name]
-    return Answer(200, content, headers)
+    headers = {**HEADERS, "Content-Type": MEDIA_TYPES[name]}
+    return Answer(200, content, CIMultiDict(headers))
 
 
 @cache
