@@ -77,8 +77,6 @@ async def _serve(options: argparse.Namespace) -> None:
         async with serving(mock, listener, guard=guard, cors_origins=options.cors_origin) as is_new:
             _print(banner.text(mock, guard, is_new=is_new, is_local=is_local))
             await stop.wait()
-    state = "The store was saved." if options.store else "The in-memory state was discarded."
-    _print(f"\nStopped. {state}")
 
 
 def _print(text: str) -> None:

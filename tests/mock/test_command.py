@@ -83,8 +83,7 @@ def test_mock_prints_a_banner_and_stops_on_a_signal(
             waiting.sendall(b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
             process.send_signal(signal.SIGINT)
             output, errors = process.communicate(timeout=30)
-        assert (process.returncode, errors) == (0, "")
-        assert "Stopped. The store was saved." in output
+        assert (process.returncode, output, errors) == (0, "", "")
 
 
 NOT_AN_ADDRESS = "listen on an address of this machine, such as 127.0.0.1"

@@ -93,7 +93,7 @@ def test_half_closed_client_receives_all_responses(
         connection.shutdown(socket.SHUT_WR)
         answers = receive_all(connection)
     assert answers.count(b"HTTP/1.1 200 ") == 11
-    assert answers.rindex(b"aiLlmId") < answers.index(b"ETag")
+    assert answers.rindex(b"aiLlmId") < answers.index(b"Referrer-Policy")
 
 
 UNPARSABLE = {
@@ -297,10 +297,9 @@ def test_pending_responses_are_sent_on_sigterm() -> None:
         process.terminate()
         assert answers[0].result().status_code == 200
         assert isinstance(answers[1].exception(), httpx.RemoteProtocolError)
-        output, errors = process.communicate(timeout=15)
+        _, errors = process.communicate(timeout=15)
         assert time.monotonic() - start < 5
         assert process.returncode == 0
-        assert "Stopped" in output
         assert "Traceback" not in errors
 
 
