@@ -19,7 +19,7 @@ P = TypeVar("P")
 
 
 class BaseClient(Generic[C, T]):
-    """The base class of the blocking client and the async client."""
+    """The base class of the generated clients, whose docstrings describe the settings."""
 
     _service: ClassVar[Service]
     _client_type: ClassVar[type[Any]]
@@ -40,27 +40,7 @@ class BaseClient(Generic[C, T]):
         http_client: C | None = None,
         transport: T | None = None,
     ) -> None:
-        """Raise ArgumentError if a setting is invalid, or FlashbackError if an OS error occurs.
-
-        Args:
-            token: The token, or a function that returns the token. The client runs the function
-                at the start of every call, and again after a 401 response.
-            base_url: The URL of the service. By default, it is read from the environment, or else
-                from the contract.
-            timeout: The time limit in seconds for a whole call, including retries. None disables
-                the limit.
-            attempt_timeout: The time limit for one attempt, in seconds. By default, an attempt can
-                use half of the remaining time, or all of it if no further retry is possible.
-            max_retries: The maximum number of retries after a lost connection or a 408, 429 or 5xx
-                response.
-            headers: Headers to send with every request.
-            allow_http: Whether to allow http:// for non-loopback hosts. The token is then sent
-                unencrypted.
-            http_client: The httpx client that sends the requests. Its base URL, headers and
-                timeouts are used. The caller must close the httpx client.
-            transport: The httpx transport that sends the requests. The client closes the transport.
-
-        """
+        """Raise ArgumentError if a setting is invalid, or FlashbackError if an OS error occurs."""
         service = self._service
         if token is None:
             token = service.variable("TOKEN")
