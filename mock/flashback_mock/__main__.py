@@ -119,17 +119,18 @@ EPILOG = (
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        # After a quotation mark, argparse repeats a value, which could be a token or a password.
+        # Omit the value that argparse quotes, which could be a token or a password.
         super().error(message.partition(" '")[0].rstrip(":"))
 
 
-def _options() -> argparse.Namespace:
+def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m flashback_mock",
         description="Run a mock of the Flashback AI LLM backend. Without --store, the mock keeps "
         "its state in memory: it always starts with the same fixtures and loses all changes when "
         "it stops.",
         epilog=EPILOG,
+        allow_abbrev=False,  # the error for an ambiguous abbreviation would repeat its value
     )
     add = parser.add_argument
     about = "re-encrypt a store with a new master key and delete the old key"
@@ -155,6 +156,11 @@ def _options() -> argparse.Namespace:
     log_format = "text" if os.isatty(2) else "json"
     about = "format of log messages (default: text on a terminal, json otherwise)"
     add("--log-format", default=log_format, choices=["text", "json"], help=about)
+    return parser
+
+
+def _options() -> argparse.Namespace:
+    parser = _parser()
     options, unknown = parser.parse_known_args()
     misspelled = [given.partition("=")[0] for given in unknown if given.startswith("-")]
     if misspelled:

@@ -121,6 +121,7 @@ def test_error_names_the_wrong_option_but_no_value(
     for options, message in (
         ("--prot 1", "arguments: --prot\n"),
         ("--sotre=postgresql://me:abc@host/db", "arguments: --sotre\n"),
+        ("--l=abc", "arguments: --l\n"),
         ("rotate", "is rotate-keys"),
         ("rotate-keys postgresql://me:abc@host/db", "a store needs --store\n"),
         ("--admin-token abc", "takes no value; set the token in $FLASHBACK_MOCK_ADMIN_TOKEN\n"),
