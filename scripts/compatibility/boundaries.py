@@ -34,6 +34,7 @@ FORMATS = {
 # Printable ASCII characters come first, because reports show the first character that differs.
 RARE = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x20))]
 CHARACTERS = [*map(chr, range(0x20, 0x7F)), *RARE, *map(chr, range(0x7F, 0x180))]
+TYPICAL = " !/0<@A\né\U0001f600"  # characters to try if only another subschema has a pattern
 QUANTIFIER = re.compile(r"[{,](\d{1,3})(?=[,}])")  # a limit in a pattern, such as 8 in `{1,8}`
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # the number of values to keep for each subschema
@@ -143,11 +144,15 @@ class BoundaryValues:
             seeds.append("z")  # try another letter, because "a" and "aa" might be constants
         for seed, size in product(seeds, sorted(self.sizes["Length"])):
             yield seed[:size].ljust(size, seed[-1:] or "a")
-        if self.has_patterns:
-            for seed in (*matches[:2], "a" * schema.get("minLength", 1), "aa"):
+        shortest = "a" * schema.get("minLength", 1)
+        if '"pattern"' in canonical_json(schema):
+            for seed in (*matches[:2], shortest, "aa"):
                 for letter in CHARACTERS:
                     yield seed[:-1] + letter
                     yield letter + seed[1:]
+        elif self.has_patterns:
+            for letter in TYPICAL:
+                yield shortest[:-1] + letter
 
     def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
         """Yield arrays of each boundary size, made from one or two distinct items."""
