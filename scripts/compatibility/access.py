@@ -6,7 +6,7 @@ from itertools import chain
 from urllib.parse import urlsplit, urlunsplit
 
 from scripts.compatibility.findings import Severity
-from scripts.compatibility.operations import Operation, Pair, Part
+from scripts.compatibility.operations import Operation, Pair, Part, decoded
 from scripts.compatibility.values import canonical_json, mapping_at
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
@@ -111,9 +111,9 @@ def servers(operation: Operation) -> list[str]:
 
 
 def _normal_url(url: str) -> str:
-    """Lowercase the URL's scheme and host; remove a default port and a trailing slash."""
+    """Return the URL in one of its equivalent forms, such as without a default port."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(decoded(url))
     except ValueError:  # raised if, for example, the host is `[{variable}]`
         return url.rstrip("/")
     host = parts.netloc.lower().removesuffix(DEFAULT_PORTS.get(parts.scheme, "/"))

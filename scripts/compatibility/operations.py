@@ -42,8 +42,7 @@ class Operation:
     @property
     def key(self) -> tuple[str, str]:
         """Return the normalized path, without its parameter names, and the method."""
-        path = UNRESERVED.sub(lambda found: unquote(found[0]), self.path)
-        return VARIABLE.sub("{}", path), self.method
+        return VARIABLE.sub("{}", decoded(self.path)), self.method
 
     @cached_property
     def parameters(self) -> dict[tuple[str, str], Part]:
@@ -153,6 +152,11 @@ class Pair:
         for key in sorted((old.keys() | new.keys()) - compared - WORDS):
             what = f"{key} changed, but this key is not compared"
             self.add_undecided(what, old.get(key), new.get(key))
+
+
+def decoded(url: str) -> str:
+    """Decode percent-encoded characters if that does not change the meaning of the URL."""
+    return UNRESERVED.sub(lambda found: unquote(found[0]), url)
 
 
 def operations(contract: InlinedContract) -> Iterator[Operation]:
