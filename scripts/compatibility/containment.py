@@ -179,7 +179,7 @@ def _received(location: str, value: Any, small: Schema, large: Schema) -> list[A
     lists = [[reading] * len(items) for reading in readings]
     if len(items) > 1:
         return lists
-    can_be_read_as_list = is_list(value) or LISTS.search(canonical_json(large))
+    can_be_read_as_list = LISTS.search(declared + canonical_json(large))
     return [*readings, *lists] if can_be_read_as_list else readings
 
 
