@@ -38,6 +38,7 @@ def assert_no_verdict(result: RunResult, hint: str) -> None:
         (Answer(302, b"", Location="/login"), "/login"),
         (page(200, WELCOME_PAGE), "a page"),
         (rejected(401), "FLASHBACK_TOKEN"),
+        (rejected(401), "a proxy removes the header `Authorization`"),
         (rejected(403), "WRITE"),
         (rejected(404), "--id"),
         (rejected(429, **RETRY_NOW), "--rate-limit"),
