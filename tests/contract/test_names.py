@@ -200,7 +200,8 @@ def test_update_takes_effect_however_it_is_sent(promise: Promise) -> None:
     ]
     for media_type in ("application/json; charset=utf-8", "Application/JSON; Charset=UTF-8"):
         ways.append(("media-type/effect", {"headers": {"Content-Type": media_type}}))
-    ways.append(("update/expect-effect", {"headers": {"Expect": "100-continue"}}))
+    expect = {"headers": {"Expect": "100-continue"}, "words": "`Expect: 100-continue`"}
+    ways.append(("update/expect-effect", expect))
     for token in promise.available(ADMIN):
         ways.append(("access-levels/effect", {"token": token}))
     for rule, parts in ways:

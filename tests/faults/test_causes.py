@@ -103,6 +103,16 @@ def test_response_with_a_lone_surrogate_is_checked() -> None:
     assert result.ids == ["error-response/message-type/invalid"], result.output
 
 
+def test_rejected_expect_header_is_named_as_the_cause() -> None:
+    """If a proxy rejects `Expect: 100-continue`, each finding mentions the header."""
+    change = reply(417, lambda header: header("Expect"))
+    names = ("test_member_can_update[WRITE]", "test_update_takes_effect_however")
+    result = run_with_changes([change], promises=names)
+    titles = [finding["title"] for finding in result.findings]
+    assert titles, result.output
+    assert all("Expect" in title for title in titles), result.output
+
+
 def test_findings_with_the_greatest_impact_come_first() -> None:
     """Forbidden updates are listed first, then leaks, even if a wrong status was found earlier."""
     changes = [
