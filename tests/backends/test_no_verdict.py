@@ -17,6 +17,7 @@ from tests.faults.messages import Answer, page, rejected
 from tests.faults.runner import RunResult, run_with_changes, run_with_url
 
 VARIABLES = environment(TOKENS, IDS)
+ENCODED = Answer(200, b"{}", **{"Content-Encoding": "gzip"})
 WELCOME_PAGE = "<!DOCTYPE html><title>Welcome</title>"
 RETRY_NOW = {"Retry-After": "0"}
 
@@ -39,6 +40,7 @@ def assert_no_verdict(result: RunResult, hint: str) -> None:
         (page(200, WELCOME_PAGE), "a page"),
         (rejected(401), "FLASHBACK_TOKEN"),
         (rejected(401), "a proxy removes the header `Authorization`"),
+        (ENCODED, "its header `Content-Encoding`"),
         (rejected(403), "WRITE"),
         (rejected(404), "--id"),
         (rejected(429, **RETRY_NOW), "--rate-limit"),

@@ -103,6 +103,18 @@ def test_response_with_a_lone_surrogate_is_checked() -> None:
     assert result.ids == ["error-response/message-type/invalid"], result.output
 
 
+def test_content_encoding_is_the_reason_why_a_response_is_not_json() -> None:
+    """If a body cannot be decoded because of its content coding, the finding says so."""
+
+    def encode(answer: Answer) -> None:
+        answer.set_header("Content-Encoding", "br").set_body(b"\xff" + answer.body)
+
+    result = run_with_changes([on(400, encode)], promises="test_missing_body")
+    assert result.ids == ["error-response/json/not-strict"], result.output
+    expected = "a body that is not UTF-8, with `Content-Encoding: br`"
+    assert result.findings[0]["got"] == expected, result.output
+
+
 def test_rejected_expect_header_is_named_as_the_cause() -> None:
     """If a proxy rejects `Expect: 100-continue`, each finding mentions the header."""
     change = reply(417, lambda header: header("Expect"))
