@@ -10,7 +10,7 @@ from support.options import BROKEN, MEANINGS
 from tests.faults.backend import serving
 from tests.faults.changes import as_owner, on, reply
 from tests.faults.faults import FAULTS
-from tests.faults.messages import Answer
+from tests.faults.messages import Answer, page
 from tests.faults.runner import Names, RunResult, run_with_changes, run_with_url
 
 # Each backend has several faults, so that fewer full runs are needed. Each fault is mapped to the
@@ -113,6 +113,15 @@ def test_content_encoding_is_the_reason_why_a_response_is_not_json() -> None:
     assert result.ids == ["error-response/json/not-strict"], result.output
     expected = "a body that is not UTF-8, with `Content-Encoding: br`"
     assert result.findings[0]["got"] == expected, result.output
+
+
+def test_login_page_is_not_described_as_an_update() -> None:
+    """If a proxy returns a login page with the status 200, the finding says so."""
+    change = on(401, lambda answer: answer.replace_with(page(200, "<html>Log in</html>")))
+    result = run_with_changes([change], promises="test_bad_token_answers_401")
+    assert result.ids == ["authentication/no-token/200"], result.output
+    assert "got 200: an HTML page" in result.output
+    assert "the update was accepted" not in result.output
 
 
 def test_rejected_expect_header_is_named_as_the_cause() -> None:

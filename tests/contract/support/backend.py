@@ -225,8 +225,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
             backend.ignores_success |= not exchange.is_accepted
             backend.from_endpoint.append(exchange)
     for exchange in exchanges:
-        is_page = exchange.text.lstrip().startswith("<")
-        if not is_page and (exchange.succeeded or exchange.status in BODY_ERRORS):
+        if not exchange.is_page and (exchange.succeeded or exchange.status in BODY_ERRORS):
             return exchanges
     raise setup_error(backend, exchanges[-1])
 

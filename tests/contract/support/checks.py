@@ -24,6 +24,7 @@ BEFORE_ROUTING = (411, 414, 431)
 # The rules for updates with a name that no other configuration has
 FREE_NAMES = {id for id, rule in RULES.items() if rule.depends_on_earlier and rule.must_succeed}
 APPLIED = "authentication/applied"
+PAGE = ": an HTML page, not a response from the API"
 # Statuses that a backend may return if a name is taken, even though the contract requires 400.
 CONFLICTS = (400, 409, 422, 500)
 # Maps the id of each rule about a user or configuration to the variable that may be wrong if the
@@ -88,7 +89,7 @@ def check_safety(
         yield Finding("internals/error", "returned", expected, describe(internal), subject)
     if request.access and exchange.is_accepted:
         expected = f"{request.rule.expected}, and no update"
-        answer = got + ACCEPTED + _hint(exchange)
+        answer = got + (PAGE if exchange.is_page else ACCEPTED) + _hint(exchange)
         finding = _finding(exchange, request.access, got, expected, answer)
         finding.explained_by += (f"{request.user.id}/{got}",)
         yield finding
@@ -230,6 +231,8 @@ def _effect(exchange: Exchange) -> str:
     rule = exchange.request.rule
     if exchange.request.user.statuses == {401}:
         return ""
+    if exchange.succeeded and exchange.is_page:
+        return PAGE
     if exchange.is_accepted and exchange.request.reasons:
         return ACCEPTED
     if exchange.is_accepted and rule.depends_on_earlier:

@@ -134,6 +134,11 @@ class Exchange(_Message):
         return (self.header("Content-Type") or "").partition(";")[0].strip().lower()
 
     @property
+    def is_page(self) -> bool:
+        """Whether the body is an HTML page."""
+        return self.text.lstrip().startswith("<")
+
+    @property
     def is_too_busy(self) -> bool:
         """Whether the backend or a proxy was too busy to process the request."""
         from_a_proxy = self.status in (502, 503, 504) and "json" not in self.media_type
