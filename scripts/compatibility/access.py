@@ -73,7 +73,7 @@ def _kinds(credentials: Credentials) -> set[str]:
 
 
 def _alternatives(operation: Operation) -> dict[str, Credentials]:
-    """Return the credentials for each of the operation's security requirements, keyed by name."""
+    """Return the operation's security requirements, each as credentials, keyed by name."""
     result: dict[str, Credentials] = {}
     for schemes in operation.security:
         names: list[str] = []
@@ -89,7 +89,7 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
 
 
 def _meaning(scheme: Part) -> tuple[str, str]:
-    """Return how a client sends the scheme's token, and the URLs at which it can get the token."""
+    """Describe how a client sends the token, and at which URLs it can get the token."""
     name = scheme.get("scheme", "").lower() or _field_name(scheme)
     kind = " ".join(filter(None, (scheme["type"], scheme.get("in"), name)))
     issuers: set[str] = set()
@@ -111,7 +111,7 @@ def servers(operation: Operation) -> list[str]:
 
 
 def _normal_url(url: str) -> str:
-    """Return the URL in one of its equivalent forms, such as without a default port."""
+    """Decode the URL, lowercase its scheme and host, and remove a default port and final slash."""
     try:
         parts = urlsplit(decoded(url))
     except ValueError:  # raised if, for example, the host is `[{variable}]`

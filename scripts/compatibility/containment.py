@@ -34,19 +34,21 @@ SIMPLE = {"type", "properties", "required", "additionalProperties"}
 class Difference:
     """A difference between the sender's schema (`small`) and the receiver's (`large`).
 
-    It is a difference in one field, or between whole schemas. If no other keyword of the object
+    It concerns either one field or the whole schemas. If no other keyword of the object
     restricts the field, `small` and `large` are the field's own schemas.
     """
 
     small: Schema
     large: Schema
-    names: tuple[str, ...] = ()  # the field's name, after the names of the fields that contain it
-    parents: tuple[dict[str, Any], ...] = ()  # the sender's schemas of the objects around `small`
+    # The names of the fields that contain the field, followed by its own name
+    names: tuple[str, ...] = ()
+    # The sender's schemas for the objects that contain `small`
+    parents: tuple[dict[str, Any], ...] = ()
 
     def body(self, value: Any) -> Any:
-        """Return a body whose field has this value; raise IndexError if none is found.
+        """Return a body in which the field has this value; raise IndexError if none is found.
 
-        Of the other fields, the body contains only the required ones.
+        The body contains no other fields except the required ones.
         """
         names = self.names[: len(self.parents)]
         for name, schema in zip(reversed(names), reversed(self.parents), strict=True):
@@ -55,7 +57,7 @@ class Difference:
 
 
 def _completed(given: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the object with a value for each required field that it does not have."""
+    """Return a copy of the object with a value added for each missing required field."""
     result = dict(given)
     others = schema.get("additionalProperties", True)
     for name in schema.get("required", ()):
@@ -75,7 +77,7 @@ def differences(
     names: tuple[str, ...] = (),
     parents: tuple[dict[str, Any], ...] = (),
 ) -> Iterator[Difference]:
-    """Yield the differences between fields, or between whole schemas if more than fields differ."""
+    """Yield the differences between fields or, if other keywords differ, between whole schemas."""
     if canonical_json(small) == canonical_json(large):
         return
     if not (is_mapping(small) and is_mapping(large) and _has_same_rules(small, large)):
@@ -112,7 +114,7 @@ class Proof:
     witness: Any = None
 
 
-# The proofs for the differences between two schemas, keyed by the names of the field.
+# The proofs for the differences between two schemas, keyed by `Difference.names`.
 Proofs = dict[tuple[str, ...], Proof]
 
 

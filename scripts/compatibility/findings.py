@@ -82,7 +82,7 @@ class Verdict:
     not_compared: str = ""  # why the Python interface was not compared
 
     def severity(self, interface: str | None = None) -> Severity:
-        """Return the highest severity of the changes to `interface`, or to both if it is None."""
+        """Return the highest severity of the changes to `interface`, or of all changes if None."""
         severities = [
             finding.final_severity
             for finding in self.findings

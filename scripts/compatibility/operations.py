@@ -105,12 +105,12 @@ class Pair:
     findings: list[Finding]
     prover: Prover
     place: str  # such as `PUT /ai/llm/{id}, body`
-    status: str = ""  # of a response, such as `404`, `4XX` or `default`; empty for requests
+    status: str = ""  # such as `404`, `4XX` or `default`; empty for requests
     location: str = BODY  # where the part is sent: body, query, path, header or cookie
     label: str = "body"  # the part's name in the evidence
 
     def at(self, part: str, **changes: Any) -> Self:
-        """Return a copy of this pair for one of its parts, such as `body`."""
+        """Return a copy of this pair that stands for one of its parts, such as `body`."""
         return replace(self, place=f"{self.place}, {part}", **changes)
 
     @property
@@ -168,9 +168,9 @@ def operations(contract: InlinedContract) -> Iterator[Operation]:
 
 
 def status_pairs(old: Part, new: Part) -> list[tuple[Any, Any, bool]]:
-    """Return, for each status, the old and the new entry, and whether the status is 2xx.
+    """For each status, return its old and new entries, and whether the status is 2xx.
 
-    An entry is a status, a range such as `4XX`, `default`, or None if there is no entry. Duplicates
+    An entry is a status, a range such as `4XX`, or `default`; a missing entry is None. Duplicates
     are omitted.
     """
     pairs: dict[tuple[Any, Any, bool], None] = {}

@@ -188,7 +188,7 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
             content = pair if is_obvious else pair.at(name)
             _compare_content(content, name, before[name], after[name])
         elif is_unclear:
-            what = "has different media types; ranges and parameters are not compared"
+            what = "has different media types; media type ranges and parameters are not compared"
             pair.add_undecided(what, *sides)
         elif name in before:
             header = "Accept" if pair.status else "Content-Type"

@@ -209,7 +209,7 @@ def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat)
 def test_each_reason_for_a_missing_client_is_a_separate_finding() -> None:
     """A decision about a missing client does not apply if the client is missing for another reason.
 
-    For each cause, the stated reason includes how to change the contract.
+    For each cause, the stated reason says how to change the contract.
     """
     key = "        key:\n          type: "
     base = documents.parse(CONTRACT, "base")
