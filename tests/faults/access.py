@@ -120,7 +120,6 @@ faults(
     chunked_bodies=reject(lambda is_chunked: is_chunked),
     requests_without_accept=reject_with(406, lambda header: not header("Accept")),
     requests_with_an_origin=reject_with(403, lambda header: header("Origin")),
-    range_returns_206=on(200, lambda header, answer: header("Range") and answer.set_status(206)),
     requests_from_a_browser=reject(lambda header: "text/html" in header("Accept")),
     leading_whitespace_in_the_body=reject(lambda body: body[:1].isspace()),
     secrets_before_the_key=reject(lambda names, secret: names[-1:] == ["key"] and secret),
