@@ -239,6 +239,11 @@ CORRECT = {
         ),
         reply(404, lambda method, query: method == "PUT" and query),
         access_is_checked_before_the_method,
+        # Respond as a gateway that parses every body as JSON
+        when(
+            lambda method, request: method == "PUT" and not request.is_json,
+            lambda: _nginx_page(400),
+        ),
     ),
     "busy, behind a proxy": (
         some_requests_return_429_or_503,

@@ -21,6 +21,8 @@ from support.rule import ACCEPTED, DATA, RULES, Rule, describe, slug
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
 # Servers may return these statuses before routing, for example if the URI is too long.
 BEFORE_ROUTING = (411, 414, 431)
+# Another server may reject a body with these statuses, in any format (before-the-application).
+ANY_FORMAT = (400, 413, 415)
 # The rules for updates with a name that no other configuration has
 FREE_NAMES = {id for id, rule in RULES.items() if rule.depends_on_earlier and rule.must_succeed}
 APPLIED = "authentication/applied"
@@ -181,7 +183,9 @@ def _before_the_endpoint(exchange: Exchange) -> Finding:
     if rule.must_succeed:
         return _finding(exchange, rule, outcome, rule.expected, got)
     expected = "any rejection, even by another component; no change is needed"
-    return Finding("before-the-application/rejected", outcome, expected, got, is_note=True)
+    finding = Finding("before-the-application/rejected", outcome, expected, got, is_note=True)
+    finding.continues = exchange.status in rule.statuses and exchange.status in ANY_FORMAT
+    return finding
 
 
 def _server_error(exchange: Exchange) -> Finding:
