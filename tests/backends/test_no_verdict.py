@@ -12,7 +12,7 @@ from support.options import KEPT, NO_VERDICT
 from tests.backends.serving import serving, serving_tcp
 from tests.backends.store import IDS, TOKENS, Store
 from tests.certificates import self_signed
-from tests.faults.changes import reply
+from tests.faults.changes import reply, when
 from tests.faults.messages import Answer, page, rejected
 from tests.faults.runner import RunResult, run_with_changes, run_with_url
 
@@ -61,6 +61,15 @@ def test_outage_during_the_run_prevents_a_verdict(
     monkeypatch.setattr("time.sleep", lambda _: None)
     outage = reply(status, lambda count: count("any") > 150)
     assert_no_verdict(run_with_changes([outage]), hint)
+
+
+def test_frequent_outages_prevent_a_verdict() -> None:
+    """A run soon ends if one of two replicas is down, because repeating requests takes long."""
+    unavailable = page(503, WELCOME_PAGE, **RETRY_NOW)
+    outage = when(lambda count: count("any") % 2, lambda: unavailable)
+    result = run_with_changes([outage])
+    assert_no_verdict(result, "51 of 102 requests got 502, 503 or 504 until they were repeated")
+    assert "whether each of the backend's replicas is running" in result.output
 
 
 def test_closed_port_prevents_a_verdict() -> None:

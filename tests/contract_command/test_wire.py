@@ -4,6 +4,7 @@ import gc
 import gzip
 import socket
 import socketserver
+import threading
 import time
 import zlib
 
@@ -77,3 +78,29 @@ def test_interim_response_is_not_the_final_one() -> None:
     """An interim (1xx) response is skipped; the final one follows it (RFC 9110, section 15.2)."""
     response = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"
     assert exchange_of(response).status == 204
+
+
+def test_only_lost_responses_count_as_resent() -> None:
+    """A request is sent again if the connection was closed, but counts only if it seemed open."""
+    closed = threading.Event()
+    requests: list[bytes] = []
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            requests.append(self.request.recv(65536))
+            self.request.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+            if len(requests) == 2:
+                requests.append(self.request.recv(65536))
+            self.request.shutdown(socket.SHUT_RDWR)
+            closed.set()
+
+    with serving_tcp(Handler) as url:
+        wire = Wire(url, timeout=4)
+        resent = []
+        for _ in range(3):
+            assert wire.send(Request(target="/", headers=())).status == 204
+            resent.append(wire.resent)
+            closed.wait(5)
+        wire.close()
+    assert resent == [0, 0, 1]
+    assert len(requests) == 4

@@ -11,7 +11,7 @@ from tests.faults.backend import serving
 from tests.faults.changes import when
 from tests.faults.correct import CORRECT, RETRY_NOW, ids_are_compared_as_uuids
 from tests.faults.faults import FAULTS
-from tests.faults.messages import Request, page
+from tests.faults.messages import Answer, Request, page
 from tests.faults.runner import all_promises, run_on, run_with_changes
 
 
@@ -44,6 +44,18 @@ def test_verdict_says_that_requests_were_repeated() -> None:
     assert result.status == KEPT, result.output
     total = result.verdict["requests"]
     assert f" of {total} requests got 503 and were repeated" in result.output
+
+
+def test_verdict_says_that_requests_got_no_response() -> None:
+    """Even if the contract is kept, the verdict says how often a kept connection was lost."""
+
+    def reset_some(request: Request, answer: Answer) -> None:
+        if request.count("any") % 10 == 9:
+            answer.fault = "reset"
+
+    result = run_with_changes([reset_some], promises="test_member_can_update")
+    assert result.status == KEPT, result.output
+    assert f" of {result.verdict['requests']} requests got no response" in result.output
 
 
 def test_backend_may_parse_a_numeric_id() -> None:

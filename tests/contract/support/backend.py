@@ -33,6 +33,7 @@ USERS = {
 OWN = RULES["update/own"]
 
 ATTEMPTS = 4  # maximum number of times to send a request while the backend or a proxy is too busy
+MOST_OUTAGES = 50  # if there are more, they may also affect at most one request in ten
 # The statuses with which an endpoint may reject the body or the headers of a control request
 BODY_ERRORS = (400, 406, 409, 412, 413, 415, 422, 428)
 TIMEOUTS_IN_FULL = 3  # after this many timeouts, wait at most one second per response
@@ -73,6 +74,7 @@ class Backend:
         self.unusable: dict[str, str] = {}  # maps variables to the reasons why they cannot be used
         self.statuses: Counter[int] = Counter()
         self.too_busy: Counter[int] = Counter()  # how often each status caused a retry
+        self._outages = 0  # number of requests that got a 50x status until they were repeated
         self.from_endpoint: list[Exchange] = []  # responses from the endpoint, not from a proxy
         self.ignores_success = False  # whether `success` is false even for valid updates
         self.latest: deque[Exchange] = deque(maxlen=3)
@@ -147,17 +149,30 @@ class Backend:
 
     def exchange(self, request: Request) -> Exchange:
         """Send the request, with retries; raise `NoVerdictError` if the backend stays too busy."""
+        is_outage = False
         for attempt in range(ATTEMPTS):
             exchange = self.send(request)
             if not exchange.is_too_busy or (attempt > 1 and self._fails_alone(exchange)):
+                self._outages += is_outage and not exchange.is_too_busy
+                self._check_outages()
                 self.latest.append(exchange)
                 return exchange
+            is_outage = exchange.status != 429
             self.too_busy[exchange.status] += 1
             time.sleep(exchange.pause(0.5 * 2**attempt))
         raise NoVerdictError(
             f"{ATTEMPTS} times in a row, the backend or a proxy returned {exchange.got}",
             "try again later, reduce the load with --rate-limit, or raise the backend's rate limit",
         )
+
+    def _check_outages(self) -> None:
+        """Raise `NoVerdictError` if many requests got a 50x status until they were repeated."""
+        total = self.statuses.total()
+        if self._outages > max(MOST_OUTAGES, total / 10):
+            raise NoVerdictError(
+                f"{self._outages} of {total} requests got 502, 503 or 504 until they were repeated",
+                "check the proxy's log, and whether each of the backend's replicas is running",
+            )
 
     def _fails_alone(self, exchange: Exchange) -> bool:
         """Return whether a proxy rejects this request but lets other requests through."""

@@ -138,14 +138,17 @@ def _result(run: Run, promises: list[Document]) -> Document:
 
 
 def _repeated(backend: Backend) -> str:
-    """Return a phrase with the number of requests repeated because of an undocumented status."""
-    undocumented = sorted(backend.too_busy.keys() - contract.RESPONSES)
-    if not undocumented:
+    """Return how many requests were repeated because of an undocumented status or no response."""
+    repeated = {}
+    for status in sorted(backend.too_busy.keys() - contract.RESPONSES):
+        repeated[str(status)] = backend.too_busy[status]
+    if backend.wire.resent:
+        repeated["no response"] = backend.wire.resent
+    if not repeated:
         return ""
-    number = sum(backend.too_busy[status] for status in undocumented)
-    statuses = " or ".join(map(str, undocumented))
+    number = sum(repeated.values())
     total = backend.statuses.total()
-    return f"{number:,} of {total:,} requests got {statuses} and were repeated"
+    return f"{number:,} of {total:,} requests got {' or '.join(repeated)} and were repeated"
 
 
 def _promise(run: Run, promise: Promise) -> Document:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
+from urllib3.util import wait_for_read
 
 from support.exchange import Exchange, Request
 
@@ -29,6 +30,7 @@ class Wire:
     def __init__(self, url: str, timeout: float, ca: Path | None = None) -> None:
         """Send requests to `url`; wait up to `timeout` seconds for each complete response."""
         self.timeout = timeout
+        self.resent = 0  # number of requests sent again although the connection had seemed open
         self._url = urlsplit(url)
         self._tls = None
         if self._url.scheme == "https":
@@ -42,9 +44,11 @@ class Wire:
         """Send the request once, or twice if the server has closed the idle connection."""
         connection = self._connections.get(threading.get_ident())
         if connection and not request.on_new_connection:
+            seems_open = connection.sock is None or not wait_for_read(connection.sock, 0)
             exchange = self._exchange(connection, request)
             if exchange.status or exchange.timed_out or exchange.is_incomplete:
                 return exchange
+            self.resent += seems_open
             again = self._exchange(self._new_connection(), request)
             return exchange if again.never_sent else again
         if connection:
