@@ -19,16 +19,17 @@ from scripts.compatibility.schemas import (
 from scripts.compatibility.values import canonical_json, is_mapping, mapping_at
 
 TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
+# A short and a long example of each format, or two examples in different notations
 FORMATS = {
-    "date": "2024-02-29",
-    "date-time": "2024-02-29T23:59:59Z",
-    "email": "a@b.co",
-    "hostname": "a.example",
-    "ipv4": "127.0.0.1",
-    "ipv6": "::1",
-    "time": "23:59:59Z",
-    "uri": "http://a",
-    "uuid": "00000000-0000-4000-8000-000000000000",
+    "date": ["2024-02-29"],
+    "date-time": ["2024-02-29T23:59:59Z", "2024-02-29T23:59:59.123456+01:00"],
+    "email": ["a@b.co", f"{'a' * 64}@{'a' * 63}.{'a' * 63}.a"],
+    "hostname": ["a.example", f"{'a' * 63}.{'a' * 63}.{'a' * 63}.a"],
+    "ipv4": ["127.0.0.1", "255.255.255.255"],
+    "ipv6": ["::1", "1111:2222:3333:4444:5555:6666:7777:8888"],
+    "time": ["23:59:59Z", "23:59:59.123456+01:00"],
+    "uri": ["http://a"],
+    "uuid": ["00000000-0000-4000-8000-000000000000", "AAAAAAAA-AAAA-4AAA-8AAA-AAAAAAAAAAAA"],
 }
 # Characters that common patterns distinguish, such as letters, digits, spaces and control codes.
 # Printable ASCII characters come first, because reports show the first character that differs.
@@ -136,9 +137,7 @@ class BoundaryValues:
         if "pattern" in schema:
             self.remaining -= PATTERN
             matches = matching(schema["pattern"])
-        seeds = ["a", *matches]
-        if schema.get("format") in FORMATS:
-            seeds.append(FORMATS[schema["format"]])
+        seeds = ["a", *matches, *FORMATS.get(schema.get("format", ""), [])]
         yield from seeds
         if self.constants:
             seeds.append("z")  # try another letter, because "a" and "aa" might be constants
