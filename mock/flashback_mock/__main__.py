@@ -9,6 +9,7 @@ if __name__ == "__main__":
 import argparse
 import asyncio
 import os
+import re
 import secrets
 import sys
 from contextlib import suppress
@@ -119,8 +120,8 @@ EPILOG = (
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        # Omit the value that argparse quotes, which could be a token or a password.
-        super().error(message.partition(" '")[0].rstrip(":"))
+        # Omit the value that argparse quotes with repr(), because it could be a secret.
+        super().error(re.split(":? ['\"]", message, maxsplit=1)[0])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -162,7 +163,8 @@ def _parser() -> argparse.ArgumentParser:
 def _options() -> argparse.Namespace:
     parser = _parser()
     options, unknown = parser.parse_known_args()
-    misspelled = [given.partition("=")[0] for given in unknown if given.startswith("-")]
+    # A token can start with a hyphen, so name only arguments that look like options.
+    misspelled = [found[0] for given in unknown if (found := re.match("--?[a-z-]+(?==|$)", given))]
     if misspelled:
         parser.error(f"unrecognized arguments: {', '.join(misspelled)}")
     if unknown or options.command not in (None, "rotate-keys"):  # `choices` would quote a password
