@@ -10,6 +10,7 @@ import pytest
 from support import checks, contract
 from support.backend import READER, TOKENS, WRITER, Backend, is_working
 from support.exchange import Exchange, NoVerdictError, Request
+from support.expectation import rule_of_field
 from support.findings import Finding
 from support.promise import Promise
 from support.rule import Rule
@@ -113,6 +114,7 @@ def test_description_shows_the_valid_value() -> None:
     assert "a valid value of 70 characters" in request({"key": "k" * 70}).rule.words
     length = "60 characters (120 UTF-16 code units, 240 bytes)"
     assert f"a valid value of {length}" in request({"name": "\U0001f511" * 60}).rule.words
+    assert "20 characters (20 UTF-16" in rule_of_field("name", "\ud800" * 20).words
 
 
 def test_backend_may_reject_a_query() -> None:

@@ -145,8 +145,9 @@ def rule_of_field(name: str, value: Any) -> Rule:
 def _length_of(text: str) -> str:
     length = f"{len(text):,} characters"
     if not text.isascii():  # a backend might count something else
-        units = len(text.encode("utf-16-le")) // 2
-        length += f" ({units:,} UTF-16 code units, {len(text.encode()):,} bytes)"
+        units = len(text.encode("utf-16-le", "surrogatepass")) // 2
+        size = len(text.encode(errors="surrogatepass"))
+        length += f" ({units:,} UTF-16 code units, {size:,} bytes)"
     return length
 
 
