@@ -8,7 +8,7 @@ import pytest
 from support.options import BROKEN, KEPT
 from support.wire import Wire
 from tests.faults.backend import serving
-from tests.faults.changes import when
+from tests.faults.changes import on, when
 from tests.faults.correct import CORRECT, RETRY_NOW, ids_are_compared_as_uuids
 from tests.faults.faults import FAULTS
 from tests.faults.messages import Answer, Request, page
@@ -34,6 +34,17 @@ def test_backend_may_return_an_uppercase_uuid_in_lowercase() -> None:
     with serving(ids_are_compared_as_uuids) as mock:
         result = run_on(mock, "--id", mock.ids["main"].upper(), promises="test_member")
     assert result.status == KEPT, result.output
+
+
+def test_page_of_a_proxy_does_not_keep_the_promises_about_fields() -> None:
+    """A proxy's 400 page keeps only promises about bodies that a proxy might be unable to parse."""
+    change = on(400, lambda answer: answer.replace_with(page(400, "<hr><center>nginx</center>")))
+    names = ("test_unreadable_body", "test_missing_body", "test_invalid", "test_unknown_field")
+    result = run_with_changes([change], promises=names)
+    assert result.ids == [], result.output
+    outcomes = {entry["name"]: entry["outcome"] for entry in result.verdict["promises"]}
+    kept = {name for name, outcome in outcomes.items() if outcome == "kept"}
+    assert kept == {name for name in outcomes if "_body_" in name}, result.output
 
 
 def test_verdict_says_that_requests_were_repeated() -> None:

@@ -21,8 +21,9 @@ from support.rule import ACCEPTED, DATA, RULES, Rule, describe, slug
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
 # Servers may return these statuses before routing, for example if the URI is too long.
 BEFORE_ROUTING = (411, 414, 431)
-# Another server may reject a body with these statuses, in any format (before-the-application).
+# With these statuses, a server in front of the endpoint may reject a body that it cannot parse.
 ANY_FORMAT = (400, 413, 415)
+PARSING = ("body", "body-size", "json-open", "other-media-type", "unreadable-body")
 # The rules for updates with a name that no other configuration has
 FREE_NAMES = {id for id, rule in RULES.items() if rule.depends_on_earlier and rule.must_succeed}
 APPLIED = "authentication/applied"
@@ -184,7 +185,9 @@ def _before_the_endpoint(exchange: Exchange) -> Finding:
         return _finding(exchange, rule, outcome, rule.expected, got)
     expected = "any rejection, even by another component; no change is needed"
     finding = Finding("before-the-application/rejected", outcome, expected, got, is_note=True)
-    finding.continues = exchange.status in rule.statuses and exchange.status in ANY_FORMAT
+    # Only the endpoint knows the rules for fields, and its own rejections have a documented form.
+    is_about_parsing = rule.clause in PARSING and exchange.status in ANY_FORMAT
+    finding.continues = is_about_parsing and exchange.status in rule.statuses
     return finding
 
 
