@@ -11,7 +11,7 @@ from tests.faults.backend import serving
 from tests.faults.changes import on, when
 from tests.faults.correct import CORRECT, RETRY_NOW, ids_are_compared_as_uuids
 from tests.faults.faults import FAULTS
-from tests.faults.messages import Answer, Request, page
+from tests.faults.messages import Answer, Request, page, rejected
 from tests.faults.runner import all_promises, run_on, run_with_changes
 
 
@@ -55,6 +55,13 @@ def test_verdict_says_that_requests_were_repeated() -> None:
     assert result.status == KEPT, result.output
     total = result.verdict["requests"]
     assert f" of {total} requests got 503 and were repeated" in result.output
+
+
+def test_rate_limit_is_not_an_outage() -> None:
+    """A backend that often returns 429 still gets a verdict."""
+    change = when(lambda count: count("any") % 2, lambda: rejected(429, **RETRY_NOW))
+    result = run_with_changes([change], promises="test_invalid_value")
+    assert result.status == KEPT, result.output
 
 
 def test_verdict_says_that_requests_got_no_response() -> None:
