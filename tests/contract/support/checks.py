@@ -293,11 +293,10 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
         subject = f"the body of a {status} response"
         problems = [reason.words for reason in reasons if reason.kind not in TOLERATED]
         if problems:
-            expected = "strict JSON in UTF-8"
             got = problems[0]
             if coding := exchange.header("Content-Encoding"):
                 got += f", with `Content-Encoding: {coding}`"
-            yield Finding(f"{clause}/json", "not-strict", expected, got, subject)
+            yield Finding(f"{clause}/json", "not-strict", "strict JSON in UTF-8", got, subject)
         elif not isinstance(value, dict):
             yield Finding(f"{clause}/json", "no-object", "a JSON object", describe(value), subject)
     if status in documented:

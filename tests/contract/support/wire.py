@@ -48,7 +48,7 @@ class Wire:
             exchange = self._exchange(connection, request)
             if exchange.status or exchange.timed_out or exchange.is_incomplete:
                 return exchange
-            self.resent += seems_open
+            self.resent += seems_open and not exchange.never_sent
             again = self._exchange(self._new_connection(), request)
             return exchange if again.never_sent else again
         if connection:
