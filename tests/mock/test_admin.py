@@ -91,7 +91,7 @@ REJECTED: list[tuple[str, object, int, str]] = [
     ("requests/wait", {"timeout": -(10**400)}, 400, "timeout: must be between 0 and"),
     ("settings", {"delay": 1}, 400, "delay: unknown field; the known fields are fixedDelay, "),
     ("settings", {"answerNext": [5]}, 400, "answerNext: must be a JSON object"),
-    ("settings", {"answerNext": {"afterUpdate": 1}}, 400, "afterUpdate: must be of type bool"),
+    ("settings", {"answerNext": {"afterUpdate": 1}}, 400, "afterUpdate: must be a boolean"),
     ("settings", {"fixedDelay": 9, "answerNext": [{"status": 500}, {"status": 1}]}, 400, "status"),
     ("configurations/unknown/reveals", {"key": "x"}, 404, "id: no configuration has this id"),
     (f"configurations/{MAIN}/reveals", {"id": "x"}, 400, "argument; expected id: str, "),

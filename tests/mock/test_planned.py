@@ -215,7 +215,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"fault": "reset", "status": 500}, "reset sends no response; do not combine it with status"),
     ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused requires duration, and"),
     ({"status": 500, "duration": 1}, "neither can be combined with other options"),
-    ({"status": 500, "times": True}, "times: must be of type int"),
+    ({"status": 500, "times": True}, "times: must be an integer"),
     ({"status": 500, "times": 0}, "times: must be at least 1"),
     ({"status": 500, "tims": 2}, "unknown field; the known fields are status, example, headers"),
     ({"delay": float("nan")}, "delay: must be between 0 and 10 minutes"),

@@ -7,6 +7,15 @@ from typing import Any, Literal, get_args, get_origin
 
 # These annotations allow several types. Any other annotation allows only the type it names.
 ACCEPTED: dict[Any, tuple[type, ...]] = {float: (float, int), tuple: (list, tuple)}
+# These words for types are common to Python and JSON.
+TYPES: dict[Any, str] = {
+    bool: "a boolean",
+    dict: "a mapping of names to values",
+    float: "a number",
+    int: "an integer",
+    str: "a string",
+    tuple: "a list",
+}
 # These arguments are times, given in seconds in Python and in milliseconds in JSON.
 TIMES = ("delay", "duration", "fixedDelay", "timeout")
 MAX_SECONDS = 600.0
@@ -39,7 +48,8 @@ def check_types(
         is_misused_bool = isinstance(value, bool) and kind is not bool  # a bool is also an int
         accepted = ACCEPTED.get(kind, (kind,))
         if is_misused_bool or not isinstance(value, accepted):
-            raise ValueError(f"{name}: must be of type {accepted[0].__name__}")
+            expected = TYPES.get(kind, f"of type {kind.__name__}")
+            raise ValueError(f"{name}: must be {expected}")
         if isinstance(value, str) and SURROGATE.search(value):
             raise ValueError(f"{name}: contains a lone surrogate")
         if name in TIMES and not 0 <= value <= MAX_SECONDS:
