@@ -129,7 +129,7 @@ def _run(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
     """Run the tests with these environment variables, and return the exit status."""
     for name in [*os.environ]:
         if name.startswith("PYTEST_"):
-            del os.environ[name]  # pytest reads options and plugins from them
+            del os.environ[name]  # pytest reads options and plugins from these variables
     with TemporaryDirectory() as folder:  # this repository may be read-only
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
         _check_contract()

@@ -199,4 +199,4 @@ def test_invalid_example_prevents_a_verdict(copy: Copy) -> None:
         body = update["requestBody"]["content"]["application/json"]
         body["examples"]["everything"]["value"]["name"] = ""
     output = copy.run("scripts.contract", status=2)
-    assert "the example `everything` violates `minLength` of name; correct the example" in output
+    assert "example `everything` violates the `minLength` of `name`; correct the example" in output

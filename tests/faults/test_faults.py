@@ -88,7 +88,7 @@ def test_backend_may_parse_a_numeric_id() -> None:
 
 
 @pytest.mark.parametrize(("id", "others"), [("llm-12", ("llm-1", "llm-120")), ("main", ("new",))])
-def test_ids_of_other_configurations_may_be_similar(id: str, others: tuple[str, ...]) -> None:
+def test_similar_ids_cause_no_finding(id: str, others: tuple[str, ...]) -> None:
     with serving() as mock:
         for existing in (id, *others):
             mock.add_configuration(id=existing)

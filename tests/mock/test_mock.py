@@ -112,7 +112,7 @@ def test_method_cannot_be_called_from_the_event_loop(mock: Mock) -> None:
 
 
 MISUSES: list[tuple[Callable[[Any], object], str]] = [
-    (lambda mock: mock.answer_sequence(), "nothing planned"),
+    (lambda mock: mock.answer_sequence(), "no steps were given"),
     (lambda mock: mock.answer_next(429, status=500), "status: is specified twice"),
     (lambda mock: mock.add_configuration(aiType="AWS", ai_type="AWS"), "is specified twice"),
     (lambda mock: mock.add_configuration(name="\ud800"), "name: contains a lone surrogate"),

@@ -166,8 +166,8 @@ def test_markdown_shows_backend_text_literally(hostile: Verdict) -> None:
     assert "\\@octocat" in render("verdict.md", hostile)
 
 
-def test_written_deviations_keep_unusual_characters() -> None:
-    """--write-deviations does not change the entries for findings that are already accepted."""
+def test_written_deviations_keep_accepted_entries() -> None:
+    """--write-deviations does not change existing entries, even if they contain unusual text."""
     verdict = accepted()
     id = verdict["findings"][0]["id"]
     entry = {"reason": "gelé\u00a0: 'x' \"y\" \u2028 \U0001f600", "link": "https://a", "date": ""}

@@ -104,7 +104,7 @@ class Mock:
     async def answer_sequence(self, *steps: Step) -> None:
         """Plan one response per step. A step is a dictionary of arguments for `answer_next`."""
         if not steps:
-            raise ValueError("nothing planned; specify at least one step")
+            raise ValueError("no steps were given; specify at least one")
         for step in steps:
             check_step(self.contract, step)
             id = step.get("id", "")

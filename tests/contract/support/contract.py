@@ -173,8 +173,8 @@ def check_values(unusual: Mapping[str, object]) -> None:
             keyword = field in PROPERTIES and broken_keyword(field, value)
             if keyword:
                 raise ValueError(
-                    f"openapi.yaml: the example `{name}` violates `{keyword}` of {field}; "
-                    "correct the example"
+                    f"openapi.yaml: the example `{name}` violates the `{keyword}` of "
+                    f"`{field}`; correct the example"
                 )
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:
