@@ -163,10 +163,10 @@ def _parser() -> argparse.ArgumentParser:
 def _options() -> argparse.Namespace:
     parser = _parser()
     options, unknown = parser.parse_known_args()
-    # A token can start with a hyphen, so name only arguments that look like options.
-    misspelled = [found[0] for given in unknown if (found := re.match("--?[a-z-]+(?==|$)", given))]
-    if misspelled:
-        parser.error(f"unrecognized arguments: {', '.join(misspelled)}")
+    for argument in unknown:
+        # A token can start with a hyphen, so name an argument only if it looks like an option.
+        if misspelled := re.match("--[a-z-]+(?==|$)", argument):
+            parser.error(f"unrecognized arguments: {misspelled[0]}")
     if unknown or options.command not in (None, "rotate-keys"):  # `choices` would quote a password
         message = "unexpected argument; the only command is rotate-keys, and a store needs --store"
         if options.admin_token:

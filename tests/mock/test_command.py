@@ -125,7 +125,7 @@ def test_error_names_the_wrong_option_but_no_value(
         ("rotate", "is rotate-keys"),
         ("rotate-keys postgresql://me:abc@host/db", "a store needs --store\n"),
         ("--admin-token abc", "takes no value; set the token in $FLASHBACK_MOCK_ADMIN_TOKEN\n"),
-        ("--admin-token -abc7", "takes no value; set the token in $FLASHBACK_MOCK_ADMIN_TOKEN\n"),
+        ("--admin-token -abc", "takes no value; set the token in $FLASHBACK_MOCK_ADMIN_TOKEN\n"),
         ("--admin-token=abc", "argument --admin-token: ignored explicit argument\n"),
         ("--admin-token=abc'd", "argument --admin-token: ignored explicit argument\n"),
         ("--port abc", "argument --port: invalid int value\n"),
