@@ -33,7 +33,7 @@ USERS = {
 OWN = RULES["update/own"]
 
 ATTEMPTS = 4  # maximum number of times to send a request while the backend or a proxy is too busy
-MOST_OUTAGES = 50  # if there are more, they may also affect at most one request in ten
+MOST_OUTAGES = 50  # in a short run; in a longer run, one request in ten may be affected
 # The statuses with which an endpoint may reject the body or the headers of a control request
 BODY_ERRORS = (400, 406, 409, 412, 413, 415, 422, 428)
 TIMEOUTS_IN_FULL = 3  # after this many timeouts, wait at most one second per response
