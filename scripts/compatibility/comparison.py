@@ -198,7 +198,10 @@ def _compare_responses(pair: Pair) -> None:
     pairs = status_pairs(before, after)
     has_success = any(new_entry and is_success for _, new_entry, is_success in pairs)
     # Ranges and defaults of which at least one status is documented in both contracts.
-    kept = {entry for old, new, _ in pairs if old and new for entry in (old, new)}
+    kept = set()
+    for old_entry, new_entry, _ in pairs:
+        if old_entry and new_entry:
+            kept |= {old_entry, new_entry}
     for old_entry, new_entry, is_success in pairs:
         part = pair.at(f"response {new_entry or old_entry}")
         response = replace(part, status=new_entry or old_entry)
