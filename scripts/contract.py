@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -130,18 +129,18 @@ def _run(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
     for name in [*os.environ]:
         if name.startswith("PYTEST_"):
             del os.environ[name]  # pytest reads options and plugins from these variables
-    with TemporaryDirectory() as folder:  # this repository may be read-only
-        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
-        _check_contract()
-        from support import plugin  # noqa: PLC0415 - not installed yet for --help
+    # Hypothesis takes a second to compute its Unicode tables, and caches them in this folder.
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")
+    _check_contract()
+    from support import plugin  # noqa: PLC0415 - not installed yet for --help
 
-        if options.list:
-            return plugin.list_promises(options.keyword)
-        run = plugin.prepare(options, variables)
-        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, run.interrupt)
-        return run.test()
+    if options.list:
+        return plugin.list_promises(options.keyword)
+    run = plugin.prepare(options, variables)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, run.interrupt)
+    return run.test()
 
 
 def _check_contract() -> None:
