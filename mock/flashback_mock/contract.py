@@ -89,17 +89,15 @@ class Contract:
         self.name_taken: str = self.response_examples[400]["nameTaken"]["message"]
         self.version = str(self.document["info"]["version"])
 
-    def example(self, status: str, name: str) -> tuple[int, Json]:
-        """Return the status and body of the first example with this status and name.
+    def example(self, name: str, status: int | None = None) -> tuple[int, Json]:
+        """Return the status and body of the first example with this name and, if given, status.
 
-        An empty status matches every status, and an empty name matches every name. If no example
-        matches, raise a `ValueError` that lists all examples.
+        If no example matches, raise a `ValueError` that lists all examples.
         """
         listed: list[str] = []
         for known_status, examples in self.response_examples.items():
-            for known_name, example in examples.items():
-                if status in ("", str(known_status)) and name in ("", known_name):
-                    return known_status, example
+            if name in examples and status in (None, known_status):
+                return known_status, examples[name]
             if examples:
                 listed.append(f"{known_status} ({', '.join(examples)})")
         raise ValueError("no such example; the contract defines " + ", ".join(listed))

@@ -175,7 +175,7 @@ def test_trailers_do_not_become_headers_of_the_next_request(mock: Mock, pause: f
     """The server closes connections after chunked requests, because they may have trailers."""
     chunked = request_head(mock, "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n"
     with connected(mock.base_url) as connection:
-        connection.sendall(chunked + b"Prefer: code=404\r\n\r\n")
+        connection.sendall(chunked + b"Content-Encoding: gzip\r\n\r\n")
         time.sleep(pause)
         with suppress(ConnectionError):
             connection.sendall(empty_update(mock))

@@ -1,6 +1,5 @@
 """Handles the operation: authenticates callers, updates the store, returns planned responses."""
 
-import re
 from contextlib import suppress
 from http.client import responses
 
@@ -13,10 +12,6 @@ from flashback_mock.stores.errors import NameTakenError, NotFoundError, Rejected
 from . import body
 from .messages import Answer, HttpError, Request, error_answer, json_answer, success_answer
 
-# Prism's syntax: `Prefer: code=404, example=notFound` or `?__code=404&__example=notFound`.
-QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
-MAX_PREFER_CHARACTERS = 1000  # headers can be megabytes long; searching them would take seconds
-PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
 REPLACING = ("status", "example", "fault")  # plans with these fields replace the real response
 PROXY_STATUSES = (502, 503, 504)  # statuses that a reverse proxy sends if the service is down
 PROXY_PAGE = (
@@ -33,22 +28,17 @@ class Operation:
         self._mock = mock
 
     async def update(self, request: Request, id: str, plan: Step) -> Answer:
-        """Return the 200 response or the selected example, or raise `HttpError`.
+        """Return the 200 response, or raise `HttpError`.
 
         Fill in the log entry, except for the reason.
         """
         entry = request.entry
         try:
             changes = self._valid_changes(request, id)
-            example = self._preferred(request)
         except HttpError:
             # A caller without a valid token must not learn what else is wrong with the request.
             await self._identify(request, id)
             raise
-        if example:
-            await self._identify(request, id)
-            entry.fields = tuple(changes)
-            return example
         is_stored = plan.get("after_update") or plan.keys().isdisjoint(REPLACING)
         # If there are no changes, `update` only checks the token and the user's access level.
         accepted = changes if is_stored else {}
@@ -88,21 +78,6 @@ class Operation:
             raise HttpError(400, error)
         return changes
 
-    def _preferred(self, request: Request) -> Answer | None:
-        """Return the example that the request selects, or None if it selects none."""
-        if not request.query and "Prefer" not in request.headers:
-            return None
-        preferences = ",".join(request.headers.getall("Prefer", []))[:MAX_PREFER_CHARACTERS]
-        pairs = QUERY.findall(request.query) + PREFER.findall(preferences)
-        if not pairs:
-            return None
-        selected = {name.lower(): value for name, value in pairs}
-        status = selected.get("code", "")
-        try:
-            return json_answer(*self._contract.example(status, selected.get("example", "")))
-        except ValueError as error:
-            raise HttpError(400, f"Prefer: {error}") from None
-
     def _unauthorized(self, request: Request) -> HttpError:
         if "Authorization" not in request.headers:
             reason = "is missing"
@@ -120,13 +95,12 @@ class Operation:
     def planned(self, plan: Step, id: str) -> Answer:
         """Return the planned response."""
         if "example" in plan:
-            example = self._contract.example(str(plan.get("status", "")), plan["example"])
-            return json_answer(*example)
+            return json_answer(*self._contract.example(plan["example"], plan.get("status")))
         status = int(plan["status"])  # convert an HTTPStatus to a plain int for the log
         if status == 200:
             return success_answer(id, self._contract.message(200))
-        if self._contract.response_examples.get(status):
-            return json_answer(*self._contract.example(str(status), ""))
+        if examples := self._contract.response_examples.get(status):
+            return json_answer(status, next(iter(examples.values())))
         phrase = responses.get(status, f"Status {status}")
         media_type = CIMultiDict(plan.get("headers", {})).get("Content-Type", "text/html")
         if status in PROXY_STATUSES and media_type.startswith("text/html"):

@@ -92,7 +92,7 @@ def send_malformed_requests(url: str) -> str:
         f'{start}{length}30\r\n\r\n{{"secret": "{SECRET}",,,,',
         f'{start}{chunked}5\r\n{{"secret": "{SECRET}"}}',
         f"{start}X-{SECRET}: x\r\n{SECRET} : x\r\n\r\n",
-        f"{start}Content-Type: {SECRET}\r\nPrefer: code={SECRET}\r\nContent-Length: 0\r\n\r\n",
+        f"{start}Content-Type: {SECRET}\r\nContent-Length: 0\r\n\r\n",
         f"{start}Content-Encoding: {SECRET}\r\nX-Request-Id: {SECRET}\r\nContent-Length: 0\r\n\r\n",
         f"{SECRET} /{SECRET} HTTP/1.1\r\nHost: {SECRET}\r\n\r\n",
         f"{SECRET}\r\n\r\n",
