@@ -59,11 +59,9 @@ CREDENTIAL = Table(
     Column("configuration", Utf8, primary_key=True),
     Column("field", sa.Text, primary_key=True),
     Column("size", sa.Integer, primary_key=True),
-    # This column is NULL if the row is not in use; `sealed` then contains zeros.
-    Column("changed", sa.BigInteger),
-    Column("sealed", sa.LargeBinary, nullable=False),
+    Column("in_use", sa.Boolean, nullable=False),
+    Column("sealed", sa.LargeBinary, nullable=False),  # contains zeros if the row is not in use
 )
-IN_USE = CREDENTIAL.c.changed.is_not(None)
 
 USER = select(TOKEN.c.user).where(
     TOKEN.c.digest == bindparam("digest"),
@@ -88,5 +86,8 @@ OF_FIELD = and_(
 STORED = (
     select(STORE.c.key_id, CONFIGURATION, CREDENTIAL)
     .join_from(CONFIGURATION, STORE, sa.true())
-    .outerjoin(CREDENTIAL, and_(CREDENTIAL.c.configuration == CONFIGURATION.c.id, IN_USE))
+    .outerjoin(
+        CREDENTIAL,
+        and_(CREDENTIAL.c.configuration == CONFIGURATION.c.id, CREDENTIAL.c.in_use),
+    )
 )

@@ -21,7 +21,7 @@ from . import schema
 from .errors import ForbiddenError, NameTakenError, NotFoundError, StoreError, UnauthorizedError
 from .keys import key_path, read_vault, write_keys
 from .schema import CONFIGURATION, CREDENTIAL, MEMBER, STORE, TOKEN
-from .store import MAY_UPDATE, Credential, Store, StoredConfiguration
+from .store import MAY_UPDATE, Store, StoredConfiguration
 from .vault import Vault
 
 P = ParamSpec("P")
@@ -150,10 +150,10 @@ class SqlStore(Store):
         rows = db.execute(schema.STORED.where(CONFIGURATION.c.id == id)).all()
         if not rows:
             raise NotFoundError
-        credentials: dict[str, Credential] = {}
+        credentials: dict[str, bytes] = {}
         for row in rows:
             if row.field:
-                credentials[row.field] = Credential(row.sealed, row.changed)
+                credentials[row.field] = row.sealed
         vault = self._vault_for(rows[0].key_id)
         return StoredConfiguration(vault, rows[0].workspace, id, rows[0].plain, credentials)
 
@@ -188,12 +188,11 @@ class SqlStore(Store):
         old = self._current_vault(db)
         new = Vault()
         write_keys(self.key_file, old, new)
-        rows = db.execute(schema.STORED.where(schema.IN_USE)).all()
+        rows = db.execute(schema.STORED.where(CREDENTIAL.c.in_use)).all()
         for row in rows:
             place = (row.workspace, row.id, row.field)
             sealed = new.seal(old.open(row.sealed, *place), *place)
-            credentials = {row.field: Credential(sealed, row.changed)}
-            resealed = StoredConfiguration(new, row.workspace, row.id, {}, credentials)
+            resealed = StoredConfiguration(new, row.workspace, row.id, {}, {row.field: sealed})
             self._replace_credentials(db, resealed)
         db.execute(STORE.update(), {"key_id": new.key_id})
         return len(rows)
@@ -235,10 +234,10 @@ class SqlStore(Store):
 
     def _replace_credentials(self, db: Connection, stored: StoredConfiguration) -> None:
         """Erase the previous values of these credentials, and insert the new values."""
-        for field, (sealed, changed) in stored.credentials.items():
+        for field, sealed in stored.credentials.items():
             db.execute(self._erase_field, {"of_configuration": stored.id, "of_field": field})
             row = {"configuration": stored.id, "field": field, "size": len(sealed)}
-            row |= {"changed": changed, "sealed": sealed}
+            row |= {"in_use": True, "sealed": sealed}
             db.execute(self._upserts[CREDENTIAL], row)
 
 

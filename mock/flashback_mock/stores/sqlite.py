@@ -7,12 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, StaticPool, create_engine, func, inspect, null
+from sqlalchemy import Connection, StaticPool, create_engine, func, inspect
 from sqlalchemy.dialects.sqlite import insert
 
 from flashback_mock.fixtures import Fixtures
 
-from .schema import CREDENTIAL, IN_USE, STORE
+from .schema import CREDENTIAL, STORE
 from .sql import R, SqlStore
 
 # After each transaction, SQLite truncates the rollback journal, which contains overwritten data.
@@ -47,8 +47,8 @@ class SqliteStore(SqlStore):
     insert = staticmethod(insert)
     erase = (
         CREDENTIAL.update()
-        .where(IN_USE)
-        .values(changed=null(), sealed=func.zeroblob(CREDENTIAL.c.size))
+        .where(CREDENTIAL.c.in_use)
+        .values(in_use=False, sealed=func.zeroblob(CREDENTIAL.c.size))
     )
 
     def __init__(self, path: Path, credentials: Collection[str], keys: Path | None) -> None:

@@ -1,10 +1,8 @@
 """The interface that all stores implement, and the configurations that they return."""
 
-import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from flashback_mock.fixtures import Fixtures
 
@@ -14,16 +12,9 @@ Access = Literal["READ", "WRITE", "ADMIN"]
 MAY_UPDATE = ("WRITE", "ADMIN")
 
 
-class Credential(NamedTuple):
-    """A sealed (encrypted) credential and the time of its last change (microseconds since 1970)."""
-
-    sealed: bytes
-    changed: int
-
-
 @dataclass(slots=True)
 class StoredConfiguration:
-    """A configuration with unencrypted fields and sealed credentials.
+    """A configuration with unencrypted fields and sealed (encrypted) credentials.
 
     `plain` and `credentials` are keyed by field name. `vault` encrypts and decrypts credentials.
     """
@@ -32,7 +23,7 @@ class StoredConfiguration:
     workspace: str
     id: str
     plain: dict[str, str] = field(default_factory=dict[str, str])
-    credentials: dict[str, Credential] = field(default_factory=dict[str, Credential])
+    credentials: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
     @property
     def full_name(self) -> tuple[str, str | None]:
@@ -43,33 +34,26 @@ class StoredConfiguration:
         """Return a copy with these changes. Seal the fields that are named in `secret`."""
         plain = dict(self.plain)
         credentials = dict(self.credentials)
-        now = time.time_ns() // 1000
         for name, value in changes.items():
             if name in secret:
-                sealed = self.vault.seal(value, self.workspace, self.id, name)
-                credentials[name] = Credential(sealed, now)
+                credentials[name] = self.vault.seal(value, self.workspace, self.id, name)
             else:
                 plain[name] = value
         return replace(self, plain=plain, credentials=credentials)
 
     def describe(self) -> dict[str, Any]:
-        """Return the fields as JSON.
-
-        Each credential is replaced with the time of its last change.
-        """
+        """Return the fields as JSON, without the values of credentials."""
         described: dict[str, Any] = {"id": self.id, "workspace": self.workspace, "name": None}
         described |= self.plain
-        for name, credential in self.credentials.items():
-            changed = datetime.fromtimestamp(credential.changed / 1e6, UTC)
-            described[name] = {"set": True, "changedAt": changed.isoformat(timespec="microseconds")}
+        for name in self.credentials:
+            described[name] = {"set": True}
         return described
 
     def has(self, name: str, value: str) -> bool:
         """Return whether the field has this value."""
         if name not in self.credentials:
             return self.plain.get(name) == value
-        sealed = self.credentials[name].sealed
-        return self.vault.open(sealed, self.workspace, self.id, name) == value
+        return self.vault.open(self.credentials[name], self.workspace, self.id, name) == value
 
 
 class Store(Protocol):
