@@ -57,8 +57,7 @@ def text_line(record: logging.LogRecord) -> str:
     """Return a log record as readable text. Escape control characters, which ids can contain."""
     entry: object = record.msg
     if isinstance(entry, Entry):
-        about = f"id {entry.configuration or 'unknown'}, request {entry.request_id}"
-        line = f"{entry} ({about}, {entry.milliseconds:.1f} ms)"
+        line = f"{entry} (id {entry.configuration or 'unknown'}, request {entry.request_id})"
     else:
         line = f"{_time(record):%H:%M:%S.%f} {record.levelname} {record.getMessage()}"
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)

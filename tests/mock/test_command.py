@@ -229,7 +229,6 @@ def test_log_is_json_unless_stderr_is_a_terminal() -> None:
     updated, rejected, broken, odd = entries
     assert updated["time"].endswith("+00:00")
     assert updated.pop("time") < rejected["time"] < broken["time"]
-    assert 0 < updated.pop("milliseconds") < 30_000
     assert len(updated.pop("request_id")) == 32
     assert updated == {
         "level": "info",
@@ -251,7 +250,6 @@ def test_log_can_be_plain_text() -> None:
     """With `--log-format text`, log lines are plain text, with control characters escaped."""
     updated, rejected, broken, odd = collect_log("--log-format", "text").splitlines()
     assert f" PUT 200 as owner (name, secret) (id {MAIN}, request " in updated
-    assert re.search(r", \d+\.\d ms\)$", updated)
     assert " PUT 401 as nobody: Authorization: the token is unknown or expired (id" in rejected
     assert " PUT 200 malformed as owner (key) (id" in broken
     assert r"(id \nx\x1b[2J, request " in odd

@@ -13,15 +13,14 @@ class Entry:
 
     `status` is 0 if a `reset`, `empty` or `timeout` fault prevented a response. `fields` contains
     the names of the body's fields if the token and the body are valid. `updated` is true if the
-    fields were stored. An unknown `user` or `configuration` is an empty string. `milliseconds`
-    excludes any planned delay. `reason` says why the request was rejected, or that its response
-    was planned. `time` is the time at which the request arrived.
+    fields were stored. An unknown `user` or `configuration` is an empty string. `reason` says why
+    the request was rejected, or that its response was planned. `time` is the time at which the
+    request arrived.
     """
 
     method: str
     request_id: str = field(default_factory=lambda: os.urandom(16).hex())
     status: int = 0
-    milliseconds: float = 0
     user: str = ""
     configuration: str = ""
     fields: tuple[str, ...] = ()

@@ -4,7 +4,6 @@ import logging
 import re
 import traceback
 from collections.abc import Awaitable, Callable, Collection
-from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
 from multidict import CIMultiDict
@@ -21,7 +20,6 @@ log = logging.getLogger("flashback_mock")
 
 RouteHandler = Callable[..., Awaitable[Answer]]
 ORIGIN = re.compile(r"https?://([0-9a-z._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
-MILLISECOND = timedelta(milliseconds=1)
 EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
 
 
@@ -123,7 +121,6 @@ class App:
         """Log the request at this level and add headers to the response."""
         entry = request.entry
         entry.status = 0 if entry.fault in WITHOUT_STATUS else answer.status
-        entry.milliseconds = (datetime.now(UTC) - entry.time) / MILLISECOND
         self._mock.log(entry)
         log.log(level, entry)
         answer.headers["X-Request-Id"] = entry.request_id
