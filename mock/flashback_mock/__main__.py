@@ -75,8 +75,8 @@ async def _serve(options: argparse.Namespace) -> None:
             loop.add_signal_handler(number, stop.set)
     is_local = is_loopback(listener)
     with listener:
-        async with serving(mock, listener, guard=guard, cors_origins=options.cors_origin) as is_new:
-            _print(banner.text(mock, guard, is_new=is_new, is_local=is_local))
+        async with serving(mock, listener, guard=guard, cors_origins=options.cors_origin):
+            _print(banner.text(mock, guard, is_local=is_local))
             await stop.wait()
 
 

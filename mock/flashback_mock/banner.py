@@ -15,7 +15,7 @@ from .stores.memory import MemoryStore
 LISTED = 20
 
 
-def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> str:
+def text(mock: Mock, guard: Guard | None, *, is_local: bool) -> str:
     """Return the banner: the mock's URL, store, tokens and ids, and a curl command."""
     url = mock.base_url
     fixtures = mock.fixtures
@@ -23,12 +23,9 @@ def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> st
     if not isinstance(mock.store, MemoryStore):
         lines.append(
             "  The store cannot be opened without its master keys. In a container, put the store "
-            "and the keys on separate volumes."
-        )
-    if not is_new:
-        lines.append(
-            "  The store already existed and was not changed. To replace its contents with the "
-            "fixtures, send POST /__admin/reset."
+            "and the keys on separate volumes.\n"
+            "  The fixtures are added only to a new store. To replace the contents of an existing "
+            "store with the fixtures, send POST /__admin/reset."
         )
     tokens = fixtures.tokens[:LISTED]
     lines += ["", f"Tokens ({len(tokens)} of {len(fixtures.tokens)})"]

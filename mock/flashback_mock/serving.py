@@ -52,24 +52,24 @@ async def serving(
     *,
     guard: Guard | None = None,
     cors_origins: Collection[str] = (),
-) -> AsyncGenerator[bool]:
+) -> AsyncGenerator[None]:
     """Serve the mock in the current event loop until the block ends.
 
-    Yield whether the store is new. If `guard` is None, the health check is the only `/__admin`
-    path that is served on non-loopback addresses.
+    If `guard` is None, the health check is the only `/__admin` path that is served on non-loopback
+    addresses.
     """
     app = App(mock, cors_origins)
     if guard or is_loopback(listener):
         Admin(mock, guard or Guard(), app).add_routes()
     mock.server = Server(listener, app.answer, app.reject, mock.contract.max_body_bytes)
-    is_new = await mock.store.open(mock.fixtures)
+    await mock.store.open(mock.fixtures)
     try:
         mock.base_url = base_url(listener)
         mock.thread = get_ident()
         mock.loop = asyncio.get_running_loop()
         await mock.server.start()
         _served.add(mock)
-        yield is_new
+        yield
     finally:
         mock.loop = None
         _served.discard(mock)

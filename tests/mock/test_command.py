@@ -182,7 +182,7 @@ def test_different_contract_can_be_served(document: dict[str, Any], tmp_path: Pa
     fixtures = tmp_path / "fixtures.yaml"
     fixtures.write_text(DEFAULT.read_text("utf-8").replace(MAIN, "a/b"))
     with flashback_mock.running(file, fixtures=fixtures) as mock:
-        shown = banner.text(mock, None, is_new=True, is_local=True)
+        shown = banner.text(mock, None, is_local=True)
         assert f"{mock.base_url}/llm/a%2Fb " in shown
         headers = {"Authorization": "Bearer owner-token"}
         with httpx.Client(base_url=mock.base_url, headers=headers, trust_env=False) as client:
@@ -197,7 +197,7 @@ def test_long_banner_is_shortened() -> None:
     """The banner lists at most 20 items of each kind, so it fits in a pipe buffer."""
     tokens = tuple(Token(f"long-test-token-{number}", f"user {number}") for number in range(25))
     mock = Mock(Contract(), Fixtures(tokens), MemoryStore(()))
-    shown = banner.text(mock, None, is_new=True, is_local=True)
+    shown = banner.text(mock, None, is_local=True)
     assert "token-19  no workspace\n" in shown
     assert "token-20" not in shown
     assert "Tokens (20 of 25)" in shown

@@ -25,9 +25,8 @@ class MemoryStore(Store):
         self._configurations = dict[str, StoredConfiguration]()  # keyed by id
         self._ids = dict[tuple[str, str | None], str]()  # keyed by workspace and name
 
-    async def open(self, fixtures: Fixtures) -> bool:
+    async def open(self, fixtures: Fixtures) -> None:
         await self.add(fixtures)
-        return True
 
     async def close(self) -> None:
         pass

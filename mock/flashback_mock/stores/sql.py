@@ -96,23 +96,20 @@ class SqlStore(Store):
     def location(self) -> str:
         return f"{self._name}, master keys in {self.key_file}"
 
-    async def open(self, fixtures: Fixtures | None) -> bool:
-        """Open the store and return whether it is new.
-
-        If `fixtures` is None, the store must already exist.
-        """
+    async def open(self, fixtures: Fixtures | None) -> None:
+        """Open the store. If `fixtures` is None, the store must already exist."""
         try:
-            return await self._open(fixtures)
+            await self._open(fixtures)
         except BaseException:
             await self.close()
             raise
 
     @transaction
-    def _open(self, db: Connection, fixtures: Fixtures | None) -> bool:
+    def _open(self, db: Connection, fixtures: Fixtures | None) -> None:
         self.prepare(db)
         if inspect(db).has_table(STORE.name):
             self._current_vault(db)
-            return False
+            return
         if fixtures is None:
             raise self.error("contains no store; run the mock with the same --store to create one")
         schema.METADATA.create_all(db, checkfirst=False)
@@ -122,7 +119,6 @@ class SqlStore(Store):
         self._insert(db, fixtures)
         # Write the keys last so that no key file is left behind if an earlier step fails.
         write_keys(self.key_file, self._vault, is_new=True)
-        return True
 
     @transaction
     def user_of(self, db: Connection, token: str) -> str | None:

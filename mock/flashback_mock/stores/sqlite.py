@@ -59,13 +59,13 @@ class SqliteStore(SqlStore):
             "sqlite://", creator=self._connect, poolclass=StaticPool, hide_parameters=True
         )
 
-    async def open(self, fixtures: Fixtures | None) -> bool:
+    async def open(self, fixtures: Fixtures | None) -> None:
         if self.key_file.resolve().parent == self._path.resolve().parent:
             raise self.error(KEYS_IN_STORE_FOLDER)
         if fixtures:
             with suppress(OSError):  # SQLite raises a clear error if the file cannot be created
                 self._path.touch(0o600)
-        return await super().open(fixtures)
+        await super().open(fixtures)
 
     async def close(self) -> None:
         self._engine.dispose()

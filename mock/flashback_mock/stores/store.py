@@ -68,8 +68,8 @@ class Store(Protocol):
     def location(self) -> str:
         """Return where the state and the master keys are stored, without any secrets."""
 
-    async def open(self, fixtures: Fixtures) -> bool:
-        """Open the store and return whether it is new. Add the fixtures only to a new store."""
+    async def open(self, fixtures: Fixtures) -> None:
+        """Open the store. Add the fixtures only to a new store."""
 
     async def close(self) -> None:
         """Close all files and connections."""

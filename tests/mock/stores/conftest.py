@@ -56,5 +56,5 @@ def location(
 @pytest.fixture
 def store(location: StoreLocation) -> Generator[BlockingStore]:
     """A new, open store that contains the default fixtures."""
-    with location.opened(is_new=True) as store:
+    with location.opened() as store:
         yield store

@@ -65,13 +65,10 @@ class StoreLocation:
         return BlockingStore(store, self.runner)
 
     @contextmanager
-    def opened(self, *, is_new: bool = False) -> Generator[BlockingStore]:
-        """Keep the store open until the block ends.
-
-        Assert that the store is new if `is_new` is true, and that it already exists otherwise.
-        """
+    def opened(self) -> Generator[BlockingStore]:
+        """Keep the store open until the block ends."""
         store = self.store()
-        assert store.open(FIXTURES) == is_new
+        store.open(FIXTURES)
         try:
             yield store
         finally:

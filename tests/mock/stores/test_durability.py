@@ -20,7 +20,7 @@ UPDATES = 100
 @in_a_file
 def test_killed_store_keeps_every_acknowledged_update(location: StoreLocation) -> None:
     """After a SIGKILL between or during updates, no acknowledged update is lost or incomplete."""
-    with location.opened(is_new=True):
+    with location.opened():
         pass
     for kill in range(KILLS):
         acknowledged = kill_after(3 + kill, location.address, location.key_file)
@@ -39,7 +39,7 @@ def test_killed_rotation_leaves_usable_keys(location: StoreLocation) -> None:
     After a rotation completes, only its new key is left.
     """
     secret = Configuration("", "acme", MAIN, {"secret": "sealed"})
-    with location.opened(is_new=True) as store:
+    with location.opened() as store:
         store.reset(Fixtures(configurations=(secret,)))
     (first,) = location.vaults()
     leftover_keys = 0
@@ -72,7 +72,7 @@ def test_no_file_contains_replaced_credentials(location: StoreLocation, tmp_path
     random = Random(4)  # noqa: S311 - not cryptography
     stored = set[tuple[str, str]]()
     ids = set[str]()
-    with location.opened(is_new=True) as store:
+    with location.opened() as store:
         store.reset(Fixtures(FIXTURES.tokens, FIXTURES.members))
         (old,) = location.vaults()
         for number in range(UPDATES):
@@ -99,7 +99,7 @@ def test_no_file_contains_replaced_credentials(location: StoreLocation, tmp_path
 @in_a_file
 def test_updates_fail_while_disk_is_full_and_then_succeed(location: StoreLocation) -> None:
     """While the disk is full, updates fail and lose no data. Later updates succeed."""
-    with location.opened(is_new=True) as store:
+    with location.opened() as store:
         store.update(OWNER, MAIN, {"name": "before", "secret": "before"})
         with full_disk(os.getpid()):
             for _ in range(3):

@@ -49,7 +49,7 @@ def test_new_store_needs_a_new_key_file(
 
     A key file must not be in its store's folder. The error contains the key file's name.
     """
-    with location.opened(is_new=True):
+    with location.opened():
         used = location.key_file
     other = replace(location, address=f"{location.address}2")
     for file, reason in (

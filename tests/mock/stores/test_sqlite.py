@@ -56,7 +56,7 @@ def test_file_from_another_program_is_not_changed(tmp_path: Path) -> None:
 
 def test_damaged_file_is_not_changed(location: StoreLocation, path: Path) -> None:
     """A store with an overwritten page is rejected, and its file does not change."""
-    with location.opened(is_new=True):
+    with location.opened():
         pass
     content = bytearray(path.read_bytes())
     content[8192:8300] = b"x" * 108
@@ -67,7 +67,7 @@ def test_damaged_file_is_not_changed(location: StoreLocation, path: Path) -> Non
 
 def test_read_only_file_is_rejected(location: StoreLocation, path: Path) -> None:
     """A store that cannot be written to is rejected when it is opened, not at the first update."""
-    with location.opened(is_new=True):
+    with location.opened():
         pass
     connect = sqlite3.connect
 
@@ -91,7 +91,7 @@ def test_rotation_creates_no_store(path: Path, key_folder: Path) -> None:
 
 def test_only_one_process_can_open_a_store_at_a_time(location: StoreLocation, path: Path) -> None:
     """While a store is open, no other process can read or open it."""
-    with location.opened(is_new=True):
+    with location.opened():
         assert_rejected(path, "store.db: is already open; stop the other mock")
         # The failed attempt must not release the lock.
         assert "database is locked" in run(sys.executable, "-c", READ, path, status=1)
@@ -101,7 +101,7 @@ def test_only_one_process_can_open_a_store_at_a_time(location: StoreLocation, pa
 
 def test_updates_fail_if_file_is_deleted_or_replaced(location: StoreLocation, path: Path) -> None:
     """If a store's file was deleted or replaced, updates fail instead of being lost."""
-    with location.opened(is_new=True) as store:
+    with location.opened() as store:
         path.unlink()
         for content in (None, b"", b"another file"):
             if content is not None:
@@ -117,7 +117,7 @@ def test_full_disk_gives_a_clear_error(location: StoreLocation) -> None:
     def limit_size(db: Connection) -> None:
         db.exec_driver_sql("PRAGMA max_page_count = 1")  # SQLite raises this to the current size
 
-    with location.opened(is_new=True) as store:
+    with location.opened() as store:
         store.run(limit_size)
         with pytest.raises(StoreError, match="the disk is full; free some space"):
             store.update(OWNER, MAIN, {"key": "k" * 8192, "secret": "s" * 8192})
@@ -130,7 +130,7 @@ def test_sqlite_pragmas_are_set(location: StoreLocation) -> None:
     def read_pragmas(db: Connection) -> list[Any]:
         return [db.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
 
-    with location.opened(is_new=True) as store:
+    with location.opened() as store:
         assert store.run(read_pragmas) == [2, 1, "truncate", "exclusive"]
 
 
