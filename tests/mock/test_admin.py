@@ -34,7 +34,7 @@ PLANS: list[dict[str, object]] = [
 # Each step consists of a method, path, body, expected status and part of the expected response.
 STEPS: list[tuple[str, str, object, int, dict[str, object]]] = [
     ("POST", "configurations", {"id": "a/b ü", "workspace": "globex"}, 201, {"id": "a/b ü"}),
-    ("POST", "configurations", {"id": "two", "ai_type": "AWS"}, 201, {"aiType": "AWS"}),
+    ("POST", "configurations", {"id": "two", "ai_type": "AWS"}, 201, {"id": "two"}),
     ("GET", ADDED, None, 200, {"workspace": "globex"}),
     ("POST", "members", {"user": "dave", "workspace": "globex"}, 201, OK),
     ("PUT", UPDATE, {"name": "by dave", "secret": "s"}, 200, {"success": True}),

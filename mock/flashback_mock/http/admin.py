@@ -49,6 +49,7 @@ def _ok(_result: object) -> Json:
 
 # Routes that call `Mock` methods, each with a function that converts the method's result.
 CONTROLS: list[tuple[str, str, Control, Callable[[Any], object]]] = [
+    ("POST", "/configurations", Mock.add_configuration, lambda id: json_answer(201, {"id": id})),
     ("GET", ID, Mock.configuration, dict),
     ("DELETE", ID, Mock.delete_configuration, _ok),
     ("POST", f"{ID}/reveals", Mock.reveals, lambda result: {"reveals": result}),
@@ -82,7 +83,6 @@ class Admin:
         self._add("GET", "/requests", self._requests)
         self._add("GET", "/settings", self._settings)
         self._add("POST", "/settings", self._change_settings)
-        self._add("POST", "/configurations", self._add_configuration)
         for method, path, control, convert in CONTROLS:
             self._add(method, path, partial(self._perform, control, convert))
 
@@ -156,11 +156,6 @@ class Admin:
             await _await_control(Mock.answer_sequence, self._mock, *plans)
         self._mock.delay = settings.get("fixedDelay", self._mock.delay)
         return await self._settings(request)
-
-    async def _add_configuration(self, request: Request) -> Answer:
-        arguments = self._arguments(request)
-        id = await _await_control(Mock.add_configuration, self._mock, **arguments)
-        return json_answer(201, (await self._mock.store.find(id)).describe())
 
 
 async def _await_control(control: Control, /, *arguments: Any, **options: Any) -> Any:

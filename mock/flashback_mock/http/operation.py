@@ -47,7 +47,10 @@ class Operation:
         except RejectedError as error:
             await self._identify(request, id)
             entry.fields = tuple(changes)
-            raise self._rejection(error) from None
+            message = self._contract.message(error.status)
+            if isinstance(error, NameTakenError):
+                message = self._contract.name_taken
+            raise HttpError(error.status, message) from None
         entry.updated = is_stored
         entry.fields = tuple(changes)
         entry.configuration = id
@@ -86,11 +89,6 @@ class Operation:
         else:
             reason = "the token is unknown or expired"
         return HttpError(401, self._contract.message(401), reason=f"Authorization: {reason}")
-
-    def _rejection(self, rejected: RejectedError) -> HttpError:
-        if isinstance(rejected, NameTakenError):
-            return HttpError(400, self._contract.name_taken)
-        return HttpError(rejected.status, self._contract.message(rejected.status))
 
     def planned(self, plan: Step, id: str) -> Answer:
         """Return the planned response."""
