@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from threading import get_ident
 
 from .contract import Contract
 from .control.mock import Mock
@@ -65,7 +64,6 @@ async def serving(
     await mock.store.open(mock.fixtures)
     try:
         mock.base_url = base_url(listener)
-        mock.thread = get_ident()
         mock.loop = asyncio.get_running_loop()
         await mock.server.start()
         _served.add(mock)

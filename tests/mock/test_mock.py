@@ -1,6 +1,5 @@
 """Tests for the mock's Python API: state, request log and assertions."""
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -98,17 +97,6 @@ def test_mock_stops_when_its_with_block_ends() -> None:
                 call()
     with pytest.raises(httpx.ConnectError):
         httpx.get(mock.base_url, trust_env=False)
-
-
-def test_method_cannot_be_called_from_the_event_loop(mock: Mock) -> None:
-    """A method called from the mock's event loop raises an error instead of waiting forever."""
-
-    async def reset() -> None:
-        mock.reset()
-
-    assert mock.loop
-    with pytest.raises(RuntimeError, match="would block the event loop; use asyncio"):
-        asyncio.run_coroutine_threadsafe(reset(), mock.loop).result(10)
 
 
 MISUSES: list[tuple[Callable[[Any], object], str]] = [

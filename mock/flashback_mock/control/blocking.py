@@ -6,7 +6,6 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import update_wrapper, wraps
 from inspect import Parameter, signature
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from flashback_mock.stores.errors import NotFoundError
@@ -53,8 +52,6 @@ def blocking(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     @without_frames
     def call(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
         if mock.loop is not None:
-            if mock.thread == get_ident():  # waiting here would block the event loop forever
-                raise RuntimeError("this call would block the event loop; use asyncio.to_thread")
             work = checked(mock, *args, **kwargs)
             with suppress(CancelledError):
                 return asyncio.run_coroutine_threadsafe(work, mock.loop).result()

@@ -29,8 +29,8 @@ CAPITAL = re.compile("[A-Z]")
 class Mock:
     """A mock backend: its contract, fixtures, store, planned responses and request log.
 
-    All methods block. They raise `ValueError` for invalid arguments, and `RuntimeError` if called
-    from the thread that runs the mock's event loop.
+    All methods block, so code in the mock's event loop must not call them. They raise `ValueError`
+    for invalid arguments.
     """
 
     def __init__(self, contract: Contract, fixtures: Fixtures, store: Store) -> None:
@@ -43,7 +43,6 @@ class Mock:
         self._waiting = set[asyncio.Queue[Entry]]()  # each queue receives every new entry
         # The following attributes get their values when the mock starts.
         self.base_url = ""
-        self.thread = 0
         self.loop: asyncio.AbstractEventLoop | None = None
         self.server: Server
 
