@@ -26,7 +26,8 @@ from support.rule import NO_RULE, Rule
 BUDGET_PER_PROMISE = 2.0
 TOTAL_BUDGET = 15.0
 MOST_REPEATS = 3  # maximum repetitions of a failed request, to see whether it always fails
-INTERMITTENT = "update/intermittent"
+# Ids for failures that do not recur: for rules of the page or the vendor, and for rules of ours
+INTERMITTENT = ("update/intermittent", "alone/intermittent")
 clause = pytest.mark.clause
 NOT_SELECTED = "--source excludes all of this promise's requests"
 # Like a 5xx, these statuses can mean that the backend has stopped working; 0 means no response.
@@ -292,7 +293,7 @@ class Promise:
         before = tuple(self.recent)[-2:-1]
         for found in self._findings_in(exchange):
             finding = self._confirmed(found, exchange)
-            if finding.rule == INTERMITTENT:  # perhaps the previous request is the cause
+            if finding.rule in INTERMITTENT:  # perhaps the previous request is the cause
                 request = replace(exchange.request, earlier=before)
                 exchange = replace(exchange, request=request)
             if self.record(finding, exchange):
@@ -350,7 +351,10 @@ class Promise:
 
         Otherwise, return a finding about an intermittent failure.
         """
-        known = [id for id in self.run.findings if id.startswith(INTERMITTENT)]
+        of_vendor, of_ours = INTERMITTENT
+        is_ours = CLAUSES[exchange.request.rule.clause].source == "ours"
+        rule = of_ours if is_ours else of_vendor
+        known = [id for id in self.run.findings if id.startswith((rule, of_vendor))]
         # For these clauses, a failure may depend on earlier requests, so it may not recur if only
         # this request is repeated.
         if finding.clause in ("alone", "idempotent") and not known:
@@ -369,7 +373,7 @@ class Promise:
             self._check_repeated(again)
         first = exchange.failure or exchange.got
         return Finding(
-            INTERMITTENT,
+            rule,
             finding.outcome,
             exchange.request.rule.expected,
             f"{first}, and {again.got} when the request was repeated on a new connection",
