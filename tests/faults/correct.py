@@ -7,10 +7,9 @@ import re
 from urllib.parse import urlsplit
 
 from tests.faults.changes import as_owner, on, reply, when
-from tests.faults.messages import Answer, Request, page, rejected
+from tests.faults.messages import RETRY_NOW, Answer, Request, page, rejected
 from tests.faults.validation import LARGEST_BODY
 
-RETRY_NOW = {"Retry-After": "0"}
 DOT_SEGMENTS = r"(?i)/(?:\.|%2e){1,2}(?:/|$)"
 
 

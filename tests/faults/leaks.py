@@ -6,7 +6,7 @@ import hashlib
 
 from tests.faults.backend import Change, call, max_length
 from tests.faults.changes import faults, on, when
-from tests.faults.messages import Answer, Request, rejected
+from tests.faults.messages import RETRY_NOW, Answer, Request, rejected
 
 
 def leak(value: Change) -> Change:
@@ -58,6 +58,10 @@ faults(
     last_four_characters_after_x=leak(lambda key: f"xxxx-{key[-4:]}x"),
     key_for_admins=leak(lambda role, key: role == "admin" and key),
     key_in_404=on(404, leak(lambda key: key)),
+    token_in_429=when(
+        lambda count: count("any") % 20 == 19,
+        lambda token: rejected(429, **RETRY_NOW).set_fields(message=f"{token}: wait a second"),
+    ),
     secret_in_a_header=on(
         200, lambda secret, answer: secret.isalnum() and answer.set_header("X-S", secret)
     ),

@@ -217,6 +217,9 @@ def accepted(request: Request) -> Answer:
     return Answer(200, json.dumps(body).encode())
 
 
+RETRY_NOW = {"Retry-After": "0"}
+
+
 def rejected(status: int, **headers: str) -> Answer:
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"

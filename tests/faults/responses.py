@@ -3,8 +3,8 @@
 import json
 
 from tests.faults.backend import Change
-from tests.faults.changes import faults, on, reject_with, reply
-from tests.faults.messages import Answer, page
+from tests.faults.changes import faults, on, reject_with, reply, when
+from tests.faults.messages import RETRY_NOW, Answer, page
 
 
 def show(message: str) -> Change:
@@ -60,6 +60,10 @@ faults(
     "test_every_response[internals]",
     database_query_in_200=on(
         200, lambda answer: answer.set_fields(message="UPDATE llm SET name = ? WHERE id = ?")
+    ),
+    node_stack_trace_in_503=when(
+        lambda count: count("any") % 20 == 19,
+        lambda: page(503, "at Pool.acquire (/srv/app/pool.js:45:11)", **RETRY_NOW),
     ),
     python_stack_trace_in_404=show('File "/srv/app/main.py", line 3, in put'),
     dot_net_stack_trace_in_404=show("at Llm.Put(String id) in C:\\Llm.cs:line 3"),

@@ -9,9 +9,9 @@ from support.options import BROKEN, KEPT
 from support.wire import Wire
 from tests.faults.backend import serving
 from tests.faults.changes import on, when
-from tests.faults.correct import CORRECT, RETRY_NOW, ids_are_compared_as_uuids
+from tests.faults.correct import CORRECT, ids_are_compared_as_uuids
 from tests.faults.faults import FAULTS
-from tests.faults.messages import Answer, Request, page, rejected
+from tests.faults.messages import RETRY_NOW, Answer, Request, page, rejected
 from tests.faults.runner import all_promises, run_on, run_with_changes
 
 

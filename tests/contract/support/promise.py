@@ -287,6 +287,8 @@ class Promise:
 
     def check(self, exchange: Exchange) -> None:
         """Check an exchange against all rules."""
+        while self.backend.repeated:
+            self._check_safety(self.backend.repeated.popleft())
         self._check_safety(exchange)
         if exchange.request.access and exchange.is_accepted:
             return
