@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from scripts.contract import environment
+from support import contract
 from support.options import BROKEN, MEANINGS
 from tests.faults.backend import serving
 from tests.faults.changes import as_owner, on, reply
@@ -93,6 +94,14 @@ def test_unusable_sibling_is_the_reason_for_untested_promises() -> None:
     reasons = {promise["reason"] for promise in result.verdict["promises"]} - {""}
     assert reasons == {"an update of the configuration in FLASHBACK_SIBLING_AI_LLM_ID returned 404"}
     assert result.ids == ["update/sibling/404"], result.output
+
+
+@pytest.mark.parametrize("field", contract.PROPERTIES)
+def test_rejecting_a_field_on_its_own_is_one_finding(field: str) -> None:
+    """A backend that needs a second field with this one rejects each value for the same reason."""
+    change = reply(400, lambda fields: [*fields] == [field])
+    result = run_with_changes([change], promises=("test_member", f"test_unusual_value_answers_200[{field}"))
+    assert len(result.ids) == 1, result.output
 
 
 def test_response_with_a_lone_surrogate_is_checked() -> None:

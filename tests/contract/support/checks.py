@@ -174,7 +174,8 @@ def _simpler_rules(request: Request) -> Iterator[str]:
             yield "unique-names/free"
         if not value.isascii():
             yield f"update/{name}-non-ascii"
-        yield from (f"update/{name}-plain", rule_of_field(name, value).id)
+        clause = "endpoint-url" if name == "endpoint" else "update"
+        yield from (f"{clause}/{name}-plain", rule_of_field(name, value).id)
 
 
 def _before_the_endpoint(exchange: Exchange) -> Finding:
