@@ -74,7 +74,7 @@ def test_different_names_do_not_conflict(promise: Promise) -> None:
     promise.ask("lengths/name-truncated", id=sibling, body={"name": f"{longest[:-1]}x"})
     # Some languages treat "0" as false. If this name is taken, `send` tries a similar one.
     exchange = promise.send(promise.request(body={"name": "0"}), may_rename=True)
-    if exchange and exchange.succeeded:
+    if exchange and exchange.is_accepted:
         promise.ask("name-exact/stored", id=sibling, body=exchange.request.fields)
         promise.prepare(body=fresh())
     # Some databases replace or drop certain characters, or treat them as equal.
@@ -82,7 +82,7 @@ def test_different_names_do_not_conflict(promise: Promise) -> None:
         promise.prepare(body={"name": f"{end} {character}"})
         exchange = promise.ask("name-exact/alike", id=sibling, body={"name": f"{end} {other}"})
     # Skip the longest name if all characters outside the Basic Multilingual Plane compare equal.
-    if exchange and exchange.succeeded:
+    if exchange and exchange.is_accepted:
         longest = end.ljust(max_length("name"), LOCK)
         promise.prepare(body={"name": longest})
         promise.ask("name-exact/stored", id=sibling, body={"name": longest})
@@ -97,7 +97,7 @@ def test_name_that_was_given_up_is_free(promise: Promise) -> None:
     promise.prepare(body=body)
     promise.prepare(body=fresh())
     exchange = promise.ask("unique-names/given-up", id=sibling, body=body)
-    if exchange and exchange.succeeded:
+    if exchange and exchange.is_accepted:
         promise.ask("unique-names/taken", body=body)
     # Release the name, because another run with the same seed would use it again.
     promise.prepare(id=sibling, body=fresh())
@@ -155,7 +155,7 @@ def test_rejected_update_changes_nothing(promise: Promise) -> None:
         if forbidden_by and promise.is_wanted(forbidden_by.clause):
             rule = f"{forbidden_by.clause}/applied"
         shown = promise.ask(rule, id=sibling, body={"name": body["name"]})
-        if shown and not shown.succeeded:
+        if shown and not shown.is_accepted:
             is_kept = False
             promise.prepare(body=kept)
     if is_kept:
@@ -183,7 +183,7 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
         exchanges = promise.exchange_concurrently(together)
         for exchange in exchanges:
             promise.check(exchange)
-        if exchanges[-1].succeeded:
+        if exchanges[-1].is_accepted:
             promise.ask("partial/name-lost", id=sibling, body=name)
 
 
@@ -206,7 +206,7 @@ def test_update_takes_effect_however_it_is_sent(promise: Promise) -> None:
         ways.append(("access-levels/effect", {"token": token}))
     for rule, parts in ways:
         exchange = promise.ask(**{"body": name, **parts})
-        if exchange and exchange.succeeded:
+        if exchange and exchange.is_accepted:
             promise.ask(rule, id=sibling, body=name)
             promise.check(promise.exchange(promise.request(id=sibling, body=fresh())))
         name = fresh()
@@ -222,10 +222,10 @@ def test_other_method_renames_nothing(promise: Promise) -> None:
     for method in ("GET", "HEAD", "OPTIONS", "POST", "PATCH"):
         name = fresh()
         exchange = promise.exchange(promise.request(method=method, body=name))
-        if exchange.succeeded and method in ("POST", "PATCH"):  # another test reports this
+        if exchange.is_accepted and method in ("POST", "PATCH"):  # another test reports this
             is_kept = False
             continue
         shown = promise.ask(f"other-methods/{method}-renamed", id=sibling, body=name)
-        is_kept &= shown is not None and shown.succeeded
+        is_kept &= shown is not None and shown.is_accepted
     if is_kept:
         promise.ask("other-methods/kept", id=sibling, body=kept)

@@ -172,6 +172,11 @@ def other_methods_and_paths_return_html(method: str, answer: Answer) -> None:
         answer.set_header("X-Trace", "1")  # HTML pages from a proxy lack this header
 
 
+def other_paths_return_the_start_page(path: str, answer: Answer) -> None:
+    if answer.status == 404 and not re.fullmatch("/ai/llm/[^/]+", path):
+        answer.replace_with(page(200, "<!DOCTYPE html><title>App</title>"))
+
+
 def unusual_targets_are_rejected_by_nginx(path: str, method: str) -> Answer | None:
     """Respond as nginx does to TRACE, long paths, and paths with NUL, dot segments or `%2F`."""
     if "%00" in path or "\0" in path:
@@ -210,6 +215,7 @@ CORRECT = {
         options_returns_204,
         body_is_checked_before_the_token,
         on(405, lambda method, answer: method not in ("GET", "HEAD") and answer.reject(501)),
+        other_paths_return_the_start_page,
     ),
     "terse and lenient": (
         messages_are_missing_or_contain_the_name,

@@ -9,7 +9,7 @@ from scripts.contract import environment
 from support import contract
 from support.options import BROKEN, MEANINGS
 from tests.faults.backend import serving
-from tests.faults.changes import as_owner, on, reply
+from tests.faults.changes import as_owner, on, reply, when
 from tests.faults.faults import FAULTS
 from tests.faults.messages import Answer, page
 from tests.faults.runner import Names, RunResult, run_with_changes, run_with_url
@@ -47,6 +47,9 @@ SEVERAL_FAULTS = [
         "chunked_bodies": "chunked",
     },
 ]
+
+
+PAGE = "success-response/media-type/text-html"
 
 
 def run_with_faults(*faults: str, promises: Names = "") -> RunResult:
@@ -100,7 +103,8 @@ def test_unusable_sibling_is_the_reason_for_untested_promises() -> None:
 def test_rejecting_a_field_on_its_own_is_one_finding(field: str) -> None:
     """A backend that needs a second field with this one rejects each value for the same reason."""
     change = reply(400, lambda fields: [*fields] == [field])
-    result = run_with_changes([change], promises=("test_member", f"test_unusual_value_answers_200[{field}"))
+    promises = ("test_member", f"test_unusual_value_answers_200[{field}")
+    result = run_with_changes([change], promises=promises)
     assert len(result.ids) == 1, result.output
 
 
@@ -128,9 +132,16 @@ def test_login_page_is_not_described_as_an_update() -> None:
     """If a proxy returns a login page with the status 200, the finding says so."""
     change = on(401, lambda answer: answer.replace_with(page(200, "<html>Log in</html>")))
     result = run_with_changes([change], promises="test_bad_token_answers_401")
-    assert result.ids == ["authentication/no-token/200"], result.output
-    assert "got 200: an HTML page" in result.output
+    assert result.ids == [PAGE], result.output
     assert "the update was accepted" not in result.output
+
+
+def test_page_that_replaces_some_responses_is_one_finding() -> None:
+    """If a few requests get an HTML page, no rule about access or effects counts as broken."""
+    change = when(lambda count: count("any") % 9 == 8, lambda: page(200, "<html>Wait</html>"))
+    promises = ("test_stranger", "test_rejected", "test_other_method", "test_update_takes")
+    result = run_with_changes([change], promises=promises)
+    assert result.ids == [PAGE], result.output
 
 
 def test_rejected_expect_header_is_named_as_the_cause() -> None:

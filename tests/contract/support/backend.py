@@ -238,7 +238,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
         if exchange.never_sent:
             raise setup_error(backend, exchange)
         exchanges.append(exchange)
-        if exchange.succeeded:  # a 2xx comes from the endpoint, not from a proxy
+        if exchange.succeeded and not exchange.is_page:
             backend.ignores_success |= not exchange.is_accepted
             backend.from_endpoint.append(exchange)
     for exchange in exchanges:

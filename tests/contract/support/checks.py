@@ -27,7 +27,7 @@ PARSING = ("body", "body-size", "json-open", "other-media-type", "unreadable-bod
 # The rules for updates with a name that no other configuration has
 FREE_NAMES = {id for id, rule in RULES.items() if rule.depends_on_earlier and rule.must_succeed}
 APPLIED = "authentication/applied"
-PAGE = ": an HTML page, not a response from the API"
+PAGE = "success-response/media-type/text-html"
 # Statuses that a backend may return if a name is taken, even though the contract requires 400.
 CONFLICTS = (400, 409, 422, 500)
 # Maps the id of each rule about a user or configuration to the variable that may be wrong if the
@@ -92,7 +92,7 @@ def check_safety(
         yield Finding("internals/error", "returned", expected, describe(internal), subject)
     if request.access and exchange.is_accepted:
         expected = f"{request.rule.expected}, and no update"
-        answer = got + (PAGE if exchange.is_page else ACCEPTED) + _hint(exchange)
+        answer = got + ACCEPTED + _hint(exchange)
         finding = _finding(exchange, request.access, got, expected, answer)
         finding.explained_by += (f"{request.user.id}/{got}",)
         yield finding
@@ -104,6 +104,8 @@ def check_response(exchange: Exchange, from_endpoint: list[Exchange]) -> Iterato
     rule = request.rule
     status = exchange.status
     is_expected = status in rule.statuses
+    # Where a redirect is a rejection, so is a page, such as the start page of a web application.
+    is_expected |= exchange.succeeded and exchange.is_page and 300 in rule.statuses
     if not status:
         if not is_expected:  # expected if the request also got no response when it was sent alone
             yield _finding(exchange, rule, exchange.got, "a response", exchange.failure)
@@ -225,7 +227,7 @@ def _wrong_status(exchange: Exchange) -> Finding:
     if rule.kind == user.kind:
         finding.subject = user.words
     if exchange.succeeded and not exchange.is_accepted:
-        finding.explained_by += ("success-response/success-const/invalid",)
+        finding.explained_by += ("success-response/success-const/invalid", PAGE)
     if _is_undocumented_4xx(exchange) and not rule.must_succeed:
         finding.explained_by += (f"statuses/undocumented/{status}",)
     if exchange.succeeded and (request.chunks is not None or rule.clause == "chunked"):
@@ -239,8 +241,6 @@ def _effect(exchange: Exchange) -> str:
     rule = exchange.request.rule
     if exchange.request.user.statuses == {401}:
         return ""
-    if exchange.succeeded and exchange.is_page:
-        return PAGE
     if exchange.is_accepted and exchange.request.reasons:
         return ACCEPTED
     if exchange.is_accepted and rule.depends_on_earlier:

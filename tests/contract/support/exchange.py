@@ -123,10 +123,12 @@ class Exchange(_Message):
     def is_accepted(self) -> bool:
         """Whether the update was accepted.
 
-        A 200 with `success: false` does not count, unless valid updates return that, too.
+        An HTML page does not count. Nor does a 200 with `success: false`, unless valid updates
+        return that, too.
         """
         says_failure = (self.status, self.fields.get("success")) == (200, False)
-        return self.succeeded and (self.ignores_success or not says_failure)
+        may_be_update = self.succeeded and not self.is_page
+        return may_be_update and (self.ignores_success or not says_failure)
 
     @property
     def media_type(self) -> str:

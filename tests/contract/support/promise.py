@@ -199,7 +199,7 @@ class Promise:
         first = self.backend.exchange(self.backend.control(body))
         taken = self.backend.control(body, rule="unique-names/taken", id=sibling)
         second = self.backend.exchange(replace(taken, earlier=(first.request,)))
-        if first.succeeded and second.is_accepted:
+        if first.is_accepted and second.is_accepted:
             self.check(second)
             self.skip("the backend accepted a duplicate name, so name changes cannot be detected")
         return sibling
@@ -223,7 +223,7 @@ class Promise:
             self.skip(NOT_SELECTED)
         exchange = self.exchange(self.request(**parts))
         self.check(exchange)
-        if not exchange.succeeded:
+        if not exchange.is_accepted:
             reason = "a required update failed"
             if self.hiding:
                 reason += f": {', '.join(self.hiding)}"
