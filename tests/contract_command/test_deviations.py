@@ -9,7 +9,7 @@ from flashback_mock import Mock
 from tests.faults.backend import Change, call, serving
 from tests.faults.changes import on, promote, reply
 from tests.faults.faults import FAULTS
-from tests.faults.messages import Answer, rejected
+from tests.faults.messages import Answer, page, rejected
 from tests.faults.runner import Names, RunResult, run_on, run_with_url
 
 READER = "test_reader_cannot_update"
@@ -113,6 +113,17 @@ def test_promise_hidden_by_an_accepted_finding_is_accepted(
     [entry] = result.verdict["promises"]
     assert entry["outcome"] == "accepted"
     assert entry["reason"] == f"hidden by the accepted finding {id}"
+
+
+def test_promise_whose_only_responses_are_an_accepted_note_is_accepted(known: Path) -> None:
+    """A page from a firewall does not show that the endpoint would have rejected the value."""
+    firewall = on(400, lambda answer: answer.replace_with(page(400, "<hr>ModSecurity")))
+    id = "before-the-application/rejected/400-before-the-endpoint"
+    promises = ("test_invalid_value_answers_400[a", "test_invalid_value_answers_400[n")
+    with serving(firewall) as mock:
+        result = run_accepting(known, id, mock, "--require-all", promises=promises)
+    assert result.status == 0, result.output
+    assert {entry["outcome"] for entry in result.verdict["promises"]} == {"accepted"}
 
 
 def test_deviation_that_no_longer_occurs_fails_the_run(known: Path) -> None:

@@ -328,7 +328,9 @@ class Promise:
         self.found[known.id] = self.found.get(known.id, False) or not finding.continues
         if run.crashed:
             raise EndOfTest
-        return known.severity != "accepted" and not finding.continues
+        # After a note, there is nothing left to check, even if the note is accepted.
+        is_last = finding.is_note or known.severity != "accepted"
+        return is_last and not finding.continues
 
     def _confirmed(self, finding: Finding, exchange: Exchange) -> Finding:
         """If the finding is new, repeat the failed request. Return the finding to record.
