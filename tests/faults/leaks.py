@@ -90,6 +90,7 @@ faults(
 )
 faults(
     "test_member_can_update[WRITE]",
+    token_in_a_debug_response=leak(lambda header, token: header("X-Debug") and token),
     secret_in_a_compressed_response=lambda header, secret, answer: (
         "gzip" in header("Accept-Encoding") and answer.set_fields(debug=secret).compress()
     ),
