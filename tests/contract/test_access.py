@@ -17,6 +17,7 @@ def test_member_can_update(promise: Promise, token: str) -> None:
     promise.need(token)
     for control in promise.run.controls[1:]:  # test_time.py checks controls[0]
         promise.check(control)
+    promise.ask("idempotent/again")  # like the last control
     name = values.fresh()
     promise.prepare(body=name)
     promise.ask("unique-names/free", body=name)

@@ -22,6 +22,14 @@ def every_fortieth_response_is_truncated(request: Request, answer: Answer) -> No
         answer.fault = "truncated"
 
 
+def update_without_changes_returns_400(request: Request, answer: Answer) -> None:
+    if answer.status == 200:
+        known = request.memory.setdefault(request.id, {})
+        if request.fields and request.fields.items() <= known.items():
+            answer.reject(400)
+        known.update(request.fields)
+
+
 def _follows(first: str, second: str) -> Condition:
     """Match a request from user `second` that directly follows one from user `first`."""
     return lambda role, previous: (previous("role", role), role) == (first, second)
@@ -30,6 +38,7 @@ def _follows(first: str, second: str) -> Condition:
 faults(
     "test_repeated_update_answers_200",
     two_of_seventy_connections_are_reset,
+    update_without_changes_returns_400,
     every_fortieth_response_is_truncated,
     same_body_returns_409=reject_with(409, lambda fields, body, count: fields and count(body) == 2),
     repeated_key_returns_418=reject_with(418, lambda key, count: key and count(key) > 1),

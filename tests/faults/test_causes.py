@@ -99,6 +99,13 @@ def test_unusable_sibling_is_the_reason_for_untested_promises() -> None:
     assert result.ids == ["update/sibling/404"], result.output
 
 
+def test_rejecting_an_update_without_changes_is_one_finding() -> None:
+    """If a backend rejects updates that change nothing, the fields and values are not the cause."""
+    names = ("test_member", "test_unusual_value", "test_repeated", "test_other_fields")
+    result = run_with_faults("update_without_changes_returns_400", promises=names)
+    assert result.ids == ["idempotent/again/400"], result.output
+
+
 @pytest.mark.parametrize("field", contract.PROPERTIES)
 def test_rejecting_a_field_on_its_own_is_one_finding(field: str) -> None:
     """A backend that needs a second field with this one rejects each value for the same reason."""

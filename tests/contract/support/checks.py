@@ -163,7 +163,7 @@ def _finding(exchange: Exchange, rule: Rule, outcome: str, expected: str, got: s
 
 def _simpler_rules(request: Request) -> Iterator[str]:
     """Yield the ids of the rules for simpler requests, which may fail with the same status."""
-    yield from ("update/plain", rule_of_valid(request).id)
+    yield from ("update/plain", "idempotent/again", rule_of_valid(request).id)
     yield from (reason.id for reason in request.reasons)
     if 200 not in request.place.statuses:
         yield "id/unknown"
