@@ -98,6 +98,9 @@ def test_similar_token_answers_401(promise: Promise) -> None:
     for guess in (*DATA["GUESSED_TOKENS"], "x" * 3000):
         if guess not in backend.tokens.values():
             promise.ask(user=UNKNOWN, authorization=(f"Bearer {guess}",), body={})
+    for malformed in DATA["MALFORMED_TOKENS"]:
+        user = "authentication/malformed"
+        promise.ask(user=user, authorization=(f"Bearer {malformed}",), body={})
     user = "authentication/near-token"
     for wrong in similar(backend):
         promise.ask(user=user, authorization=(f"Bearer {wrong}",), body={})

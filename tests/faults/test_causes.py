@@ -1,6 +1,7 @@
 """Tests that findings identify the broken clause, even if a backend has several faults."""
 
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -49,6 +50,7 @@ SEVERAL_FAULTS = [
 ]
 
 
+TOKEN68 = r"(?i)bearer [a-z0-9._~+/-]+=*"
 PAGE = "success-response/media-type/text-html"
 
 
@@ -141,6 +143,13 @@ def test_login_page_is_not_described_as_an_update() -> None:
     result = run_with_changes([change], promises="test_bad_token_answers_401")
     assert result.ids == [PAGE], result.output
     assert "the update was accepted" not in result.output
+
+
+def test_malformed_tokens_that_return_400_are_one_finding() -> None:
+    """RFC 6750 has the status 400 for these, so many libraries reject only these with 400."""
+    malformed = reply(400, lambda authorization: not re.fullmatch(TOKEN68, authorization))
+    result = run_with_changes([malformed], promises=("test_similar_token", "test_other_scheme"))
+    assert result.ids == ["unauthorized/malformed/400"], result.output
 
 
 def test_page_that_replaces_some_responses_is_one_finding() -> None:

@@ -16,6 +16,7 @@ DATA = yaml.safe_load((Path(__file__).parents[1] / "rules.yaml").read_text("utf-
 NO_AUTHENTICATION = (
     "authentication/no-token",
     "authentication/unknown-token",
+    "authentication/malformed",
     "authentication/applied",
 )
 
