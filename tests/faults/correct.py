@@ -264,5 +264,10 @@ CORRECT = {
             lambda: Answer(415, b'{"error": "Unsupported Media Type"}'),
         ),
         paths_ignore_case_and_a_trailing_slash,
+        # Respond as Slim does to a PUT that `X-HTTP-Method-Override` turns into another method
+        when(
+            lambda header: header("X-HTTP-Method-Override") in ("GET", "PATCH"),
+            lambda: rejected(405).set_header("Allow", "PUT"),
+        ),
     ),
 }
