@@ -173,10 +173,10 @@ def test_finding_messages_describe_the_shortest_example() -> None:
     known.add_example(exchange, shorter)
     assert known.expected == "400, 413 or 415"
     *_, known = findings_in(request({"name": "a\tb"}), 400, b'{"success": 5}')
-    *_, shorter = findings_in(request([]), 422, b'{"success": 6}')
+    *_, shorter = findings_in(request(b""), 413, b'{"success": 6}')
     [exchange] = shorter.examples.values()
     known.add_example(exchange, shorter)
-    assert known.title == "`success` in a 422 response: got 6"
+    assert known.title == "`success` in a 413 response: got 6"
 
 
 def test_example_of_an_intermittent_failure_is_a_valid_request() -> None:
@@ -186,6 +186,15 @@ def test_example_of_an_intermittent_failure_is_a_valid_request() -> None:
         finding.add_example(Exchange(sent, 500), finding)
     first = next(iter(finding.examples.values()))
     assert first.request.rule.must_succeed
+
+
+def test_example_of_a_missing_header_has_the_expected_status() -> None:
+    """A 401 for a valid request has a cause of its own, so it is not the first example."""
+    finding = Finding("challenge/WWW-Authenticate", "missing", "", "")
+    for sent in (request({}), request({"name": "new"}, token=None)):
+        finding.add_example(Exchange(sent, 401), finding)
+    first = next(iter(finding.examples.values()))
+    assert first.request.header("Authorization") is None
 
 
 def test_hint_does_not_mention_the_token_that_is_known_to_work() -> None:

@@ -93,8 +93,11 @@ class Finding:
 
     def _rank(self, sent: str) -> tuple[bool, bool, int]:
         """Return a sort key: related examples first, then permitted updates, then by size."""
-        request = self.examples[sent].request
-        is_unrelated = self.clause == "update" and not request.rule.must_succeed
+        exchange = self.examples[sent]
+        request = exchange.request
+        is_unrelated = exchange.status not in request.rule.statuses
+        if self.clause == "update":
+            is_unrelated = not request.rule.must_succeed
         return is_unrelated, request.forbidden_by is not None, request.size
 
 
