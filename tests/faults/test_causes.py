@@ -145,6 +145,13 @@ def test_login_page_is_not_described_as_an_update() -> None:
     assert "the update was accepted" not in result.output
 
 
+def test_user_remembered_for_a_connection_is_one_finding() -> None:
+    """What a request without a token gets depends on the remembered user, not on another fault."""
+    promises = ("test_bad_token_answers_401[missing]", "test_answer_does_not_depend")
+    result = run_with_faults("token_is_remembered_for_the_connection", promises=promises)
+    assert result.ids == ["authentication/no-token/200"], result.output
+
+
 def test_malformed_tokens_that_return_400_are_one_finding() -> None:
     """RFC 6750 has the status 400 for these, so many libraries reject only these with 400."""
     malformed = reply(400, lambda authorization: not re.fullmatch(TOKEN68, authorization))

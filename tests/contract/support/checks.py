@@ -155,6 +155,8 @@ def _finding(exchange: Exchange, rule: Rule, outcome: str, expected: str, got: s
             broader.append(f"authentication/{kind}/200")
         if clause == "order":  # perhaps the status is the same for every id and body
             broader.append(f"unauthorized/{kind}/{slug(outcome)}")
+    if exchange.request.user.statuses == {401}:  # perhaps an invalid token is accepted
+        broader.append(f"{exchange.request.user.id}/200")
     if not exchange.succeeded:
         for simpler in _simpler_rules(exchange.request):
             broader.append(f"{simpler}/{slug(outcome)}")
