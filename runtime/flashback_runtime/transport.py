@@ -184,24 +184,34 @@ class Connections:
         The body is None if an event hook has already read it. Raise httpx.ReadTimeout if the
         deadline passes. Exceptions from httpx and from event hooks propagate.
         """
-        _ends_at.set(ends_at)
-        response: httpx.Response
-        if isinstance(http, httpx.Client):
-            response = http.send(request, stream=True, auth=None, follow_redirects=False)
-        else:
-            response = http.handle_request(request)
-        stream = cast("httpx.SyncByteStream", response.stream)
-        with closing(stream):
-            if response.is_stream_consumed:
-                return response, None
-            body = bytearray()
-            for chunk in stream:
-                body += chunk
-                if time.monotonic() > ends_at:
-                    raise httpx.ReadTimeout(LATE)
-                if len(body) > MAX_BODY:
-                    break
-            return response, bytes(body)
+        # A signal handler can make another call, so restore the deadline afterwards.
+        outer_deadline = _ends_at.set(ends_at)
+        try:
+            return _exchange(http, request, ends_at)
+        finally:
+            _ends_at.reset(outer_deadline)
+
+
+def _exchange(
+    http: Any, request: httpx.Request, ends_at: float
+) -> tuple[httpx.Response, bytes | None]:
+    response: httpx.Response
+    if isinstance(http, httpx.Client):
+        response = http.send(request, stream=True, auth=None, follow_redirects=False)
+    else:
+        response = http.handle_request(request)
+    stream = cast("httpx.SyncByteStream", response.stream)
+    with closing(stream):
+        if response.is_stream_consumed:
+            return response, None
+        body = bytearray()
+        for chunk in stream:
+            body += chunk
+            if time.monotonic() > ends_at:
+                raise httpx.ReadTimeout(LATE)
+            if len(body) > MAX_BODY:
+                break
+        return response, bytes(body)
 
 
 def pool_options(proxy: Secret | None) -> dict[str, Any]:

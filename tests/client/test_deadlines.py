@@ -65,12 +65,13 @@ def test_slow_response_cannot_exceed_the_deadline(
             update(url, attempt_timeout=0.3, max_retries=1)
 
 
-def test_call_in_another_context_does_not_change_the_deadline() -> None:
-    """A call in another context, such as a greenlet, does not extend the first call's deadline."""
+@pytest.mark.parametrize("run", [contextvars.Context().run, lambda call, id_: call(id_)])
+def test_interrupting_call_does_not_change_the_deadline(run: Any) -> None:
+    """A call in a greenlet or a signal handler does not extend the first call's deadline."""
 
     def interrupt(*_: object) -> None:
         with blocking(quick.url) as client:
-            contextvars.Context().run(client.update_ai_llm, ID)
+            run(client.update_ai_llm, ID)
 
     with serving(DRIP_HEAD) as slow, serving(OK) as quick, at_most(4):
         signal.signal(signal.SIGALRM, interrupt)
