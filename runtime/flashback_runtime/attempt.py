@@ -153,6 +153,7 @@ def _outcome(
             return _response(running, error.response, None)
     elif error.__traceback__ or not (is_lost or is_closed):
         raise error
+    running.tunnel_status = _tunnel_status(error)  # before the error is redacted
     for member in chain:
         _redact(running, member)
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
@@ -168,6 +169,12 @@ def _outcome(
     failure = running.error(kind, printable(running.redacted(text)))
     failure.__cause__ = error
     return failure
+
+
+def _tunnel_status(error: Exception) -> int | None:
+    status = str(error)[:3]  # httpcore's text starts with the status of the response to CONNECT
+    is_rejected = isinstance(error, httpx.ProxyError) and status.isdecimal()
+    return int(status) if is_rejected else None
 
 
 def _redact(running: RunningCall, error: BaseException) -> None:

@@ -74,6 +74,8 @@ class RunningCall:
         self.tokens: list[Secret] = []
         self.attempts = 0
         self.retries = 0
+        self.tunnel_status: int | None = None
+        """The status with which a proxy rejected the last attempt's request for a tunnel."""
         self.maybe_applied = False
 
     def error(self, kind: type[E], text: str, **attributes: Any) -> E:

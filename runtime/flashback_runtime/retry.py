@@ -17,7 +17,6 @@ from .errors import ApiConnectionError, ApiTimeoutError, ArgumentError, Response
 from .fields import Unset, as_secret
 from .secrets import Secret, cut_frames, exception_chain
 from .settings import check_token
-from .transport import httpx
 
 RETRIED_STATUSES = frozenset({408, 429, *range(500, 600)})
 # The maximum wait before the first retry, in seconds. This maximum doubles with each further retry.
@@ -123,7 +122,7 @@ def _may_have_been_applied(call: Call[Any, Any], status: int) -> bool:
 
 def _delay(running: RunningCall, outcome: Response[Any] | ApiConnectionError) -> float | None:
     """Return the number of seconds to wait before the next retry, or None to stop retrying."""
-    if _is_rejected(outcome):
+    if _is_rejected(running, outcome):
         return None
     if running.connections.closed or running.retries >= running.settings.max_retries:
         return None
@@ -138,15 +137,12 @@ def _delay(running: RunningCall, outcome: Response[Any] | ApiConnectionError) ->
     return delay if delay < min(_MAX_WAIT, seconds_left) else None
 
 
-def _is_rejected(outcome: Response[Any] | ApiConnectionError) -> bool:
+def _is_rejected(running: RunningCall, outcome: Response[Any] | ApiConnectionError) -> bool:
     """Return whether the service, or a proxy that was asked for a tunnel, rejected the request."""
+    status = running.tunnel_status
     if isinstance(outcome, Response):
-        return outcome.status_code not in RETRIED_STATUSES
-    cause = outcome.__cause__
-    status = str(cause)[:3]  # httpcore's text starts with the status of the response to CONNECT
-    if not isinstance(cause, httpx.ProxyError) or not status.isdecimal():
-        return False
-    return int(status) not in RETRIED_STATUSES
+        status = outcome.status_code
+    return status is not None and status not in RETRIED_STATUSES
 
 
 def _parsed(running: RunningCall, response: Response[Any]) -> Response[Any]:
