@@ -1,17 +1,14 @@
-"""Rotate AI provider credentials in Flashback, once or on a schedule.
+"""Rotate AI provider credentials in Flashback.
 
-    python rotate.py plan.toml                  # once
-    python rotate.py plan.toml --every 86400    # every day, until SIGTERM
+    python rotate.py plan.toml
 
-The token is read from $FLASHBACK_TOKEN. The exit status is 0 if the last round rotated all
-credentials, 1 if a rotation failed, and 2 if the script could not start.
+The token is read from $FLASHBACK_TOKEN. The exit status is 0 if all credentials were rotated, 1 if
+a rotation failed, and 2 if the script could not start.
 """
 
 import argparse
 import os
-import signal
 import sys
-import threading
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -95,21 +92,10 @@ def report(outcomes: Sequence[Outcome]) -> str:
     return "\n".join([*lines, f"{rotated} of {len(outcomes)} rotated"])
 
 
-def interval(text: str) -> float:
-    """Parse a number of seconds; raise ValueError unless it is positive and finite."""
-    seconds = float(text)
-    if not 0 < seconds <= threading.TIMEOUT_MAX:
-        raise ValueError(text)
-    return seconds
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(description="Rotate AI provider credentials.")
     parser.add_argument("plan", type=Path, help="TOML file with the rotations (see plan.toml)")
-    parser.add_argument(
-        "--every", type=interval, metavar="SECONDS", help="repeat the rotations at this interval"
-    )
     options = parser.parse_args(arguments)
     try:
         plan = read_plan(options.plan)
@@ -117,15 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError, errors.FlashbackError) as error:
         print(f"rotate.py: {error}", file=sys.stderr)
         return 2
-    stopped = threading.Event()
-    if options.every:  # SIGTERM stops the loop after the current round
-        signal.signal(signal.SIGTERM, lambda _number, _frame: stopped.set())
     with flashback:
-        while True:
-            outcomes = [rotate(rotation, flashback) for rotation in plan]
-            print(report(outcomes), flush=True)
-            if not options.every or stopped.wait(options.every):
-                return int(any(outcome.result != "rotated" for outcome in outcomes))
+        outcomes = [rotate(rotation, flashback) for rotation in plan]
+    print(report(outcomes))
+    return int(any(outcome.result != "rotated" for outcome in outcomes))
 
 
 if __name__ == "__main__":

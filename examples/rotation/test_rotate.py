@@ -1,8 +1,6 @@
 """Test rotate.py against the mock: successful rotations and each kind of failure."""
 
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,22 +116,3 @@ def test_unusable_proxy_is_an_error(
     monkeypatch.setitem(sys.modules, "socksio", None)
     assert rotate.main([PLAN]) == 2
     assert output().startswith("rotate.py: cannot create the client: Using SOCKS")
-
-
-@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "1e300"])
-def test_invalid_interval_is_an_error(output: Callable[[], str], seconds: str) -> None:
-    """The script rejects an interval that is not a positive number of seconds, or is too long."""
-    with pytest.raises(SystemExit, match="2"):
-        rotate.main([PLAN, "--every", seconds])
-    assert f"--every: invalid interval value: '{seconds}'" in output()
-
-
-def test_schedule_runs_until_stopped(flashback_mock: Mock) -> None:
-    """With --every, the script repeats the rotations until it receives SIGTERM."""
-    command = [sys.executable, str(HERE / "rotate.py"), PLAN, "--every", "0.1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        while len(flashback_mock.requests) < 4 and process.poll() is None:
-            time.sleep(0.05)
-        process.terminate()
-        assert process.communicate(timeout=10)[0].count("2 of 2 rotated") >= 2
-    assert process.returncode == 0
