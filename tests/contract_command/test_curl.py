@@ -11,7 +11,7 @@ import pytest
 from scripts.contract import environment
 from support.curl import Redactor
 from tests.faults.backend import Change, serving
-from tests.faults.changes import as_owner, reply
+from tests.faults.changes import as_user, reply
 from tests.faults.messages import Answer, Request
 from tests.faults.runner import RunResult, run_on, run_with_changes, run_with_url
 
@@ -65,7 +65,7 @@ UNSIGNED = "eyJhbGciOiJub25lIn0.claims."
     ("change", "token"),
     [
         (reply(500, lambda authorization: "\udcf6" in authorization), "owner-token"),
-        (as_owner(lambda token: token in (JWT, UNSIGNED)), JWT),
+        (as_user(lambda token: token in (JWT, UNSIGNED)), JWT),
     ],
     ids=["in Latin-1", "without a signature"],
 )

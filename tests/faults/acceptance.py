@@ -4,7 +4,7 @@ import asyncio
 from urllib.parse import urlsplit
 
 from tests.faults.backend import max_length
-from tests.faults.changes import faults, reject, reject_with, when
+from tests.faults.changes import faults, reject, when
 
 faults(
     "test_unusual_value_answers_200[name]",
@@ -67,5 +67,5 @@ faults(
 )
 faults(
     "test_other_charset_or_coding_causes_no_server_error",
-    identity_encoding=reject_with(500, lambda header: header("Content-Encoding") == "identity"),
+    identity_encoding=reject(lambda header: header("Content-Encoding") == "identity", 500),
 )

@@ -8,18 +8,17 @@ import unicodedata
 from collections.abc import Callable
 from functools import partial
 
-from tests.faults.backend import Change, max_length
+from tests.faults.backend import Change, call, max_length
 from tests.faults.changes import (
     Condition,
     accept,
-    as_owner,
     as_user,
+    drop_name,
     faults,
     ignore_body,
     on,
     promote,
     reject,
-    reject_with,
     reply,
     when,
 )
@@ -74,21 +73,25 @@ faults(
 )
 faults(
     "test_headers_do_not_grant_access[READ]",
-    role_header_is_trusted=as_owner(lambda header: header("X-Role") == "ADMIN"),
-    role_in_the_query_is_trusted=as_owner(lambda query: "role=ADMIN" in query),
+    role_header_is_trusted=as_user(lambda header: header("X-Role") == "ADMIN"),
+    role_in_the_query_is_trusted=as_user(lambda query: "role=ADMIN" in query),
 )
 faults(
     "test_headers_do_not_grant_access[none]",
     workspace_header_is_trusted=promote("stranger", lambda header: header("X-Workspace-Id")),
 )
+
+
+def _for_foreign(condition: Condition) -> Change:
+    """Allow matching requests to update the foreign configuration."""
+    change = as_user(condition, "stranger")
+    return lambda request: request.is_for("foreign") and call(change, request)
+
+
 faults(
     "test_foreign_configuration_cannot_be_updated",
-    admin_can_update_the_foreign_configuration=as_user(
-        "stranger", lambda role, is_for: role == "admin" and is_for("foreign")
-    ),
-    foreign_configuration_may_be_updated_in_chunks=as_user(
-        "stranger", lambda is_chunked, is_for: is_chunked and is_for("foreign")
-    ),
+    admin_can_update_the_foreign_configuration=_for_foreign(lambda role: role == "admin"),
+    foreign_configuration_may_be_updated_in_chunks=_for_foreign(lambda is_chunked: is_chunked),
 )
 
 
@@ -102,7 +105,7 @@ faults(
     not_found_resets_the_connection,
     unknown_id_returns_410=on(404, lambda answer: answer.reject(410)),
     unknown_id_returns_400=on(404, lambda answer: answer.reject(400)),
-    unknown_id_returns_403_to_strangers=reject_with(403, lambda role: role == "stranger"),
+    unknown_id_returns_403_to_strangers=reject(lambda role: role == "stranger", 403),
     unknown_id_accepts_an_empty_update=accept(lambda body: body == b"{}"),
     unknown_id_accepts_a_chunked_update=accept(lambda is_chunked: is_chunked),
 )
@@ -118,8 +121,8 @@ faults(
     every_update_returns_500=reply(500, lambda role, fields: role == "owner" and fields),
     writer_cannot_rename=reply(403, lambda role, name: role == "owner" and name),
     chunked_bodies=reject(lambda is_chunked: is_chunked),
-    requests_without_accept=reject_with(406, lambda header: not header("Accept")),
-    requests_with_an_origin=reject_with(403, lambda header: header("Origin")),
+    requests_without_accept=reject(lambda header: not header("Accept"), 406),
+    requests_with_an_origin=reject(lambda header: header("Origin"), 403),
     requests_from_a_browser=reject(lambda header: "text/html" in header("Accept")),
     leading_whitespace_in_the_body=reject(lambda body: body[:1].isspace()),
     secrets_before_the_key=reject(lambda names, secret: names[-1:] == ["key"] and secret),
@@ -206,16 +209,19 @@ async def concurrent_update_restores_the_name(request: Request) -> None:
         await asyncio.sleep(0.1)  # until all concurrent requests have read the old name
 
 
+def _reset_name(condition: Condition) -> Change:
+    """Change the name as a side effect of a successful update."""
+    return on(200, when(condition, lambda rename: rename("unnamed")))
+
+
 faults(
     "test_other_fields_do_not_change_the_name",
     concurrent_update_restores_the_name,
-    new_secret_resets_the_name=on(
-        200, lambda names, rename: names == ["secret"] and rename("unnamed")
+    new_secret_resets_the_name=_reset_name(lambda names: names == ["secret"]),
+    new_key_from_an_admin_resets_the_name=_reset_name(
+        lambda role, names: role == "admin" and names == ["key"]
     ),
-    new_key_from_an_admin_resets_the_name=on(
-        200, lambda role, names, rename: role == "admin" and names == ["key"] and rename("unnamed")
-    ),
-    empty_update_changes_name=on(200, lambda body, rename: body == b"{}" and rename("unnamed")),
+    empty_update_changes_name=_reset_name(lambda body: body == b"{}"),
     change_of_provider_resets_the_name=on(
         200, lambda ai_type, name, rename: ai_type and not name and rename(ai_type)
     ),
@@ -227,24 +233,23 @@ async def _reject_taken_name(request: Request, answer: Answer) -> None:
         answer.reject(400)
 
 
+def _accept_taken(condition: Condition) -> Change:
+    """Return 200 for a name that another configuration has."""
+    change = accept(condition)
+    return lambda request, answer: b"another" in answer.body and call(change, request)
+
+
 faults(
     "test_name_is_unique_in_its_workspace",
     taken_name_is_checked_before_the_token=on(401, _reject_taken_name),
-    name_is_lost_with_many_fields=when(
-        lambda fields: len(fields) >= 5, lambda request: request.drop_field("name")
+    name_is_lost_with_many_fields=drop_name(lambda fields: len(fields) >= 5),
+    name_is_lost_when_the_type_changes=drop_name(
+        lambda ai_type, names: ai_type and len(names) == 2
     ),
-    name_is_lost_when_the_type_changes=when(
-        lambda ai_type, fields: ai_type and len(fields) == 2,
-        lambda request: request.drop_field("name"),
-    ),
-    duplicate_names_are_accepted=accept(lambda answer: b"another" in answer.body),
-    duplicate_names_are_accepted_with_other_fields=accept(
-        lambda fields, answer: b"another" in answer.body and len(fields) > 1
-    ),
-    duplicate_names_from_admins_are_accepted=accept(
-        lambda role, answer: role == "admin" and b"another" in answer.body
-    ),
-    taken_name_returns_500=reject_with(500, lambda answer: b"another" in answer.body),
+    duplicate_names_are_accepted=_accept_taken(lambda: True),
+    duplicate_names_are_accepted_with_other_fields=_accept_taken(lambda fields: len(fields) > 1),
+    duplicate_names_from_admins_are_accepted=_accept_taken(lambda role: role == "admin"),
+    taken_name_returns_500=reject(lambda answer: b"another" in answer.body, 500),
     names_that_were_sent_before=reject(lambda name, count: name and count(name) > 1),
 )
 
@@ -263,6 +268,11 @@ def _reject_similar(normalize: Callable[[str], object]) -> Change:
     return change
 
 
+def _reject_equal(pattern: str, replacement: str = "") -> Change:
+    """Reject a name that equals another configuration's name after this replacement."""
+    return _reject_similar(partial(re.sub, pattern, replacement))
+
+
 async def _skip_similar_rename(request: Request) -> None:
     if request.is_for("main") and request.role == "owner":
         name = await request.name_of(request.id)
@@ -272,33 +282,25 @@ async def _skip_similar_rename(request: Request) -> None:
 
 faults(
     "test_different_names_do_not_conflict",
-    zero_is_not_a_name=when(lambda name: name == "0", lambda request: request.drop_field("name")),
+    zero_is_not_a_name=drop_name(lambda name: name == "0"),
     names_are_trimmed_before_comparison=_reject_similar(str.strip),
-    tags_in_names_are_removed=_reject_similar(partial(re.sub, "<.*?>", "")),
+    tags_in_names_are_removed=_reject_equal("<.*?>"),
     html_entities_in_names_are_decoded=_reject_similar(html.unescape),
-    backslashes_in_names_are_removed=_reject_similar(lambda name: name.replace("\\", "")),
+    backslashes_in_names_are_removed=_reject_equal(r"\\"),
     long_names_are_truncated=on(
         200, lambda name, is_for, rename: name[200:] and is_for("main") and rename(name[:200])
     ),
     names_are_truncated_to_255_utf_16_units=_reject_similar(
         lambda name: name.encode("utf-16-le")[: 2 * max_length("name")]
     ),
-    underscores_in_names_match_any_character=_reject_similar(
-        lambda name: name.replace("_", "\u00e9")
-    ),
+    underscores_in_names_match_any_character=_reject_equal("_", "\u00e9"),
     names_are_normalized_before_comparison=_reject_similar(partial(unicodedata.normalize, "NFC")),
-    invisible_characters_in_names_are_removed=_reject_similar(
-        lambda name: re.sub("[\u00ad\u200e\ufe0f]", "", name)
-    ),
-    non_breaking_spaces_in_names_are_spaces=_reject_similar(
-        lambda name: name.replace("\u00a0", " ")
-    ),
+    invisible_characters_in_names_are_removed=_reject_equal("[\u00ad\u200e\ufe0f]"),
+    non_breaking_spaces_in_names_are_spaces=_reject_equal("\u00a0", " "),
     names_are_compared_after_case_folding=_reject_similar(str.casefold),
-    hiragana_and_katakana_are_equal=_reject_similar(lambda name: name.replace("\u30ab", "\u304b")),
-    smart_quotes_are_quotes=_reject_similar(lambda name: name.replace("\u2019", "'")),
-    characters_beyond_u_ffff_are_equal=_reject_similar(
-        partial(re.sub, "[\U00010000-\U0010ffff]", "")
-    ),
+    hiragana_and_katakana_are_equal=_reject_equal("\u30ab", "\u304b"),
+    smart_quotes_are_quotes=_reject_equal("\u2019", "'"),
+    characters_beyond_u_ffff_are_equal=_reject_equal("[\U00010000-\U0010ffff]"),
     long_names_are_truncated_to_255_bytes=on(
         200,
         lambda name, is_for, rename: (

@@ -3,7 +3,7 @@
 import base64
 from urllib.parse import unquote
 
-from tests.faults.changes import as_owner, faults, on, promote, reply, when
+from tests.faults.changes import as_user, faults, on, promote, reply, set_header, when
 from tests.faults.messages import Answer, Request
 
 BASE64_TOKEN = base64.b64encode(b"owner-token").decode()
@@ -20,38 +20,38 @@ faults(
 )
 faults(
     "test_similar_token_answers_401",
-    any_token_is_accepted_with_a_lower_case_scheme=as_owner(
+    any_token_is_accepted_with_a_lower_case_scheme=as_user(
         lambda authorization: authorization.startswith("bearer ")
     ),
-    prefix_before_the_token_is_ignored=as_owner(lambda token: token.endswith("owner-token")),
-    upper_case_token_is_accepted=as_owner(lambda token: token == "OWNER-TOKEN"),
-    token_without_its_last_character_is_accepted=as_owner(lambda token: token == "owner-toke"),
-    encoded_token_is_accepted=as_owner(lambda token: token == BASE64_TOKEN),
-    suffix_after_a_dot_is_ignored=as_owner(lambda token: token.split(".")[0] == "owner-token"),
-    percent_encoded_token_is_accepted=as_owner(lambda token: unquote(token) == "owner-token"),
-    comma_separated_tokens_are_accepted=as_owner(lambda token: "owner-token" in token.split(",")),
-    unsigned_json_web_token_is_accepted=as_owner(
+    prefix_before_the_token_is_ignored=as_user(lambda token: token.endswith("owner-token")),
+    upper_case_token_is_accepted=as_user(lambda token: token == "OWNER-TOKEN"),
+    token_without_its_last_character_is_accepted=as_user(lambda token: token == "owner-toke"),
+    encoded_token_is_accepted=as_user(lambda token: token == BASE64_TOKEN),
+    suffix_after_a_dot_is_ignored=as_user(lambda token: token.split(".")[0] == "owner-token"),
+    percent_encoded_token_is_accepted=as_user(lambda token: unquote(token) == "owner-token"),
+    comma_separated_tokens_are_accepted=as_user(lambda token: "owner-token" in token.split(",")),
+    unsigned_json_web_token_is_accepted=as_user(
         lambda token: token.count(".") == 2 and token.endswith(".")
     ),
-    expired_token_with_a_suffix_is_accepted=as_owner(lambda token: token == "expired-tokenx"),
+    expired_token_with_a_suffix_is_accepted=as_user(lambda token: token == "expired-tokenx"),
     long_token_returns_500=reply(500, lambda token: len(token) > 1000),
     non_ascii_token_returns_500=reply(500, lambda token: not token.isascii()),
 )
 faults(
     "test_other_scheme_answers_401",
-    empty_token_is_accepted=as_owner(lambda authorization: authorization in ("Bearer", "Bearer ")),
-    token_is_accepted_with_any_scheme=as_owner(lambda token: token == "owner-token"),
-    bare_token_is_accepted=as_owner(lambda authorization: authorization == "owner-token"),
-    basic_user_is_accepted=as_owner(lambda authorization: authorization == BASIC_USER),
-    basic_password_is_accepted=as_owner(lambda authorization: authorization == BASIC_PASSWORD),
-    parameter_is_accepted=as_owner(lambda token: token.replace('"', "") == "token=owner-token"),
-    admin_token_is_accepted_with_any_scheme=as_owner(lambda token: token == "admin-token"),
+    empty_token_is_accepted=as_user(lambda authorization: authorization in ("Bearer", "Bearer ")),
+    token_is_accepted_with_any_scheme=as_user(lambda token: token == "owner-token"),
+    bare_token_is_accepted=as_user(lambda authorization: authorization == "owner-token"),
+    basic_user_is_accepted=as_user(lambda authorization: authorization == BASIC_USER),
+    basic_password_is_accepted=as_user(lambda authorization: authorization == BASIC_PASSWORD),
+    parameter_is_accepted=as_user(lambda token: token.replace('"', "") == "token=owner-token"),
+    admin_token_is_accepted_with_any_scheme=as_user(lambda token: token == "admin-token"),
 )
 faults(
     "test_token_elsewhere_answers_401",
-    token_in_the_query_is_accepted=as_owner(lambda query: "access_token=owner-token" in query),
-    token_in_a_cookie_is_accepted=as_owner(lambda header: "token=owner-token" in header("Cookie")),
-    api_key_header_is_accepted=as_owner(lambda header: header("X-API-Key") == "owner-token"),
+    token_in_the_query_is_accepted=as_user(lambda query: "access_token=owner-token" in query),
+    token_in_a_cookie_is_accepted=as_user(lambda header: "token=owner-token" in header("Cookie")),
+    api_key_header_is_accepted=as_user(lambda header: header("X-API-Key") == "owner-token"),
     token_in_the_body_is_accepted=when(
         lambda text: text("access_token") == "owner-token",
         lambda request: request.as_user("owner").set_body(b"{}"),
@@ -59,16 +59,16 @@ faults(
 )
 faults(
     "test_no_header_replaces_a_token",
-    user_header_replaces_the_token=as_owner(
+    user_header_replaces_the_token=as_user(
         lambda authorization, header: not authorization and header("X-Forwarded-User")
     ),
-    user_from_a_proxy_replaces_the_token=as_owner(
+    user_from_a_proxy_replaces_the_token=as_user(
         lambda header: header("Remote-User") or header("X-Auth-Request-User")
     ),
-    private_address_replaces_the_token=as_owner(
+    private_address_replaces_the_token=as_user(
         lambda header: header("X-Forwarded-For").startswith("10.")
     ),
-    loopback_address_replaces_the_token=as_owner(lambda headers: "127.0.0.1" in headers.values()),
+    loopback_address_replaces_the_token=as_user(lambda headers: "127.0.0.1" in headers.values()),
 )
 faults(
     "test_scheme_is_case_insensitive",
@@ -101,9 +101,7 @@ faults(
 )
 faults(
     "test_every_response[challenge]",
-    challenge_has_another_scheme=on(
-        401, lambda answer: answer.set_header("WWW-Authenticate", "Negotiate")
-    ),
+    challenge_has_another_scheme=set_header(401, "WWW-Authenticate", "Negotiate"),
 )
 
 

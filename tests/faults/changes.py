@@ -36,26 +36,23 @@ def when(condition: Condition, change: Change) -> Change:
     return lambda request: call(condition, request) and call(change, request)
 
 
-def as_user(role: str, condition: Condition) -> Change:
+def as_user(condition: Condition, role: str = "owner") -> Change:
+    """Treat requests that match the condition as requests from the user with this role."""
     return when(condition, lambda request: request.as_user(role))
-
-
-def as_owner(condition: Condition) -> Change:
-    return as_user("owner", condition)
 
 
 def promote(role: str, condition: Condition = lambda: True) -> Change:
     """Give the user with this role the owner's permissions."""
-    change = as_owner(condition)
+    change = as_user(condition)
     return lambda request: request.role == role and call(change, request)
 
 
-def for_configuration(role: str, condition: Condition) -> Change:
+def for_id(condition: Condition, role: str = "main") -> Change:
     return when(condition, lambda request: request.for_id(request.ids[role]))
 
 
-def for_main(condition: Condition) -> Change:
-    return for_configuration("main", condition)
+def drop_name(condition: Condition) -> Change:
+    return when(condition, lambda request: request.drop_field("name"))
 
 
 def ignore_body(condition: Condition) -> Change:
@@ -72,6 +69,11 @@ def on(status: int, change: Change) -> Change:
     return lambda request, answer: answer.status == status and call(change, request)
 
 
+def set_header(status: int, name: str, value: str) -> Change:
+    """Set a header of responses with this status."""
+    return on(status, lambda answer: answer.set_header(name, value))
+
+
 def accept(condition: Condition) -> Change:
     """Return 200 for invalid requests that match the condition."""
 
@@ -82,11 +84,7 @@ def accept(condition: Condition) -> Change:
     return change
 
 
-def reject(condition: Condition) -> Change:
-    return reject_with(400, condition)
-
-
-def reject_with(status: int, condition: Condition) -> Change:
+def reject(condition: Condition, status: int = 400) -> Change:
     """Return this status for requests that match the condition, unless they get a 401 or 405."""
 
     def change(request: Request, answer: Answer) -> None:

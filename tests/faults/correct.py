@@ -6,7 +6,7 @@ import random
 import re
 from urllib.parse import urlsplit
 
-from tests.faults.changes import as_owner, on, reply, when
+from tests.faults.changes import as_user, on, reply, set_header, when
 from tests.faults.messages import RETRY_NOW, Answer, Request, page, rejected
 from tests.faults.validation import LARGEST_BODY
 
@@ -219,10 +219,10 @@ CORRECT = {
     ),
     "terse and lenient": (
         messages_are_missing_or_contain_the_name,
-        on(401, lambda answer: answer.set_header("WWW-Authenticate", "bearer")),
-        on(405, lambda answer: answer.set_header("Allow", "GET, PUT, POST, DELETE")),
+        set_header(401, "WWW-Authenticate", "bearer"),
+        set_header(405, "Allow", "GET, PUT, POST, DELETE"),
         null_and_api_key_uuid_are_accepted,
-        as_owner(lambda authorization: authorization.split(" ")[:2] == ["Bearer", "owner-token"]),
+        as_user(lambda authorization: authorization.split(" ")[:2] == ["Bearer", "owner-token"]),
         options_returns_cors_headers_without_allow,
         endpoints_are_parsed_leniently,
         json_is_parsed_leniently,

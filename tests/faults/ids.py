@@ -3,18 +3,18 @@
 import posixpath
 from urllib.parse import quote, unquote
 
-from tests.faults.changes import faults, for_configuration, for_main, on, reply
+from tests.faults.changes import faults, for_id, on, reply
 from tests.faults.messages import Request
 
 faults(
     "test_similar_id_is_rejected",
-    suffix_after_the_id_is_ignored=for_main(lambda id, ids: id.startswith(ids["main"])),
-    character_21_of_the_id_is_ignored=for_main(
+    suffix_after_the_id_is_ignored=for_id(lambda id, ids: id.startswith(ids["main"])),
+    character_21_of_the_id_is_ignored=for_id(
         lambda id, ids: (id[:20], id[21:]) == (ids["main"][:20], ids["main"][21:])
     ),
-    id_without_its_last_character_is_accepted=for_main(lambda id, ids: id == ids["main"][:-1]),
-    full_width_id_is_accepted=for_main(lambda id: id[:1] == "\uff15"),
-    wildcard_matches_any_id=for_main(lambda id: id in ("%", "*")),
+    id_without_its_last_character_is_accepted=for_id(lambda id, ids: id == ids["main"][:-1]),
+    full_width_id_is_accepted=for_id(lambda id: id[:1] == "\uff15"),
+    wildcard_matches_any_id=for_id(lambda id: id in ("%", "*")),
     id_with_a_quote_returns_500=reply(500, lambda id: "'" in id),
     id_named_proto_returns_500=reply(500, lambda id: id == "__proto__"),
 )
@@ -22,7 +22,7 @@ faults(
     "test_unusual_id_is_rejected",
     id_is_decoded_twice=lambda id, for_id: for_id(unquote(id)),
     parameters_after_the_id_are_ignored=lambda id, for_id: ";" in id and for_id(id.split(";")[0]),
-    line_break_after_the_id_is_ignored=for_main(lambda id: id.endswith("\n")),
+    line_break_after_the_id_is_ignored=for_id(lambda id: id.endswith("\n")),
     long_id_returns_500=reply(500, lambda id: len(id) > 300),
     invalid_percent_encoding_returns_500=reply(500, lambda path: "%z" in path),
     id_with_invalid_utf_8_returns_500=reply(500, lambda path: "%FF" in path),
@@ -35,8 +35,8 @@ faults(
 )
 faults(
     "test_id_outside_the_path_is_ignored",
-    id_in_the_query_is_used=for_configuration("sibling", lambda query: "id=" in query),
-    id_in_a_header_is_used=for_configuration("sibling", lambda header: header("X-Resource-Id")),
+    id_in_the_query_is_used=for_id(lambda query: "id=" in query, "sibling"),
+    id_in_a_header_is_used=for_id(lambda header: header("X-Resource-Id"), "sibling"),
 )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.faults.changes import Condition, as_owner, faults, on, reject_with, reply
+from tests.faults.changes import Condition, as_user, faults, on, reject, reply
 from tests.faults.messages import Answer, Request, rejected
 
 
@@ -40,8 +40,8 @@ faults(
     two_of_seventy_connections_are_reset,
     update_without_changes_returns_400,
     every_fortieth_response_is_truncated,
-    same_body_returns_409=reject_with(409, lambda fields, body, count: fields and count(body) == 2),
-    repeated_key_returns_418=reject_with(418, lambda key, count: key and count(key) > 1),
+    same_body_returns_409=reject(lambda fields, body, count: fields and count(body) == 2, 409),
+    repeated_key_returns_418=reject(lambda key, count: key and count(key) > 1, 418),
     every_fiftieth_request_returns_500=reply(500, lambda count: count("any") % 50 == 0),
     connection_allows_fifty_requests=reply(400, lambda connection, count: count(connection) > 50),
 )
@@ -55,8 +55,8 @@ faults(
 )
 faults(
     "test_valid_request_works_after_every_rejected_one",
-    request_after_invalid_utf_8_returns_500=reject_with(
-        500, lambda body, previous: b"\xff" in previous("body", body, b"")
+    request_after_invalid_utf_8_returns_500=reject(
+        lambda body, previous: b"\xff" in previous("body", body, b""), 500
     ),
 )
 faults(
@@ -68,11 +68,11 @@ faults(
     responses_are_cached_by_token_and_body=lambda token, body, memory, answer: answer.replace_with(
         memory.setdefault((token, body), answer)
     ),
-    request_after_a_foreign_id_returns_403=reject_with(
-        403, lambda id, ids, previous: (previous("id", id), id) == (ids["foreign"], ids["main"])
+    request_after_a_foreign_id_returns_403=reject(
+        lambda id, ids, previous: (previous("id", id), id) == (ids["foreign"], ids["main"]), 403
     ),
-    reader_can_update_after_a_writer=as_owner(_follows("owner", "reader")),
-    stranger_can_update_after_an_admin=as_owner(_follows("admin", "stranger")),
+    reader_can_update_after_a_writer=as_user(_follows("owner", "reader")),
+    stranger_can_update_after_an_admin=as_user(_follows("admin", "stranger")),
     writer_cannot_update_after_an_admin=reply(403, _follows("admin", "owner")),
 )
 

@@ -3,12 +3,12 @@
 import json
 
 from tests.faults.backend import Change
-from tests.faults.changes import faults, on, reject_with, reply, when
+from tests.faults.changes import faults, on, reject, reply, set_header, when
 from tests.faults.messages import RETRY_NOW, Answer, page
 
 
-def show(message: str) -> Change:
-    return on(404, lambda answer: answer.set_fields(message=message))
+def show(message: str, status: int = 404) -> Change:
+    return on(status, lambda answer: answer.set_fields(message=message))
 
 
 faults(
@@ -39,7 +39,7 @@ faults(
     update_of_the_sibling_returns_201=on(
         200, lambda is_for, answer: is_for("sibling") and answer.set_status(201)
     ),
-    expect_header_returns_500=reject_with(500, lambda header: header("Expect")),
+    expect_header_returns_500=reject(lambda header: header("Expect"), 500),
 )
 faults(
     "test_every_response[error-response]",
@@ -58,9 +58,7 @@ faults(
 )
 faults(
     "test_every_response[internals]",
-    database_query_in_200=on(
-        200, lambda answer: answer.set_fields(message="UPDATE llm SET name = ? WHERE id = ?")
-    ),
+    database_query_in_200=show("UPDATE llm SET name = ? WHERE id = ?", 200),
     node_stack_trace_in_503=when(
         lambda count: count("any") % 20 == 19,
         lambda: page(503, "at Pool.acquire (/srv/app/pool.js:45:11)", **RETRY_NOW),
@@ -68,7 +66,7 @@ faults(
     python_stack_trace_in_404=show('File "/srv/app/main.py", line 3, in put'),
     dot_net_stack_trace_in_404=show("at Llm.Put(String id) in C:\\Llm.cs:line 3"),
     sql_query_in_404=show("SELECT *\nFROM llm\nWHERE id = $1: no rows"),
-    file_path_in_a_header=on(404, lambda answer: answer.set_header("X-File", "/srv/a.py:3")),
+    file_path_in_a_header=set_header(404, "X-File", "/srv/a.py:3"),
     path_of_a_file_in_404=show("open /srv/backend/ai/llm/store.db: permission denied"),
     django_stack_trace_in_404=show("File &quot;/code/views.py&quot;, line 3, in put"),
     elixir_stack_trace_in_404=show("lib/llm.ex:12: Llm.put/2"),
@@ -84,9 +82,7 @@ faults(
     ),
     every_error_has_the_status_200=lambda answer: answer.set_status(200),
     message_is_an_object_in_200=on(200, lambda answer: answer.set_fields(message={"en": "done"})),
-    media_type_is_plain_text_in_200=on(
-        200, lambda answer: answer.set_header("Content-Type", "text/plain")
-    ),
+    media_type_is_plain_text_in_200=set_header(200, "Content-Type", "text/plain"),
 )
 faults(
     "test_every_response[success-fields]",

@@ -10,7 +10,7 @@ from scripts.contract import environment
 from support import contract
 from support.options import BROKEN, MEANINGS
 from tests.faults.backend import serving
-from tests.faults.changes import as_owner, on, reply, when
+from tests.faults.changes import as_user, on, reply, when
 from tests.faults.faults import FAULTS
 from tests.faults.messages import Answer, page
 from tests.faults.runner import Names, RunResult, run_with_changes, run_with_url
@@ -83,7 +83,7 @@ def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
 def test_missing_authentication_is_found_even_if_success_is_always_false() -> None:
     """If even valid updates return `success: false`, this field does not indicate a rejection."""
     changes = [
-        as_owner(lambda authorization: not authorization),
+        as_user(lambda authorization: not authorization),
         on(200, lambda answer: answer.set_fields(success=False)),
     ]
     promises = "test_bad_token_answers_401[missing]"

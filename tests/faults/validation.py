@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from tests.faults.backend import contract, max_length
-from tests.faults.changes import accept, faults, ignore_body, on, reject, reject_with, when
+from tests.faults.changes import accept, drop_name, faults, ignore_body, on, reject, when
 from tests.faults.messages import Request, page
 
 FIELDS = contract().fields.keys()
@@ -59,10 +59,8 @@ faults(
     null_names_with_other_fields=accept(
         lambda fields: len(fields) > 2 and fields.get("name", "") is None
     ),
-    null_returns_500=reject_with(500, lambda fields: None in fields.values()),
-    empty_names_are_ignored=when(
-        lambda fields: fields.get("name") == "", lambda request: request.drop_field("name")
-    ),
+    null_returns_500=reject(lambda fields: None in fields.values(), 500),
+    empty_names_are_ignored=drop_name(lambda fields: fields.get("name") == ""),
 )
 faults(
     "test_invalid_value_answers_400[endpoint]",
@@ -130,12 +128,12 @@ faults(
     nul_after_the_object=accept(lambda body: body.endswith(b"}\x00")),
     malformed_bodies_of_admins=accept(lambda role, is_for: role == "admin" and is_for("main")),
     invalid_utf_8_in_chunked_bodies=accept(lambda is_chunked, body: is_chunked and b"\xff" in body),
-    nesting_returns_500=reject_with(500, lambda body: body.startswith((b"[[[[", b'{"name":{"'))),
-    huge_number_returns_500=reject_with(500, lambda body: b"0" * 5000 in body),
-    invalid_utf_8_returns_500=reject_with(500, lambda body: b"\xff" in body),
-    duplicate_key_returns_500=reject_with(500, lambda body: body.count(b'"key"') > 1),
-    lone_surrogate_returns_500=reject_with(500, lambda body: b"\\ud800" in body),
-    byte_order_mark_returns_500=reject_with(500, lambda body: body.startswith(b"\xef\xbb\xbf")),
+    nesting_returns_500=reject(lambda body: body.startswith((b"[[[[", b'{"name":{"')), 500),
+    huge_number_returns_500=reject(lambda body: b"0" * 5000 in body, 500),
+    invalid_utf_8_returns_500=reject(lambda body: b"\xff" in body, 500),
+    duplicate_key_returns_500=reject(lambda body: body.count(b'"key"') > 1, 500),
+    lone_surrogate_returns_500=reject(lambda body: b"\\ud800" in body, 500),
+    byte_order_mark_returns_500=reject(lambda body: body.startswith(b"\xef\xbb\xbf"), 500),
     malformed_json_returns_500=on(
         400, lambda body, is_json, answer: body and not is_json and answer.reject(500)
     ),
