@@ -178,11 +178,11 @@ def _received(location: str, value: Any, small: Schema, large: Schema) -> list[A
     if len(set(map(canonical_json, items))) != 1:
         return []
     readings = _readings(location, items[0])
-    lists = [[reading] * len(items) for reading in readings]
-    if len(items) > 1:
-        return lists
-    can_be_read_as_list = LISTS.search(declared + canonical_json(large))
-    return [*readings, *lists] if can_be_read_as_list else readings
+    received = [] if len(items) > 1 else list(readings)
+    if len(items) > 1 or LISTS.search(declared + canonical_json(large)):
+        for reading in readings:
+            received.append([reading] * len(items))
+    return received
 
 
 def _readings(location: str, value: Any) -> list[Any]:

@@ -124,8 +124,10 @@ def make_verdict(
 ) -> Verdict:
     """Apply the decisions from compat.yaml to the findings, and return the verdict."""
     unused = dict(decisions)
-    decided = [replace(finding, decision=unused.pop(finding.id, None)) for finding in findings]
-    decided.sort(key=_rank)
+    decided: list[Finding] = []
+    for finding in sorted(findings, key=_rank):
+        decision = unused.pop(finding.id, None)
+        decided.append(replace(finding, decision=decision))
     return Verdict(base, head, decided, list(unused))
 
 

@@ -182,5 +182,7 @@ def status_pairs(old: Part, new: Part) -> list[tuple[Any, Any, bool]]:
 
 
 def _best(responses: Part, status: str) -> str | None:
-    entries = (status, f"{status[0]}XX", "default")
-    return next((entry for entry in entries if entry in responses), None)
+    for entry in (status, f"{status[0]}XX", "default"):
+        if entry in responses:
+            return entry
+    return None
