@@ -5,11 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
-from scripts.compatibility.schemas import (
-    SCHEMA_KEYWORDS,
-    SCHEMA_LIST_KEYWORDS,
-    SCHEMA_MAP_KEYWORDS,
-)
+from scripts.compatibility.schemas import APPLICATORS, SCHEMA_MAP_KEYWORDS
 from scripts.compatibility.values import canonical_json, is_list, is_mapping
 from scripts.documents import Contract
 
@@ -19,15 +15,9 @@ WORDS = {
 }
 EXTENSIONS = {"x-max-bytes", "x-left-open"}  # other extensions count as documentation
 # Keywords that can depend on other keywords in the same schema.
-APPLICATORS = {
-    *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
-    *("minContains", "maxContains"),
-}
+DEPENDENT = {*APPLICATORS, "minContains", "maxContains"}
 # In a schema, only the values of these keywords can contain references.
-NESTED = {
-    *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
-    *("contentSchema", "discriminator", "xml", "$ref", "x-left-open"),
-}
+NESTED = {*APPLICATORS, "contentSchema", "discriminator", "xml", "$ref", "x-left-open"}
 NAMED = {  # objects whose keys are names, not keywords
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
     *("webhooks", *SCHEMA_MAP_KEYWORDS),
@@ -127,6 +117,6 @@ def _simplified(schema: dict[str, Any]) -> Any:
         return schema
     (branch,) = branches
     others = {keyword: value for keyword, value in schema.items() if keyword != "allOf"}
-    if others.keys() & (branch.keys() | APPLICATORS):
+    if others.keys() & (branch.keys() | DEPENDENT):
         return schema
     return {**branch, **others}

@@ -21,6 +21,7 @@ SCHEMA_KEYWORDS = {
 }
 SCHEMA_LIST_KEYWORDS = {"allOf", "anyOf", "oneOf", "prefixItems"}
 SCHEMA_MAP_KEYWORDS = {"dependentSchemas", "patternProperties", "properties"}
+APPLICATORS = SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS
 # Keywords that restrict the whole value, or several of its fields.
 CONDITIONS = {
     *("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"),
@@ -30,8 +31,7 @@ COMPARED = {
     *("type", "enum", "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum"),
     *("exclusiveMinimum", "maxLength", "minLength", "pattern", "maxItems", "minItems"),
     *("uniqueItems", "maxContains", "minContains", "maxProperties", "minProperties"),
-    *("required", "dependentRequired", "format"),
-    *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
+    *("required", "dependentRequired", "format", *APPLICATORS),
 }
 # With more alternatives than this, computing the canonical form would take seconds.
 MAX_ALTERNATIVES = 100
@@ -104,7 +104,7 @@ def parts(schema: Any) -> dict[tuple[str, Any], Any]:
     for keyword, value in schema.items():
         if keyword in SCHEMA_KEYWORDS:
             result[keyword, ""] = value
-        elif keyword in SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS:
+        elif keyword in APPLICATORS:
             named = value.items() if is_mapping(value) else enumerate(value)
             for name, part in named:
                 result[keyword, name] = part
