@@ -1,7 +1,6 @@
 """A pydantic model of the request bodies that the contract allows."""
 
 import re
-from datetime import date
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -10,8 +9,6 @@ from pydantic import (
     AnyHttpUrl,
     ConfigDict,
     Field,
-    Strict,
-    StrictBool,
     StrictFloat,
     StrictStr,
     TypeAdapter,
@@ -45,15 +42,11 @@ def _type(schema: dict[str, Any]) -> Any:
     """Return the type that pydantic uses for a field with this schema."""
     if "enum" in schema:
         return Literal[tuple(schema["enum"])]
-    if schema["type"] == "boolean":
-        return StrictBool
     if schema["type"] != "string":
         number = Integer if schema["type"] == "integer" else StrictFloat
         return Annotated[number, Field(ge=schema.get("minimum"), le=schema.get("maximum"))]
     shortest = schema.get("minLength")
     longest = schema.get("maxLength")
-    if schema.get("format") == "date":
-        return Annotated[date, Strict()]
     if schema.get("format") == "uri":
         return Annotated[StrictStr, Field(max_length=longest), AfterValidator(_http_url)]
     pattern = schema.get("pattern")
