@@ -185,8 +185,12 @@ def test_findings_with_the_greatest_impact_come_first() -> None:
         FAULTS["reader_can_update"].change,
         FAULTS["id_in_the_query_is_used"].change,
     ]
-    promises = ("test_unknown_id", "test_reader_cannot", "test_invalid_value_answers_400[secret]")
-    promises += ("test_id_outside_the_path_is_ignored",)
+    promises = (
+        "test_unknown_id",
+        "test_reader_cannot",
+        "test_invalid_value_answers_400[secret]",
+        "test_id_outside_the_path_is_ignored",
+    )
     result = run_with_changes(changes, promises=promises)
     clauses = [finding["clause"]["id"] for finding in result.findings]
     assert clauses[:3] == ["id", "access-levels", "credentials"], result.output
