@@ -66,15 +66,14 @@ async def _serve(options: argparse.Namespace) -> None:
     if options.keys and not options.store:
         raise ValueError("--keys requires --store; without a store, no keys are saved")
     mock = Mock(contract, fixtures, store_at(options.store, contract.credentials, options.keys))
-    listener = listen(options.host, options.port)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Event loops on Windows do not support signal handlers. Ctrl-C still ends the process there.
     with suppress(NotImplementedError):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-    is_local = is_loopback(listener)
-    with listener:
+    with listen(options.host, options.port) as listener:
+        is_local = is_loopback(listener)
         async with serving(mock, listener, guard=guard, cors_origins=options.cors_origin):
             _print(banner.text(mock, guard, is_local=is_local))
             await stop.wait()
