@@ -129,7 +129,8 @@ def _run(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
     for name in [*os.environ]:
         if name.startswith("PYTEST_"):
             del os.environ[name]  # pytest reads options and plugins from these variables
-    # Hypothesis takes a second to compute its Unicode tables, and caches them in this folder.
+    # Hypothesis takes a second to compute its Unicode tables, and caches them in this folder if
+    # possible. It stores nothing from the backend there.
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")
     _check_contract()
     from support import plugin  # noqa: PLC0415 - not installed yet for --help

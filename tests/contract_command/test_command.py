@@ -45,8 +45,8 @@ def test_run_against_the_mock_has_no_findings(
 ) -> None:
     """A run against the mock reports no findings in any environment or working directory.
 
-    The run creates only its reports in the working directory. It creates no cache in the
-    repository, because the repository may be read-only.
+    The run creates only its reports in the working directory. In the repository, it caches only
+    Hypothesis's tables.
     """
     for name in ("conftest.py", "token.py"):
         (tmp_path / name).write_text("raise RuntimeError")
