@@ -65,6 +65,10 @@ faults(
     collection_path_returns_500=reply(500, lambda path: path == "/ai/llm"),
     upper_case_path_needs_no_token=reply(200, lambda path: path.startswith("/AI")),
     versioned_path_needs_no_token=reply(200, lambda path: path.startswith("/v1")),
+    versioned_path_returns_xml=when(
+        lambda path: path.startswith("/v1"),
+        lambda: Answer(200, b"<updated/>").set_header("Content-Type", "application/xml"),
+    ),
     path_with_a_double_slash_needs_no_token=reply(200, lambda path: "llm//" in path),
     id_in_upper_case_needs_no_token=reply(200, lambda id: id != id.lower()),
     percent_encoded_path_needs_no_token=reply(200, lambda path: path.startswith("/ai/%6C")),

@@ -137,8 +137,9 @@ class Exchange(_Message):
 
     @property
     def is_page(self) -> bool:
-        """Whether the body is an HTML page."""
-        return self.text.lstrip().startswith("<")
+        """Whether the body is an HTML page. A body in another XML format is not."""
+        is_xml = self.media_type.endswith("xml") and self.media_type != "application/xhtml+xml"
+        return self.text.lstrip().startswith("<") and not is_xml
 
     @property
     def is_too_busy(self) -> bool:
