@@ -108,6 +108,29 @@ def test_rejecting_an_update_without_changes_is_one_finding() -> None:
     assert result.ids == ["idempotent/again/400"], result.output
 
 
+def test_rejecting_an_update_without_changes_hides_no_other_cause() -> None:
+    """Rejected repetitions explain only rejected valid updates."""
+    faults = ("update_without_changes_returns_400", "unknown_id_returns_400")
+    result = run_with_faults(*faults, promises=("test_member", "test_unknown_id"))
+    assert result.ids == ["id/unknown/400", "idempotent/again/400"], result.output
+
+
+@pytest.mark.parametrize(
+    ("fault", "id"),
+    [
+        ("update_without_changes_returns_400", "idempotent/again/400"),
+        ("taken_name_returns_500", "unique-names/taken/500"),
+    ],
+)
+def test_effect_of_a_forbidden_update_is_found_despite_another_fault(fault: str, id: str) -> None:
+    """If a name that a READ member sent is taken, no other finding explains this."""
+    faults = (fault, "reader_changes_the_name_despite_403")
+    names = ("test_member", "test_name_is_unique", "test_rejected_update")
+    result = run_with_faults(*faults, promises=names)
+    status = id.rpartition("/")[2]
+    assert result.ids == [f"access-levels/applied/{status}", id], result.output
+
+
 @pytest.mark.parametrize("field", contract.PROPERTIES)
 def test_rejecting_a_field_on_its_own_is_one_finding(field: str) -> None:
     """A backend that needs a second field with this one rejects each value for the same reason."""

@@ -27,6 +27,8 @@ PARSING = ("body", "body-size", "json-open", "other-media-type", "unreadable-bod
 # The rules for updates with a name that no other configuration has
 FREE_NAMES = {id for id, rule in RULES.items() if rule.depends_on_earlier and rule.must_succeed}
 APPLIED = "authentication/applied"
+# The ends of the ids of rules for names that are taken only if a rejected request had an effect
+EFFECTS = ("/applied", "/rejected", "-renamed")
 PAGE = "success-response/media-type/text-html"
 # Statuses that a backend may return if a name is taken, even though the contract requires 400.
 CONFLICTS = (400, 409, 422, 500)
@@ -157,7 +159,9 @@ def _finding(exchange: Exchange, rule: Rule, outcome: str, expected: str, got: s
             broader.append(f"unauthorized/{kind}/{slug(outcome)}")
     if exchange.request.user.statuses == {401}:  # perhaps an invalid token is accepted
         broader.append(f"{exchange.request.user.id}/200")
-    if not exchange.succeeded:
+    # If the request is rejected because of an effect, no simpler request explains this.
+    shows_effect = exchange.status in CONFLICTS and rule.id.endswith(EFFECTS)
+    if not exchange.succeeded and not shows_effect:
         for simpler in _simpler_rules(exchange.request):
             broader.append(f"{simpler}/{slug(outcome)}")
     return Finding(rule.id, outcome, expected, got, explained_by=tuple(broader))
@@ -165,7 +169,10 @@ def _finding(exchange: Exchange, rule: Rule, outcome: str, expected: str, got: s
 
 def _simpler_rules(request: Request) -> Iterator[str]:
     """Yield the ids of the rules for simpler requests, which may fail with the same status."""
-    yield from ("update/plain", "idempotent/again", rule_of_valid(request).id)
+    yield "update/plain"
+    if request.rule.must_succeed:  # perhaps the request repeats an earlier one
+        yield "idempotent/again"
+    yield rule_of_valid(request).id
     yield from (reason.id for reason in request.reasons)
     if 200 not in request.place.statuses:
         yield "id/unknown"
