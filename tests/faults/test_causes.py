@@ -182,6 +182,27 @@ def test_malformed_tokens_that_return_400_are_one_finding() -> None:
     assert result.ids == ["unauthorized/malformed/400"], result.output
 
 
+def test_accepted_malformed_token_does_not_explain_other_accepted_requests() -> None:
+    """If a backend accepts one malformed token, the token in the query is a separate cause."""
+    changes = [
+        as_user(lambda token: token == "*"),
+        as_user(lambda query: "access_token=owner-token" in query),
+    ]
+    result = run_with_changes(changes, promises=("test_similar_token", "test_token_elsewhere"))
+    ids = ["authentication/malformed/200", "authentication/token-elsewhere/200"]
+    assert result.ids == ids, result.output
+
+
+def test_rejected_malformed_token_does_not_explain_the_order_of_checks() -> None:
+    """If malformed tokens return 400, a 400 for a taken name without a token is another cause."""
+    changes = [
+        reply(400, lambda token: token == "*"),
+        FAULTS["taken_name_is_checked_before_the_token"].change,
+    ]
+    result = run_with_changes(changes, promises=("test_similar_token", "test_name_is_unique"))
+    assert result.ids == ["order/taken-name/400", "unauthorized/malformed/400"], result.output
+
+
 def test_page_that_replaces_some_responses_is_one_finding() -> None:
     """If a few requests get an HTML page, no rule about access or effects counts as broken."""
     change = when(lambda count: count("any") % 9 == 8, lambda: page(200, "<html>Wait</html>"))
