@@ -12,7 +12,7 @@ from support.options import BROKEN, MEANINGS
 from tests.faults.backend import serving
 from tests.faults.changes import as_user, on, reply, when
 from tests.faults.faults import FAULTS
-from tests.faults.messages import Answer, page
+from tests.faults.messages import RETRY_NOW, Answer, page
 from tests.faults.runner import Names, RunResult, run_with_changes, run_with_url
 
 # Each backend has several faults, so that fewer full runs are needed. Each fault is mapped to the
@@ -158,6 +158,15 @@ def test_content_encoding_is_the_reason_why_a_response_is_not_json() -> None:
     assert result.ids == ["error-response/json/not-strict"], result.output
     expected = "a body that is not UTF-8, with `Content-Encoding: br`"
     assert result.findings[0]["got"] == expected, result.output
+
+
+def test_leak_is_found_even_if_the_run_ends_without_a_verdict() -> None:
+    """If a backend stays too busy, its responses are still checked for internal details."""
+    trace = page(503, "at Pool.acquire (/srv/app/pool.js:45:11)", **RETRY_NOW)
+    change = when(lambda count: count("any") > 12, lambda: trace)
+    result = run_with_changes([change], promises="test_member_can_update")
+    assert result.verdict["result"] == "no verdict"
+    assert result.ids == ["internals/error/returned"], result.output
 
 
 def test_login_page_is_not_described_as_an_update() -> None:

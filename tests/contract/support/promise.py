@@ -7,6 +7,7 @@ import argparse
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Barrier
@@ -157,6 +158,8 @@ class Promise:
 
     def end(self) -> None:
         """End a round of the test."""
+        with suppress(EndOfTest):  # raised if the backend has crashed
+            self._check_retried()
         self.rounds += 1
         if not self.requests and not self.skipped:
             self.skipped = NOT_SELECTED
@@ -287,8 +290,7 @@ class Promise:
 
     def check(self, exchange: Exchange) -> None:
         """Check an exchange against all rules."""
-        while self.backend.repeated:
-            self._check_safety(self.backend.repeated.popleft())
+        self._check_retried()
         self._check_safety(exchange)
         if exchange.request.access and exchange.is_accepted:
             return
@@ -305,6 +307,11 @@ class Promise:
 
     def _findings_in(self, exchange: Exchange) -> Iterator[Finding]:
         return checks.check_response(exchange, self.backend.from_endpoint)
+
+    def _check_retried(self) -> None:
+        """Check the responses that caused a retry for leaks."""
+        while self.backend.repeated:
+            self._check_safety(self.backend.repeated.popleft())
 
     def _check_safety(self, exchange: Exchange) -> None:
         backend = self.backend
