@@ -184,6 +184,16 @@ def test_user_remembered_for_a_connection_is_one_finding() -> None:
     assert result.ids == ["authentication/no-token/200"], result.output
 
 
+def test_server_error_without_a_token_has_a_cause_of_its_own() -> None:
+    """An accepted update without a token does not explain a 500 for a large body."""
+    changes = [
+        as_user(lambda authorization, body: not authorization and body == b"{}"),
+        reply(500, lambda authorization, body: not authorization and len(body) > 60_000),
+    ]
+    result = run_with_changes(changes, promises="test_bad_token_answers_401[missing]")
+    assert result.ids == ["authentication/no-token/200", "body-size/over/500"], result.output
+
+
 def test_malformed_tokens_that_return_400_are_one_finding() -> None:
     """RFC 6750 has the status 400 for these, so many libraries reject only these with 400."""
     malformed = reply(400, lambda authorization: not re.fullmatch(TOKEN68, authorization))

@@ -150,14 +150,16 @@ def _is_undocumented_4xx(exchange: Exchange) -> bool:
 def _finding(exchange: Exchange, rule: Rule, outcome: str, expected: str, got: str) -> Finding:
     """Return a finding that lists the ids of broader findings that could explain it."""
     clause = rule.clause
+    # If the backend accepts an invalid token, this explains other statuses, but not a server error.
+    may_be_accepted = 0 < exchange.status < 500
     broader = []
     for kind in (rule.kind, *DATA["broader_kinds"].get(clause, ())):
         broader.append(f"{clause}/{kind}/{slug(outcome)}")
-        if clause in ("unauthorized", "order"):  # perhaps the backend accepts invalid tokens
+        if clause in ("unauthorized", "order") and may_be_accepted:
             broader.append(f"authentication/{kind}/200")
         if clause == "order":  # perhaps the status is the same for every id and body
             broader.append(f"unauthorized/{kind}/{slug(outcome)}")
-    if exchange.request.user.statuses == {401}:  # perhaps an invalid token is accepted
+    if exchange.request.user.statuses == {401} and may_be_accepted:
         broader.append(f"{exchange.request.user.id}/200")
     # If the request is rejected because of an effect, no simpler request explains this.
     shows_effect = exchange.status in CONFLICTS and rule.id.endswith(EFFECTS)
