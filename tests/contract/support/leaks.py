@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache, lru_cache
-from itertools import product
+from itertools import chain, product
 from urllib.parse import quote, unquote
 
 from support import contract, values
@@ -24,7 +24,7 @@ SHORTEST = 8  # ignore shorter credentials, which a response may contain by chan
 SHORTEST_PART = 5  # a leak can be as short as four characters plus a mask character
 MASKS = "*.…•#"  # characters that backends use to mask the rest of a credential
 # Backends also use these characters as masks, but random text such as a cookie can contain them.
-AMBIGUOUS_MASKS = "xX-_"
+AMBIGUOUS_MASKS = ("x", "X", "-", "_")
 HASHES = ("md5", "sha1", "sha256", "sha512")
 INTERNALS = re.compile("|".join(DATA["internals"]))
 # Matches the URL in an HTML attribute
@@ -64,13 +64,15 @@ def _lines(exchange: Exchange) -> list[tuple[str, str]]:
         received.append((f"the `{name}` header", f"{name}: {value}"))
     for where, line in received:
         # http.client decodes the status line and headers as Latin-1, but they may contain UTF-8.
-        lines.append((where, line.encode("latin-1").decode(errors="replace")))
+        octets = line.encode("latin-1")
+        lines.append((where, octets.decode(errors="replace")))
     return lines
 
 
 def _occurs_in(text: str, exchanges: Iterable[Exchange]) -> bool:
     """Return whether any of the responses contains the text."""
-    return any(text in line for exchange in exchanges for _, line in _lines(exchange))
+    lines = chain.from_iterable(map(_lines, exchanges))
+    return any(text in line for _, line in lines)
 
 
 @lru_cache(1000)
@@ -78,8 +80,8 @@ def _canary_in(line: str) -> str | None:
     letters = re.sub("[^0-9A-Za-z]", "", line)  # separators could split a canary
     for text in (line, letters):
         for start in range(len(text)):
-            parts = canary_parts().get(text[start : start + SHORTEST_PART], {})
-            for part, how in parts.items():
+            beginning = text[start : start + SHORTEST_PART]
+            for part, how in canary_parts().get(beginning, {}).items():
                 if text.startswith(part, start):
                     return how
     return None
@@ -101,12 +103,13 @@ def _credentials_in(request: Request, tokens: Iterable[str]) -> list[str]:
     """Return the tokens and the request's credentials, except those that a response may contain."""
     fields = request.text_fields
     credentials = [*tokens]
-    for name in contract.CREDENTIALS:
-        credentials.append(fields.get(name, ""))
-    credentials.append((request.header("Authorization") or "").partition(" ")[2])
+    credentials += [fields.get(name, "") for name in contract.CREDENTIALS]
+    authorization = request.header("Authorization") or ""
+    credentials.append(authorization.partition(" ")[2])
     # A backend is allowed to return the id and the name.
     harmless = f"{request.target} {fields.get('name', '')}"
-    return [text for text in credentials if _is_typical(text) and text not in harmless]
+    typical = filter(_is_typical, credentials)
+    return [text for text in typical if text not in harmless]
 
 
 @lru_cache(1000)
@@ -147,6 +150,7 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
 
     Any part of the encoded canary that has at least the minimum length counts as a leak.
     """
+    whole = canary.encode()
     secret = canary.removeprefix(values.PREFIX)
     octets = secret.encode()
     yield "as it is", secret, 6
@@ -158,17 +162,18 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
     yield "as numbers", "".join(map(str, octets)), 12
     yield "in escapes", octets.hex("x"), 20
     for once in base64_parts(octets):
-        for text in (once, *base64_parts(once.encode())):
-            yield "in base64", text, 8
-    yield "in base32", base64.b32encode(canary.encode()).decode()[16:-8], 10
+        yield "in base64", once, 8
+        for twice in base64_parts(once.encode()):
+            yield "in base64", twice, 8
+    yield "in base32", base64.b32encode(whole).decode()[16:-8], 10
     two_masks = map("".join, product(AMBIGUOUS_MASKS, repeat=2))
-    for least, masks in ((4, (*MASKS, *two_masks)), (5, AMBIGUOUS_MASKS)):
-        for mask in masks:
-            yield "masked", f"{mask}{secret[-least:]}", len(mask) + least
-            for size in range(least, 12):
-                yield "masked", f"{canary[:size]}{mask}", size + len(mask)
+    for mask in (*MASKS, *two_masks, *AMBIGUOUS_MASKS):
+        least = 5 if mask in AMBIGUOUS_MASKS else 4
+        yield "masked", f"{mask}{secret[-least:]}", len(mask) + least
+        for size in range(least, 12):
+            yield "masked", f"{canary[:size]}{mask}", size + len(mask)
     for name in HASHES:
-        digest = hashlib.new(name, canary.encode())
+        digest = hashlib.new(name, whole)
         yield "hashed", digest.hexdigest(), 16
         yield "hashed", base64.b64encode(digest.digest()).decode(), 16
 
@@ -192,9 +197,11 @@ def internals(exchange: Exchange) -> str | None:
             found = found or INTERNALS.search(unquote(value))
     if found:
         return found[0]
+    if exchange.status != 500:
+        return None
     for value in exchange.request.text_fields.values():
         is_typical = len(value) >= SHORTEST and value not in contract.TEXT
-        if exchange.status == 500 and is_typical and value in text:
+        if is_typical and value in text:
             return value
     return None
 
