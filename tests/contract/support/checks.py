@@ -47,13 +47,14 @@ def _is_from_elsewhere(exchange: Exchange, from_endpoint: list[Exchange]) -> boo
 
     `from_endpoint` contains earlier responses from the endpoint itself.
     """
-    has_no_body = exchange.status == 413 and not exchange.body
-    if exchange.status in BEFORE_ROUTING or has_no_body:
+    status = exchange.status
+    has_no_body = status == 413 and not exchange.body
+    if status in BEFORE_ROUTING or has_no_body:
         return True
     # Treat a 401, a 404, or a 5xx other than 501 as the endpoint's response, because the contract's
     # rules for these statuses also apply to a proxy.
-    is_api = "json" in exchange.media_type or exchange.status in (401, 404)
-    is_api |= exchange.status >= 500 and exchange.status != 501
+    is_api = "json" in exchange.media_type or status in (401, 404)
+    is_api |= status >= 500 and status != 501
     if is_api or exchange.succeeded:
         return False
     if PROXY_PAGE.search(exchange.text):
@@ -150,22 +151,23 @@ def _is_undocumented_4xx(exchange: Exchange) -> bool:
 def _finding(exchange: Exchange, rule: Rule, outcome: str, expected: str, got: str) -> Finding:
     """Return a finding that lists the ids of broader findings that could explain it."""
     clause = rule.clause
+    request = exchange.request
+    end = slug(outcome)
     # If the backend accepts an invalid token, this explains other statuses, but not a server error.
     may_be_accepted = 0 < exchange.status < 500
     broader = []
     for kind in (rule.kind, *DATA["broader_kinds"].get(clause, ())):
-        broader.append(f"{clause}/{kind}/{slug(outcome)}")
+        broader.append(f"{clause}/{kind}/{end}")
         if clause in ("unauthorized", "order") and may_be_accepted:
             broader.append(f"authentication/{kind}/200")
         if clause == "order":  # perhaps the status is the same for every id and body
-            broader.append(f"unauthorized/{kind}/{slug(outcome)}")
-    if exchange.request.user.statuses == {401} and may_be_accepted:
-        broader.append(f"{exchange.request.user.id}/200")
+            broader.append(f"unauthorized/{kind}/{end}")
+    if request.user.statuses == {401} and may_be_accepted:
+        broader.append(f"{request.user.id}/200")
     # If the request is rejected because of an effect, no simpler request explains this.
     shows_effect = exchange.status in CONFLICTS and rule.id.endswith(EFFECTS)
     if not exchange.succeeded and not shows_effect:
-        for simpler in _simpler_rules(exchange.request):
-            broader.append(f"{simpler}/{slug(outcome)}")
+        broader += [f"{simpler}/{end}" for simpler in _simpler_rules(request)]
     return Finding(rule.id, outcome, expected, got, explained_by=tuple(broader))
 
 
@@ -188,7 +190,8 @@ def _simpler_rules(request: Request) -> Iterator[str]:
         if not value.isascii():
             yield f"update/{name}-non-ascii"
         clause = "endpoint-url" if name == "endpoint" else "update"
-        yield from (f"{clause}/{name}-plain", rule_of_field(name, value).id)
+        yield f"{clause}/{name}-plain"
+        yield rule_of_field(name, value).id
 
 
 def _before_the_endpoint(exchange: Exchange) -> Finding:
@@ -208,16 +211,16 @@ def _before_the_endpoint(exchange: Exchange) -> Finding:
 def _server_error(exchange: Exchange) -> Finding:
     rule = exchange.request.rule
     causes = [*exchange.request.reasons, rule]
+    likely = causes[0]
     finding = _finding(exchange, rule, exchange.got, f"{rule.expected}, not 5xx", exchange.got)
-    finding.rule = causes[0].id
-    words = causes[0].words
+    finding.rule = likely.id
     for cause in causes:  # a rule about parsing the body is the likely cause
         if cause.clause in ("unreadable-body", "json-open") or cause.kind.startswith("empty"):
             finding.rule = "unreadable-body/server-error"
-            words = cause.words
+            likely = cause
             break
-    if words != rule.words:
-        finding.subject = words
+    if likely.words != rule.words:
+        finding.subject = likely.words
     return finding
 
 
@@ -227,10 +230,12 @@ def _wrong_status(exchange: Exchange) -> Finding:
     user = request.user
     status = exchange.status
     # A status that only these rules allow reveals something about the configuration or the body.
-    revealed = [request.place, *request.reasons]
-    if rule.clause == "unauthorized" and any(status in cause.statuses for cause in revealed):
+    causes = [request.place, *request.reasons]
+    is_revealing = any(status in cause.statuses for cause in causes)
+    if rule.clause == "unauthorized" and is_revealing:
         rule = replace(rule, id=f"order/{rule.kind}")
-    if rule.clause == "update" and user.kind == "ADMIN" and status in (401, 403, 404):
+    is_denied_admin = user.kind == "ADMIN" and status in (401, 403, 404)
+    if rule.clause == "update" and is_denied_admin:
         # Users with WRITE access can update, so the cause must be the ADMIN access itself.
         rule = replace(rule, id="access-levels/ADMIN")
     got = exchange.got + _effect(exchange) + _hint(exchange)
@@ -241,7 +246,8 @@ def _wrong_status(exchange: Exchange) -> Finding:
         finding.explained_by += ("success-response/success-const/invalid", PAGE)
     if _is_undocumented_4xx(exchange) and not rule.must_succeed:
         finding.explained_by += (f"statuses/undocumented/{status}",)
-    if exchange.succeeded and (request.chunks is not None or rule.clause == "chunked"):
+    is_chunked = request.chunks is not None or rule.clause == "chunked"
+    if exchange.succeeded and is_chunked:
         # The cause may be that the backend treats all chunked bodies as empty.
         finding.explained_by = ("body/empty-in-chunks/200",)
     return finding
@@ -263,16 +269,17 @@ def _hint(exchange: Exchange) -> str:
     """Return a hint to check the variables that can cause this response if set incorrectly."""
     request = exchange.request
     status = exchange.status
-    suspects = [request.rule.id] if request.rule.id == "update/sibling" else []
+    suspects = []
+    if request.rule.id == "update/sibling":
+        suspects.append(request.rule.id)
     is_about_access = exchange.succeeded or status in (401, 403)
     if is_about_access and status not in request.user.statuses:
         suspects.append(request.user.id)
     if exchange.succeeded or status == 404:
         suspects.append(request.place.id)
     names = [VARIABLES[id] for id in suspects if id in VARIABLES]
-    if not names:
-        return ""
-    return HINT + " and that ".join(f"{name} is {MEANINGS[name]}" for name in names)
+    meanings = [f"{name} is {MEANINGS[name]}" for name in names]
+    return HINT + " and that ".join(meanings) if meanings else ""
 
 
 def _check_form(exchange: Exchange) -> Iterator[Finding]:
@@ -285,7 +292,8 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
     if status not in documented and not (is_undocumented_4xx and rule.must_succeed):
         # The rule may require a status that the backend returned earlier. If that status is
         # undocumented, expect any documented status instead.
-        expected = replace(rule, statuses=rule.statuses & documented or documented).expected
+        statuses = rule.statuses & documented or documented
+        expected = replace(rule, statuses=statuses).expected
         subject = "a status that the contract does not document"
         finding = Finding("statuses/undocumented", str(status), expected, str(status), subject)
         finding.continues = is_undocumented_4xx
@@ -299,45 +307,54 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
         finding = Finding(f"{clause}/media-type", outcome, "application/json", got, subject)
         finding.continues = "json" in got
         yield finding
-    value, reasons = read_json(exchange.body)
     # Skip other bodies, such as HTML, because their wrong media type has already been reported.
     if "json" in got or exchange.value is not None:
-        subject = f"the body of a {status} response"
-        problems = [reason.words for reason in reasons if reason.kind not in TOLERATED]
-        if problems:
-            got = problems[0]
-            if coding := exchange.header("Content-Encoding"):
-                got += f", with `Content-Encoding: {coding}`"
-            yield Finding(f"{clause}/json", "not-strict", "strict JSON in UTF-8", got, subject)
-        elif not isinstance(value, dict):
-            yield Finding(f"{clause}/json", "no-object", "a JSON object", describe(value), subject)
+        yield from _check_json(f"{clause}/json", exchange)
     if status in documented:
-        yield from _check_schema(clause, exchange, value)
+        yield from _check_schema(clause, exchange)
     if isinstance(exchange.value, dict):
         yield from _check_fields(exchange)
 
 
-def _check_schema(clause: str, exchange: Exchange, value: object) -> Iterator[Finding]:
+def _check_json(rule: str, exchange: Exchange) -> Iterator[Finding]:
+    """Check that the body is a JSON object, encoded strictly according to RFC 8259."""
+    subject = f"the body of a {exchange.status} response"
+    value, reasons = read_json(exchange.body)
+    problems = [reason.words for reason in reasons if reason.kind not in TOLERATED]
+    if problems:
+        got = problems[0]
+        if coding := exchange.header("Content-Encoding"):
+            got += f", with `Content-Encoding: {coding}`"
+        yield Finding(rule, "not-strict", "strict JSON in UTF-8", got, subject)
+    elif not isinstance(value, dict):
+        yield Finding(rule, "no-object", "a JSON object", describe(value), subject)
+
+
+def _check_schema(clause: str, exchange: Exchange) -> Iterator[Finding]:
     """Check the required headers. If the body is an object, also check it against the schema."""
+    status = exchange.status
+    value, _ = read_json(exchange.body)
     errors: Iterable[Any] = ()
     if isinstance(value, dict):
-        errors = contract.SCHEMAS[exchange.status].iter_errors(value)
+        errors = contract.SCHEMAS[status].iter_errors(value)
     for error in errors:
-        field = str(["body", *error.instance_path][-1])
+        path = ["body", *error.instance_path]
+        field = str(path[-1])
         kind = error.kind.name
         expected = "a value that matches the schema"
         if kind == "type":
             expected = f"a {' or '.join(error.kind.as_dict()['types'])}"
         elif kind == "const":
             expected = f"`{field}`: {describe(error.kind.as_dict()['expected_value'])}"
-        subject = f"`{field}` in a {exchange.status} response"
+        subject = f"`{field}` in a {status} response"
         got = describe(error.instance)
         yield Finding(f"{clause}/{field}-{kind}", "invalid", expected, got, subject)
-    for name, reference in contract.RESPONSES[exchange.status].get("headers", {}).items():
+    headers = contract.RESPONSES[status].get("headers", {})
+    for name, reference in headers.items():
         header = contract.resolve(reference)
         rule = f"error-response/{name}"
         expected = f"`{name}`"
-        if exchange.status == 401:
+        if status == 401:
             rule = f"challenge/{name}"
             expected = f"`{name}: Bearer`"
         if header.get("required"):
@@ -350,8 +367,7 @@ def _check_header(exchange: Exchange, rule: str, expected: str, pattern: str) ->
     subject = f"the `{name}` header of a {exchange.status} response"
     value = exchange.header(name)
     if value is None:
-        missing = "no header"
-        yield Finding(rule, "missing", expected, missing, subject, continues=True)
+        yield Finding(rule, "missing", expected, "no header", subject, continues=True)
     elif not re.fullmatch(pattern, value):
         outcome = "without-PUT" if name == "Allow" else "other"
         yield Finding(rule, outcome, expected, f"`{value}`", subject, continues=True)
@@ -368,11 +384,11 @@ def _check_fields(exchange: Exchange) -> Iterator[Finding]:
         if id:
             correct["aiLlmId"] = id
     for name, expected in correct.items():
+        rule = f"{clause}/{name}"
         value = exchange.fields.get(name)
         words = f"`{name}`: {describe(expected)}"
         subject = f"`{name}` in a {exchange.status} response"
         if value is None:
-            missing = "no value"
-            yield Finding(f"{clause}/{name}", "missing", words, missing, subject, continues=True)
+            yield Finding(rule, "missing", words, "no value", subject, continues=True)
         elif str(value) != str(expected):  # the schema rule reports wrong types
-            yield Finding(f"{clause}/{name}", "other", words, describe(value), subject)
+            yield Finding(rule, "other", words, describe(value), subject)
