@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from reports.words import OUTCOMES, map_strings
 from support import contract, curl
 from support.backend import Backend
-from support.exchange import Exchange, NoVerdictError, Request
+from support.exchange import Exchange, NoVerdictError
 from support.findings import Finding
 from support.options import BROKEN, KEPT, MEANINGS, NO_VERDICT
 from support.promise import Promise, Run
@@ -39,14 +38,10 @@ def verdict_of(run: Run) -> Document:
     if not run.no_verdict:
         run.add_stale()
     promises = [_promise(run, promise) for promise in run.promises.values()]
-    hidden = Counter[str]()
-    for promise in promises:
-        if promise["outcome"] == "not tested":
-            hidden.update(run.promises[promise["name"]].hiding)
-    ordered = sorted(run.findings.values(), key=lambda finding: _rank(finding, hidden))
-    findings = [_finding(run, finding) | {"hides": hidden[finding.id]} for finding in ordered]
+    findings = _findings(run, promises)
     outcomes = Counter(promise["outcome"] for promise in promises)
-    statuses = {str(status or "none"): n for status, n in sorted(backend.statuses.items())}
+    duration = datetime.now(UTC) - run.started
+    statuses = sorted(backend.statuses.items())
     return {
         "format": 1,
         "contract": {"title": contract.TITLE, "version": contract.VERSION},
@@ -54,9 +49,9 @@ def verdict_of(run: Run) -> Document:
         "backend": {"url": backend.url, "id": backend.id},
         "seed": option.seed,
         "started": run.started.isoformat(timespec="seconds"),
-        "seconds": round((datetime.now(UTC) - run.started).total_seconds(), 1),
+        "seconds": round(duration.total_seconds(), 1),
         "requests": backend.statuses.total(),
-        "statuses": statuses,
+        "statuses": {str(status or "none"): number for status, number in statuses},
         **_result(run, promises),
         "selection": {
             "keyword": option.keyword,
@@ -72,6 +67,16 @@ def verdict_of(run: Run) -> Document:
         "not_shown_by_http": NOT_SHOWN_BY_HTTP,
         "missing_variables": _missing_variables(promises),
     }
+
+
+def _findings(run: Run, promises: list[Document]) -> list[Document]:
+    """Return the findings' entries in the verdict, starting with those to fix first."""
+    hidden = Counter[str]()
+    for promise in promises:
+        if promise["outcome"] == "not tested":
+            hidden.update(run.promises[promise["name"]].hiding)
+    ordered = sorted(run.findings.values(), key=lambda finding: _rank(finding, hidden))
+    return [_finding(run, finding, hidden[finding.id]) for finding in ordered]
 
 
 def _tools() -> dict[str, str]:
@@ -208,7 +213,7 @@ def _reason_for_no_test(promise: Promise) -> str:
     return ""
 
 
-def _finding(run: Run, finding: Finding) -> Document:
+def _finding(run: Run, finding: Finding, hides: int) -> Document:
     clause = contract.CLAUSES[finding.clause]
     examples = []
     for number, (sent, exchange) in enumerate(finding.examples.items(), 1):
@@ -235,12 +240,14 @@ def _finding(run: Run, finding: Finding) -> Document:
         "decides": run.decides(finding),
         "accepted": finding.accepted,
         **map_strings(from_requests, run.backend.redactor.redact),
+        "hides": hides,
     }
 
 
 def _example(run: Run, exchange: Exchange, name: str) -> Document:
     request = exchange.request
     backend = run.backend
+    redactor = backend.redactor
     folder = run.option.report_dir
     commands = []
     body_file = None
@@ -250,8 +257,10 @@ def _example(run: Run, exchange: Exchange, name: str) -> Document:
         if folder and curl.needs_file(step):
             body_file = f"bodies/{name}-{number}.bin"
             file = folder / body_file
-            _save_body(step, file, backend.redactor)
-        commands.append(curl.options_for(step, backend.url + step.target, backend.redactor, file))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            body = redactor.redact(step.body.decode("latin-1"))
+            file.write_bytes(body.encode("latin-1"))
+        commands.append(curl.options_for(step, backend.url + step.target, redactor, file))
     return {
         "curl": "curl " + " \\\n  --next ".join(commands),  # on the same connection
         "request": {
@@ -261,14 +270,8 @@ def _example(run: Run, exchange: Exchange, name: str) -> Document:
             "body": None if curl.needs_file(request) else request.text,
             "body_file": body_file,
         },
-        "response": _response(exchange, backend.redactor),
+        "response": _response(exchange, redactor),
     }
-
-
-def _save_body(request: Request, file: Path, redactor: curl.Redactor) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    body = redactor.redact(request.body.decode("latin-1"))
-    file.write_bytes(body.encode("latin-1"))
 
 
 def _response(exchange: Exchange, redactor: curl.Redactor) -> Document | None:
@@ -288,7 +291,7 @@ def _response(exchange: Exchange, redactor: curl.Redactor) -> Document | None:
 def _by_source(findings: list[Document]) -> Document:
     by_source: Document = {}
     for finding in findings:
-        counts = by_source.setdefault(finding["source"], {"broken": 0, "accepted": 0, "notes": 0})
+        counts = by_source.setdefault(finding["source"], dict.fromkeys(SEVERITIES.values(), 0))
         counts[SEVERITIES[finding["severity"]]] += 1
     return by_source
 
