@@ -21,7 +21,8 @@ OPERATORS = r"(?:\^\^|,,|[%#]\?|%\.\*)?\}"
 def base64_parts(octets: bytes) -> Iterator[str]:
     """Yield the Base64 text of these octets at each of three possible offsets in longer data."""
     for offset in range(3):
-        text = base64.b64encode(b"x" * offset + octets).decode().rstrip("=")
+        padded = b"x" * offset + octets
+        text = base64.b64encode(padded).decode().rstrip("=")
         part = text[offset + 1 : -1]  # the other characters depend on the rest of the data
         yield from {part, part.replace("+", "-").replace("/", "_")}
 
@@ -100,8 +101,9 @@ class Redactor:
                 words += shlex.quote(text[end : found.start()])
             words += f'"{self._expressions[found[0]]}"'
             end = found.end()
-        rest = text[end:]
-        return words + shlex.quote(rest) if rest or not words else words
+        if end < len(text) or not words:
+            words += shlex.quote(text[end:])
+        return words
 
 
 def needs_file(request: Request) -> bool:

@@ -133,7 +133,8 @@ class Exchange(_Message):
     @property
     def media_type(self) -> str:
         """The response's media type without parameters, in lower case."""
-        return (self.header("Content-Type") or "").partition(";")[0].strip().lower()
+        content_type = self.header("Content-Type") or ""
+        return content_type.partition(";")[0].strip().lower()
 
     @property
     def is_page(self) -> bool:

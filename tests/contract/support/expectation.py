@@ -90,7 +90,8 @@ def rule_of_valid(request: Request) -> Rule:
     """Return the rule for a valid request. The rule's kind describes the request."""
     fields = request.fields
     media_type = request.header("Content-Type") or ""
-    segment = request.target.partition("?")[0].rpartition("/")[2]
+    path = request.target.partition("?")[0]
+    segment = path.rpartition("/")[2]
     if media_type != "application/json":
         is_lower_case = media_type.partition(";")[0] == "application/json"
         kind = "charset" if is_lower_case else "case"
@@ -111,7 +112,8 @@ def rule_of_valid(request: Request) -> Rule:
             rule = replace(rule, id=f"update/{name}-unescaped", words=words)
         return rule
     kind = "fields-together" if fields else "no-fields"
-    return Rule(f"update/{kind}", f"`{'`, `'.join(fields) or '{}'}`", VALID)
+    names = "`, `".join(fields) or "{}"
+    return Rule(f"update/{kind}", f"`{names}`", VALID)
 
 
 def _size_of(request: Request) -> str:
@@ -333,7 +335,8 @@ def _has_userinfo(value: str) -> bool:
         url = ada_url.URL(value)
         if url.username or url.password:
             return True
-    authority = re.split("[/?#]", value.partition("//")[2])[0]
+    after_slashes = value.partition("//")[2]
+    authority = re.split("[/?#]", after_slashes)[0]
     return "@" in authority
 
 
@@ -347,6 +350,7 @@ def _may_be_rejected(value: str) -> bool:
         ip_address(host)
     except ValueError:
         labels = host.split(".")
-        is_in_dns = len(host) < 254 and all(0 < len(label) < 64 for label in labels)
-        return len(labels) < 2 or not is_in_dns
+        are_valid = all(0 < len(label) < 64 for label in labels)
+        is_public_name = are_valid and len(labels) > 1 and len(host) < 254
+        return not is_public_name
     return True

@@ -89,7 +89,8 @@ def _named_rules() -> dict[str, Rule]:
     rules = {}
     for group in DATA["rules"]:
         requests = group.pop("requests")
-        statuses = frozenset(chain(*map(_range_of, group.pop("statuses"))))
+        ranges = map(_range_of, group.pop("statuses"))
+        statuses = frozenset(chain.from_iterable(ranges))
         for id, words in requests.items():
             rules[id] = Rule(id, words, statuses, **group)
     return rules
