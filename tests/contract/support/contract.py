@@ -164,26 +164,19 @@ def check_values(unusual: Mapping[str, object]) -> None:
     """Raise `ValueError` if an example or a test value is missing, or an example is invalid."""
     for parameter in PARAMETERS:
         if parameter["in"] != "path" and parameter.get("required"):
-            raise ValueError(
-                f"openapi.yaml: no test sends the required parameter {parameter['name']}; "
-                "send it in tests/contract/, or make it optional"
-            )
+            problem = f"no test sends the required parameter {parameter['name']}"
+            cure = "send it in tests/contract/, or make it optional"
+            raise ValueError(f"openapi.yaml: {problem}; {cure}")
     for name, example in EXAMPLES.items():
         for field, value in example.items():
             keyword = field in PROPERTIES and broken_keyword(field, value)
             if keyword:
-                raise ValueError(
-                    f"openapi.yaml: the example `{name}` violates the `{keyword}` of "
-                    f"`{field}`; correct the example"
-                )
+                problem = f"the example `{name}` violates the `{keyword}` of `{field}`"
+                raise ValueError(f"openapi.yaml: {problem}; correct the example")
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:
-            raise ValueError(
-                f"openapi.yaml: the example `everything` lacks the field {field}; "
-                "add the field to the example"
-            )
+            problem = f"the example `everything` lacks the field {field}"
+            raise ValueError(f"openapi.yaml: {problem}; add the field to the example")
         if "enum" not in schema and field not in unusual:
-            raise ValueError(
-                f"tests/contract/values.yaml: UNUSUAL has no values for {field}; "
-                "add unusual but valid values"
-            )
+            problem = f"tests/contract/values.yaml: UNUSUAL has no values for {field}"
+            raise ValueError(f"{problem}; add unusual but valid values")

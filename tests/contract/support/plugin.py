@@ -179,13 +179,13 @@ class RunPlugin(Run):
 
         The `arguments` for pytest are tests or options; by default, all tests are run.
         """
-        keyword = self.option.keyword
-        status = run_pytest(*(arguments or [str(FOLDER)]), "-k", keyword, plugin=self)
+        option = self.option
+        tests = arguments or [str(FOLDER)]
+        status = run_pytest(*tests, "-k", option.keyword, plugin=self)
         if status == pytest.ExitCode.INTERNAL_ERROR:  # pytest prints the error
             self._end(TEST_ERROR, REPORT_IT)
         self._status.stop()
         self.backend.wire.close()
-        option = self.option
         problem = ""
         try:
             self.verdict = self._write()
@@ -193,8 +193,9 @@ class RunPlugin(Run):
             problem = f"cannot write the reports: {error}; {OTHER_OUTPUT}"
             option.report_dir = option.write_deviations = None
             self.verdict = verdict_of(self)
-        files = (option.report_dir, option.write_deviations)
-        console.report(self.verdict, self._console, *(str(file or "") for file in files))
+        reports = str(option.report_dir or "")
+        deviations = str(option.write_deviations or "")
+        console.report(self.verdict, self._console, reports, deviations)
         if problem:
             self.verdict["exit_status"] = NO_VERDICT
             sys.stderr.write(f"No verdict: {self.backend.redactor.redact(problem)}\n")
@@ -227,17 +228,15 @@ def prepare(option: argparse.Namespace, variables: Mapping[str, str]) -> RunPlug
     Raise `ValueError` if an option or variable is invalid.
     """
     contract.check_values(values.DATA["UNUSUAL"])
-    if option.source and option.fail_on and not {*option.source} & {*option.fail_on}:
-        raise ValueError(
-            "--source and --fail-on have no source in common; "
-            "specify at least one source that is in both options"
-        )
+    have_no_common_source = set(option.source).isdisjoint(option.fail_on)
+    if option.source and option.fail_on and have_no_common_source:
+        cure = "specify at least one source that is in both options"
+        raise ValueError(f"--source and --fail-on have no source in common; {cure}")
+    accepted_file = option.deviations or DEFAULT
     written = option.write_deviations
-    if written and written.resolve() == (option.deviations or DEFAULT).resolve():
-        raise ValueError(
-            "--write-deviations would overwrite the file of accepted findings; "
-            "write to another file"
-        )
+    if written and written.resolve() == accepted_file.resolve():
+        problem = "--write-deviations would overwrite the file of accepted findings"
+        raise ValueError(f"{problem}; write to another file")
     option.id = option.id or variables.get("FLASHBACK_AI_LLM_ID") or contract.EXAMPLE_ID
     given = given_variables(option.id, variables)
     if option.again == LAST_RUN:
