@@ -116,7 +116,10 @@ def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
         problem = f"no entry for this backend: expected {name}"
     if problem:
         raise ValueError(f"{file}: {problem}; correct the deviations file")
-    return {entry.pop("finding"): entry for entry in hosts.get(name, [])}
+    accepted = {}
+    for entry in hosts.get(name, []):
+        accepted[entry.pop("finding")] = entry
+    return accepted
 
 
 def _problems(hosts: Any) -> Iterator[str]:
