@@ -5,7 +5,7 @@ An exchange is a request and its response.
 
 import argparse
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -103,13 +103,15 @@ class Run:
     def add_stale(self) -> None:
         """Add a finding for each accepted deviation that did not recur when its rule was tested."""
         option = self.option
+        first = next(iter(self.promises), "")
         skipped = [promise for promise in self.promises.values() if promise.skipped]
-        is_whole = not (option.keyword or option.source or option.again or skipped)
+        is_partial = option.keyword or option.source or option.again or skipped
         for id in self.accepted:
             rule, _, outcome = id.rpartition("/")
-            if id in self.findings or not (is_whole or rule in self.checked_rules):
+            was_tested = rule in self.checked_rules or not is_partial
+            if id in self.findings or not was_tested:
                 continue
-            checked_by = self.checked_rules.get(rule, next(iter(self.promises), ""))
+            checked_by = self.checked_rules.get(rule, first)
             self.findings[id] = Finding(
                 rule,
                 outcome,
@@ -148,7 +150,7 @@ class Promise:
     @property
     def hiding(self) -> list[str]:
         """The ids of the findings that prevented the promise from being tested."""
-        ids = sorted({*self.found} - {*self.accepted})
+        ids = sorted(self.found.keys() - self.accepted)
         return [id for id in ids if self.found[id]] or ids
 
     @property
@@ -246,7 +248,8 @@ class Promise:
         exchange = self.exchange(request)
         is_rejected = exchange.status == 400 and rule.must_succeed
         if may_rename and is_rejected and "name" in request.text_fields:
-            exchange = self.exchange(self.request(body=values.renamed(request.fields)))
+            body = values.renamed(request.fields)
+            exchange = self.exchange(self.request(body=body))
         self.check(exchange)
         return exchange
 
@@ -295,7 +298,7 @@ class Promise:
         if exchange.request.access and exchange.is_accepted:
             return
         before = tuple(self.recent)[-2:-1]
-        for found in self._findings_in(exchange):
+        for found in checks.check_response(exchange, self.backend.from_endpoint):
             finding = self._confirmed(found, exchange)
             if finding.rule in INTERMITTENT:  # perhaps the previous request is the cause
                 request = replace(exchange.request, earlier=before)
@@ -304,9 +307,6 @@ class Promise:
                 return
         self.passed += 1
         self.run.checked_rules.setdefault(exchange.request.rule.id, self.name)
-
-    def _findings_in(self, exchange: Exchange) -> Iterator[Finding]:
-        return checks.check_response(exchange, self.backend.from_endpoint)
 
     def _check_retried(self) -> None:
         """Check the responses that caused a retry for leaks."""
@@ -332,7 +332,8 @@ class Promise:
             known.add_example(exchange, finding)
         if self.broken_since is None and run.decides(known):
             self.broken_since = self.backend.clock()
-        self.found[known.id] = self.found.get(known.id, False) or not finding.continues
+        was_hiding = self.found.get(known.id, False)
+        self.found[known.id] = was_hiding or not finding.continues
         if run.crashed:
             raise EndOfTest
         # After a note, there is nothing left to check, even if the note is accepted.
@@ -394,6 +395,6 @@ class Promise:
 
     def _check_repeated(self, exchange: Exchange) -> None:
         """Check the response to a repeated request without repeating the request again."""
-        for finding in self._findings_in(exchange):
+        for finding in checks.check_response(exchange, self.backend.from_endpoint):
             if self.record(finding, exchange):
                 return
