@@ -65,7 +65,8 @@ def yaml_string(text: str) -> str:
 
 def csp_hash(text: str) -> str:
     """Return the expression that allows this style sheet or script in a Content-Security-Policy."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def code_html(text: str) -> Markup:
@@ -76,7 +77,8 @@ def code_html(text: str) -> Markup:
 def prose(text: str) -> str:
     """Escape the text for Markdown, and convert text in backticks to code spans."""
     shown = ""
-    for number, part in enumerate(CODE.split(" ".join(text.split()))):
+    line = " ".join(text.split())
+    for number, part in enumerate(CODE.split(line)):
         is_code = number % 2 == 1
         shown += code(part) if is_code else SPECIAL.sub(r"\\\1", part)
     return shown

@@ -120,10 +120,10 @@ def reach(finding: Finding) -> str:
 
 def response(finding: Finding) -> str:
     """Return the start of the body of the first example's response, on one line."""
-    responses = [example["response"] for example in finding["examples"][:1]]
-    if not any(responses):
+    examples = finding["examples"]
+    if not examples or not examples[0]["response"]:
         return ""
-    body = " ".join(responses[0]["body"].split())
+    body = " ".join(examples[0]["response"]["body"].split())
     if len(body) > LONGEST_RESPONSE:
         body = f"{body[:LONGEST_RESPONSE]}…"
     return body
@@ -135,7 +135,8 @@ def rerun(verdict: Verdict, finding: Finding) -> str:
     for promise in verdict["promises"]:
         if finding["id"] in promise["findings"]:
             names.append(promise["name"])
-    return f"-k {shlex.quote(' or '.join(names or [finding['promise']]))}"
+    expression = " or ".join(names) or finding["promise"]
+    return f"-k {shlex.quote(expression)}"
 
 
 def explanation(verdict: Verdict) -> list[str]:
