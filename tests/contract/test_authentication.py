@@ -66,12 +66,20 @@ def other_schemes(backend: Backend) -> Iterator[str]:
     yield from values.expand("MALFORMED_HEADERS", backend.tokens[WRITER])
     for variable, token in backend.tokens.items():
         yield from values.expand("OTHER_SCHEMES", token)
-        pairs = [":@", "@:", "user:@", "@:x", "@"] if variable == WRITER else ["user:@"]
+        pairs = ["user:@"]
+        if variable == WRITER:
+            pairs = [":@", "@:", "user:@", "@:x", "@"]
         for pair in pairs:
-            coded = base64.b64encode(pair.replace("@", token).encode()).decode()
+            credentials = pair.replace("@", token)
+            coded = base64.b64encode(credentials.encode()).decode()
             printed = pair.replace("@", f"${{{variable}}}")
             backend.redactor.learn(coded, f'$(printf %s "{printed}" | base64 -w0)')
             yield f"Basic {coded}"
+
+
+def ask(promise: Promise, user: str, authorization: str) -> None:
+    """Send an update by this user with this `Authorization` header."""
+    promise.ask(user=user, authorization=(authorization,), body={})
 
 
 @pytest.mark.parametrize("token", BAD_TOKENS)
@@ -85,8 +93,8 @@ def test_bad_token_answers_401(promise: Promise, token: str) -> None:
     foreign = backend.given.get(FOREIGN_ID, backend.unknown_id())
     for id in (*backend.own_ids[1:], foreign, backend.unknown_id()):
         promise.ask_each(values.SOME_VARIATIONS, id=id, **bad)
-    for name, value in (("Content-Type", None), ("Content-Type", "x"), ("Content-Encoding", "x")):
-        promise.ask(headers={name: value}, **bad)
+    for headers in ({"Content-Type": None}, {"Content-Type": "x"}, {"Content-Encoding": "x"}):
+        promise.ask(headers=headers, **bad)
     promise.ask(body=b" " * (LARGEST_BODY + 1), **bad)
 
 
@@ -94,23 +102,20 @@ def test_similar_token_answers_401(promise: Promise) -> None:
     """A request with a guessed token, or with one that resembles a valid token, returns 401."""
     backend = promise.backend
     for scheme in OTHER_CASES:
-        promise.ask(user=UNKNOWN, authorization=(f"{scheme} wrong",), body={})
+        ask(promise, UNKNOWN, f"{scheme} wrong")
     for guess in (*DATA["GUESSED_TOKENS"], "x" * 3000):
         if guess not in backend.tokens.values():
-            promise.ask(user=UNKNOWN, authorization=(f"Bearer {guess}",), body={})
+            ask(promise, UNKNOWN, f"Bearer {guess}")
     for malformed in DATA["MALFORMED_TOKENS"]:
-        user = "authentication/malformed"
-        promise.ask(user=user, authorization=(f"Bearer {malformed}",), body={})
-    user = "authentication/near-token"
+        ask(promise, "authentication/malformed", f"Bearer {malformed}")
     for wrong in similar(backend):
-        promise.ask(user=user, authorization=(f"Bearer {wrong}",), body={})
+        ask(promise, "authentication/near-token", f"Bearer {wrong}")
 
 
 def test_other_scheme_answers_401(promise: Promise) -> None:
     """Requests with a scheme other than `Bearer`, or without a scheme or token, return 401."""
-    user = "authentication/other-scheme"
     for authorization in other_schemes(promise.backend):
-        promise.ask(user=user, authorization=(authorization,), body={})
+        ask(promise, "authentication/other-scheme", authorization)
 
 
 def test_token_elsewhere_answers_401(promise: Promise) -> None:
@@ -130,11 +135,9 @@ def test_no_header_replaces_a_token(promise: Promise) -> None:
     """Headers that proxies, browsers or developers set are not accepted in place of a token."""
     untrusted: dict[str, Any] = {"user": "authentication/trusted-header", "body": {}}
     for name, value in DATA["TRUSTED_HEADERS"].items():
-        words = f"`{name}: {value}`"
+        untrusted |= {"headers": {name: value}, "words": f"`{name}: {value}`"}
         for authorization in ((), (WRONG,)):
-            promise.ask(
-                authorization=authorization, headers={name: value}, words=words, **untrusted
-            )
+            promise.ask(authorization=authorization, **untrusted)
 
 
 @clause("scheme-case")
