@@ -7,30 +7,19 @@ configuration.
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from support import values
 from support.backend import ADMIN, EXPIRED, READER, SIBLING_ID, STRANGER, WRITER
 from support.contract import LARGEST_BODY
 from support.promise import Promise, clause
 from support.rule import RULES
-from support.values import (
-    DATA,
-    EVERYTHING,
-    GOOD,
-    LOCK,
-    expand,
-    fresh,
-    max_length,
-    of_length,
-    single_fields,
-    unique,
-    valid,
-)
+from support.values import DATA, EVERYTHING, GOOD, LOCK, fresh
 
 # A faulty backend might pass once by chance, so the race is repeated.
 ROUNDS = 20
-ALONE = RULES["alone/at-once"]
 AT_ONCE = RULES["unique-names/taken-at-once"]
 
 
@@ -46,7 +35,7 @@ def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
     promise.ask("all-or-nothing/taken", body=body)
     for token in promise.available(ADMIN):
         promise.ask("unique-names/taken", id=sibling, body=body, token=token)
-    for others in (EVERYTHING, *single_fields(EVERYTHING)):
+    for others in (EVERYTHING, *values.single_fields(EVERYTHING)):
         body = fresh()
         promise.prepare(body={**others, **body})
         promise.ask("unique-names/taken", id=sibling, body=body)
@@ -56,19 +45,20 @@ def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
 def test_different_names_do_not_conflict(promise: Promise) -> None:
     """Two names are equal if and only if all of their code points are equal."""
     sibling = promise.need_unique_names()
-    end = unique()
+    end = values.unique()
     name = f"Caf\u00e9 {end}"
     promise.prepare(body={"name": name})
-    similar = [name.upper(), name[:-1], *expand("SIMILAR_NAMES", end)]
-    for other in valid("name", similar):
+    similar = [name.upper(), name[:-1], *values.expand("SIMILAR_NAMES", end)]
+    for other in values.valid("name", similar):
         promise.ask("name-exact/alike", id=sibling, body={"name": other})
     # Renames that change only case or spacing also take effect.
     promise.ask("name-exact/alike", body={"name": name.upper()})
     promise.ask("name-exact/alike", id=sibling, body={"name": name})
     promise.ask("name-exact/alike", id=sibling, body={"name": f"{name} "})
     promise.ask("name-exact/alike", body={"name": name})
-    longest = of_length("name", max_length("name"))
-    for unusual in valid("name", [f"Caf\u00e9 <&> {LOCK} {end}", longest]):
+    max_length = values.max_length("name")
+    longest = values.of_length("name", max_length)
+    for unusual in values.valid("name", [f"Caf\u00e9 <&> {LOCK} {end}", longest]):
         promise.prepare(body={"name": unusual})
         promise.ask("name-exact/stored", id=sibling, body={"name": unusual})
     promise.ask("lengths/name-truncated", id=sibling, body={"name": f"{longest[:-1]}x"})
@@ -83,7 +73,7 @@ def test_different_names_do_not_conflict(promise: Promise) -> None:
         exchange = promise.ask("name-exact/alike", id=sibling, body={"name": f"{end} {other}"})
     # Skip the longest name if all characters outside the Basic Multilingual Plane compare equal.
     if exchange and exchange.is_accepted:
-        longest = end.ljust(max_length("name"), LOCK)
+        longest = end.ljust(max_length, LOCK)
         promise.prepare(body={"name": longest})
         promise.ask("name-exact/stored", id=sibling, body={"name": longest})
         promise.ask("lengths/name-truncated", id=sibling, body={"name": f"{longest[:-1]}x"})
@@ -124,9 +114,22 @@ def test_concurrent_updates_cannot_share_a_name(promise: Promise) -> None:
         first, second = promise.exchange_concurrently(requests)
         promise.check(first)
         if first.is_accepted and second.is_accepted:
-            rejected = replace(second.request, rule=replace(AT_ONCE, statuses={400}))
+            rule = replace(AT_ONCE, statuses={400})
+            rejected = replace(second.request, rule=rule)
             second = replace(second, request=rejected)
         promise.check(second)
+
+
+def rejected_updates(promise: Promise) -> Iterator[dict[str, Any]]:
+    """Yield keyword arguments for updates to reject; `suffix` is appended to the body."""
+    yield {"headers": {"Content-Type": "text/plain"}}
+    yield {"user": "authentication/unknown-token", "authorization": ("Bearer wrong",)}
+    yield {"suffix": b" x"}
+    yield {"suffix": b" " * LARGEST_BODY}
+    too_long = "k" * (values.max_length("key") + 1)
+    yield from values.with_bodies(*DATA["INVALID_FIELDS"], {"key": too_long})
+    for token in (None, *promise.available(READER, STRANGER, EXPIRED)):
+        yield {"token": token}
 
 
 @clause("all-or-nothing")
@@ -135,15 +138,8 @@ def test_rejected_update_changes_nothing(promise: Promise) -> None:
     sibling = promise.need_unique_names()
     kept = fresh()
     promise.prepare(body=kept)
-    unknown = {"user": "authentication/unknown-token", "authorization": ("Bearer wrong",)}
-    rejected: list[dict[str, Any]] = [{"headers": {"Content-Type": "text/plain"}}, unknown]
-    rejected += [{"suffix": b" x"}, {"suffix": b" " * LARGEST_BODY}]
-    for invalid in (*DATA["INVALID_FIELDS"], {"key": "k" * (max_length("key") + 1)}):
-        rejected.append({"body": invalid})
-    for token in (None, *promise.available(READER, STRANGER, EXPIRED)):
-        rejected.append({"token": token})
     is_kept = True
-    for parts in rejected:
+    for parts in rejected_updates(promise):
         body = fresh() | parts.pop("body", {})
         content = json.dumps(body).encode() + parts.pop("suffix", b"")
         exchange = promise.ask(body=content, **parts)
@@ -173,13 +169,13 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
     promise.prepare(body=kept)
     others = {**GOOD, "aiType": "OTHER", "endpoint": "https://example.com"}
     for token in (WRITER, *promise.available(ADMIN)):
-        for body in ({}, GOOD, *single_fields(others)):
+        for body in ({}, GOOD, *values.single_fields(others)):
             promise.ask(body=body, token=token)
             promise.ask("partial/name-kept", id=sibling, body=kept)
     for _ in range(ROUNDS):
         name = fresh()
-        bodies = (*[GOOD] * 4, name)
-        together = [promise.request(rule=ALONE, body=body) for body in bodies]
+        bodies = (GOOD, GOOD, GOOD, GOOD, name)
+        together = [promise.request(rule="alone/at-once", body=body) for body in bodies]
         exchanges = promise.exchange_concurrently(together)
         for exchange in exchanges:
             promise.check(exchange)
@@ -191,7 +187,7 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
 def test_update_takes_effect_however_it_is_sent(promise: Promise) -> None:
     """An update that returns 200 has taken effect, however it was sent (for example, in chunks)."""
     sibling = promise.need_unique_names()
-    name = {"name": f"\u00e9 {unique()}"}
+    name = {"name": f"\u00e9 {values.unique()}"}
     text = json.dumps(name, ensure_ascii=False).encode()
     middle = text.index("\u00e9".encode()) + 1  # the first chunk ends inside a character
     ways: list[tuple[str, dict[str, Any]]] = [
@@ -208,7 +204,8 @@ def test_update_takes_effect_however_it_is_sent(promise: Promise) -> None:
         exchange = promise.ask(**{"body": name, **parts})
         if exchange and exchange.is_accepted:
             promise.ask(rule, id=sibling, body=name)
-            promise.check(promise.exchange(promise.request(id=sibling, body=fresh())))
+            release = promise.request(id=sibling, body=fresh())
+            promise.check(promise.exchange(release))
         name = fresh()
 
 
