@@ -23,7 +23,8 @@ def test_member_can_update(promise: Promise, token: str) -> None:
     promise.ask("unique-names/free", body=name)
     for id in promise.backend.own_ids:
         promise.ask_each(values.variations(), token=token, id=id)
-    origin = promise.backend.url.removesuffix(urlsplit(promise.backend.url).path)
+    url = promise.backend.url
+    origin = url.removesuffix(urlsplit(url).path)
     for header in ("Origin", "Referer"):  # as sent by a browser application on the same host
         promise.ask(token=token, headers={header: origin}, words=f"`{header}: {origin}`")
 
