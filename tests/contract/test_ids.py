@@ -27,7 +27,8 @@ def similar_ids(id: str) -> Iterator[str]:
     for wildcard in "%_?.":
         yield id[:-1] + wildcard
     yield from values.expand("SIMILAR_IDS", id)
-    yield from (id.translate(values.FULL_WIDTH), base64.urlsafe_b64encode(id.encode()).decode())
+    yield id.translate(values.FULL_WIDTH)
+    yield base64.urlsafe_b64encode(id.encode()).decode()
 
 
 def may_exist(wrong: str, id: str) -> bool:
@@ -44,9 +45,9 @@ def may_exist(wrong: str, id: str) -> bool:
 def test_similar_id_is_rejected(promise: Promise) -> None:
     """A request for an id that only resembles the configuration's id is rejected."""
     backend = promise.backend
+    known = ("", *backend.own_ids, *backend.given.values())
     for wrong in similar_ids(backend.id):
-        is_known = wrong in ("", *backend.own_ids, *backend.given.values())
-        if not is_known and not may_exist(wrong, backend.id):
+        if wrong not in known and not may_exist(wrong, backend.id):
             promise.ask(id=wrong, place="id-exact/near-id", body={}, words=describe(wrong))
 
 
@@ -55,11 +56,13 @@ def test_unusual_id_is_rejected(promise: Promise) -> None:
     """A request for an id with unusual characters or an unusual length is rejected."""
     id = promise.backend.id
     longest = contract.LONGEST_ID
-    long = ("x" * longest, "x" * (longest + 1), "x" * (4 * longest), "é" * longest)
-    for wrong in (*values.expand("UNUSUAL_IDS", id), *long):
+    unusual = values.expand("UNUSUAL_IDS", id)
+    unusual += ["x" * longest, "x" * (longest + 1), "x" * (4 * longest), "é" * longest]
+    for wrong in unusual:
         promise.ask(id=wrong, place=UNUSUAL, body={}, words=describe(wrong))
+    plain = quote(id, safe="")
     twice = quote(contract.escape(id), safe="")
-    for segment in (twice, "%FF", "%C3%28", f"{quote(id, safe='')}%FF", "%ED%A0%80", "%zz"):
+    for segment in (twice, "%FF", "%C3%28", f"{plain}%FF", "%ED%A0%80", "%zz"):
         promise.ask(path=contract.path_with(segment), place=UNUSUAL, body={})
 
 
