@@ -62,8 +62,10 @@ def as_github(verdict: Verdict) -> str:
 
 
 def _command(kind: str, verdict: Verdict, title: str, text: list[str]) -> str:
-    message = "\n".join(map(printable, text)).replace("%", "%25").replace("\n", "%0A")
-    return f"::{kind} file={_property(verdict.head.source)},title={_property(title)}::{message}"
+    file = _property(verdict.head.source)
+    message = "\n".join(map(printable, text))
+    message = message.replace("%", "%25").replace("\n", "%0A")
+    return f"::{kind} file={file},title={_property(title)}::{message}"
 
 
 def _property(text: str) -> str:
@@ -110,8 +112,10 @@ def _place(finding: Finding) -> str:
 
 
 def _what(finding: Finding) -> str:
-    also = f"; also in {shortened([*finding.also], '; ')}" if finding.also else ""
-    return finding.what + also
+    if not finding.also:
+        return finding.what
+    others = shortened(finding.also, "; ")
+    return f"{finding.what}; also in {others}"
 
 
 def _details(finding: Finding) -> Iterator[str]:
@@ -129,13 +133,11 @@ def _details(finding: Finding) -> Iterator[str]:
 
 def printable(text: str) -> str:
     """Return the text on one line, with unprintable characters escaped as in JSON."""
-    return "".join(map(_printable_character, text))
-
-
-def _printable_character(character: str) -> str:
-    if character.isprintable():
-        return character
-    return json.dumps(character)[1:-1]
+    characters = list(text)
+    for index, character in enumerate(characters):
+        if not character.isprintable():
+            characters[index] = json.dumps(character)[1:-1]
+    return "".join(characters)
 
 
 def _result(verdict: Verdict) -> list[str]:
@@ -146,19 +148,16 @@ def _result(verdict: Verdict) -> list[str]:
     if verdict.not_compared:
         python = f"not compared ({verdict.not_compared})"
     versions = f"expected {verdict.least_version} or later, got {verdict.head.version}"
-    if verdict.is_high_enough:
-        result = f"Version OK: {versions}."
-    else:
+    result = f"Version OK: {versions}"
+    if not verdict.is_high_enough:
         result = f"Version too low: {versions}. Set info.version"
         if verdict.severity() >= Severity.UNDECIDED:
             result += ", or explain in compat.yaml why a finding does not affect any caller"
-        result += "."
-    stale = [
-        f"compat.yaml: there is no finding {name}; correct or delete the entry."
-        for name in verdict.stale
-    ]
-    return [f"Wire: {wire}. Python: {python}.", result, *stale]
+    stale = "compat.yaml: there is no finding {}; correct or delete the entry."
+    lines = [f"Wire: {wire}. Python: {python}.", f"{result}."]
+    return [*lines, *map(stale.format, verdict.stale)]
 
 
 def _code(text: str) -> str:
-    return "`" + printable(text).replace("`", "'") + "`"
+    content = printable(text).replace("`", "'")
+    return f"`{content}`"

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeGuard
 
@@ -37,15 +37,17 @@ def brief(value: Any) -> str:
     """Return the value as JSON, with long objects, lists and runs of one character shortened."""
     if is_mapping(value):
         fields = (f"{brief(name)}: {brief(inner)}" for name, inner in value.items())
-        return f"{{{_first(fields, len(value), 'fields')}}}"
+        shown = _first(fields, len(value), "fields")
+        return f"{{{shown}}}"
     if is_list(value):
-        return f"[{_first(map(brief, value), len(value), 'items')}]"
+        shown = _first(map(brief, value), len(value), "items")
+        return f"[{shown}]"
     found = RUN.fullmatch(value) if isinstance(value, str) else None
     if not found:
         return canonical_json(value)
-    start, letter = map(canonical_json, found.groups())
-    run = f"{letter} × {len(value) - found.end(1)}"
-    return f"{start} + {run}" if found[1] else run
+    start, letter = found.groups()
+    run = f"{canonical_json(letter)} × {len(value) - len(start)}"
+    return f"{canonical_json(start)} + {run}" if start else run
 
 
 def _first(parts: Iterator[str], size: int, unit: str) -> str:
@@ -59,7 +61,7 @@ def _first(parts: Iterator[str], size: int, unit: str) -> str:
 def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
     """Yield each difference between two schemas, such as `name.maxLength: 255 → 100`."""
     if is_mapping(old) and is_mapping(new):
-        for key in dict.fromkeys((*old, *new)):
+        for key in old | new:
             if key == "properties":
                 yield from explain(mapping_at(old, key), mapping_at(new, key), where)
             else:
@@ -77,32 +79,35 @@ def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
     removed = _without(old, new)
     added = _without(new, old)
     if where.endswith("prefixItems") and len(old) == len(new):  # the order matters
-        removed = dict(enumerate(old))
-        added = dict(enumerate(new))
-    if len(removed) == len(added) and any(map(is_mapping, removed.values())):
-        for (index, before), after in zip(removed.items(), added.values(), strict=True):
-            yield from explain(before, after, f"{where}[{index}]")
+        removed = added = range(len(old))
+    has_schemas = any(is_mapping(old[index]) for index in removed)
+    if has_schemas and len(removed) == len(added):
+        for index, new_index in zip(removed, added, strict=True):
+            yield from explain(old[index], new[new_index], f"{where}[{index}]")
     elif removed or added:
-        changes = [f"without {_item(index, item)}" for index, item in removed.items()]
-        changes += [f"with {_item(index, item)}" for index, item in added.items()]
+        changes = [f"without {_item(old, index)}" for index in removed]
+        changes += [f"with {_item(new, index)}" for index in added]
         yield f"{where.lstrip('.')}: {shortened(changes, ', ')}"
 
 
-def _without(items: list[Any], others: list[Any]) -> dict[int, Any]:
+def _without(items: list[Any], others: list[Any]) -> Sequence[int]:
+    """Return the indexes of the items that are not in `others`."""
     texts = set(map(canonical_json, others))
-    return {i: item for i, item in enumerate(items) if canonical_json(item) not in texts}
+    return [index for index, item in enumerate(items) if canonical_json(item) not in texts]
 
 
-def _item(index: int, value: Any) -> str:
-    text = _cut(value)
-    return f"[{index}] {text}" if is_mapping(value) else text
+def _item(items: list[Any], index: int) -> str:
+    text = _cut(items[index])
+    return f"[{index}] {text}" if is_mapping(items[index]) else text
 
 
-def shortened(parts: list[str], separator: str) -> str:
+def shortened(parts: Iterable[str], separator: str) -> str:
     """Join the first parts on one line, and append the number of omitted parts."""
-    text = separator.join(parts[:SHOWN])
-    more = len(parts) - SHOWN
-    return f"{text}{separator}and {more} more" if more > 0 else text
+    shown = list(parts)
+    more = len(shown) - SHOWN
+    if more > 0:
+        shown[SHOWN:] = [f"and {more} more"]
+    return separator.join(shown)
 
 
 def _cut(value: Any) -> str:
