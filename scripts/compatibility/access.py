@@ -22,11 +22,10 @@ def compare_security(pair: Pair) -> None:
     after = _alternatives(pair.head)
     sides = (pair.base.security, pair.head.security)
     security = pair.at("security")
-    has_moved = bool(moved_keys(pair))
     for name, given in before.items():
         if _suffice(given, after):
             continue
-        if has_moved:
+        if moved_keys(pair):
             security.add(Severity.UNDECIDED, f"{name} may no longer be sufficient", *sides)
         elif any(_kinds(needed) <= _kinds(given) for needed in after.values()):
             what = f"{name} may no longer be sufficient with tokens from the old URLs or flows"
@@ -49,7 +48,9 @@ def moved_keys(pair: Pair) -> set[tuple[str, str]]:
     """Return the parameters of one contract that the other contract declares only as API keys."""
     old = pair.base.parameters.keys()
     new = pair.head.parameters.keys()
-    return ((old - new) & _api_keys(pair.head)) | ((new - old) & _api_keys(pair.base))
+    only_old = (old - new) & _api_keys(pair.head)
+    only_new = (new - old) & _api_keys(pair.base)
+    return only_old | only_new
 
 
 def _api_keys(operation: Operation) -> set[tuple[str, str]]:
@@ -80,7 +81,8 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
         credentials: Credentials = set()
         for name, scopes in sorted(schemes.items()):
             kind, issuers = _meaning(operation.scheme(name))
-            names.append(f"{name} ({', '.join([kind, *sorted(scopes)])})")
+            meaning = ", ".join([kind, *sorted(scopes)])
+            names.append(f"{name} ({meaning})")
             credentials.add((kind, issuers))
             for scope in scopes:
                 credentials.add((f"{kind} {scope}", issuers))
@@ -91,9 +93,11 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
 def _meaning(scheme: Part) -> tuple[str, str]:
     """Describe how a client sends the token, and at which URLs it can get the token."""
     name = scheme.get("scheme", "").lower() or _field_name(scheme)
-    kind = " ".join(filter(None, (scheme["type"], scheme.get("in"), name)))
+    words = (scheme["type"], scheme.get("in"), name)
+    kind = " ".join(filter(None, words))
     issuers: set[str] = set()
-    for flow, fields in {"": scheme, **mapping_at(scheme, "flows")}.items():
+    flows = {"": scheme, **mapping_at(scheme, "flows")}
+    for flow, fields in flows.items():
         for key in ISSUERS & fields.keys():
             issuers.add(f"{flow} {key} {fields[key]}")
     return kind, canonical_json(sorted(issuers))
@@ -106,7 +110,9 @@ def servers(operation: Operation) -> list[str]:
     for server in operation.own_servers or shared:
         url = _normal_url(server["url"])
         variables = mapping_at(server, "variables")
-        found.append(f"{url} {canonical_json(variables)}" if variables else url)
+        if variables:
+            url += f" {canonical_json(variables)}"
+        found.append(url)
     return found
 
 
