@@ -118,9 +118,11 @@ class BoundaryValues:
         found = self.known[text] = []  # store it now, because the schema could contain itself
         is_valid = validator(schema).is_valid
         kinds: set[tuple[bool, ...]] = set()
-        for value in filter(is_valid, islice(self.values(plain_form(schema)), MANY)):
+        candidates = islice(self.values(plain_form(schema)), MANY)
+        for value in filter(is_valid, candidates):
             kind = tuple(check(value) for check in self.checks)
-            if kind not in kinds or (len(found) < FEW and value not in found):
+            is_one_of_few = len(found) < FEW and value not in found
+            if is_one_of_few or kind not in kinds:
                 kinds.add(kind)
                 found.append(value)
         return found
@@ -137,7 +139,8 @@ class BoundaryValues:
         if "pattern" in schema:
             self.remaining -= PATTERN
             matches = matching(schema["pattern"])
-        seeds = ["a", *matches, *FORMATS.get(schema.get("format", ""), [])]
+        examples = FORMATS.get(schema.get("format", ""), [])
+        seeds = ["a", *matches, *examples]
         yield from seeds
         if self.constants:
             seeds.append("z")  # try another letter, because "a" and "aa" might be constants
@@ -181,15 +184,18 @@ class BoundaryValues:
         yield least
         yield {}
         for pattern, part in mapping_at(schema, "patternProperties").items():
-            found |= dict.fromkeys(matching(pattern)[:FEW], self.admitted(part))
+            values = self.admitted(part)
+            for name in matching(pattern)[:FEW]:
+                found[name] = values
         found.setdefault(" ", self.admitted(others))  # most patterns for names reject a space
         for name, values in found.items():
             for value in (*values, *ANYTHING):
                 yield {**least, name: value}
         sizes = sorted(self.sizes["Properties"])
-        for value in self.admitted(others)[:1]:
+        examples = self.admitted(others)
+        if examples:
             for index in range(max(sizes)):
-                first.setdefault(f"a{index}", value)
+                first.setdefault(f"a{index}", examples[0])
         for size in sizes:
             yield dict(islice(first.items(), size))
 

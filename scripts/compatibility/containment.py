@@ -59,12 +59,14 @@ class Difference:
 def _completed(given: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of the object with a value added for each missing required field."""
     result = dict(given)
+    fields = mapping_at(schema, "properties")
     others = schema.get("additionalProperties", True)
     for name in schema.get("required", ()):
-        part = mapping_at(schema, "properties").get(name, others)
         if name in given:
             continue
-        if is_mapping(part) and part.get("type") == "object" and part.keys() <= SIMPLE:
+        part = fields.get(name, others)
+        is_object = is_mapping(part) and part.get("type") == "object"
+        if is_object and part.keys() <= SIMPLE:
             result[name] = _completed({}, part)
         else:
             result[name] = BoundaryValues(part, {}, ONE).admitted(part)[0]
@@ -83,19 +85,20 @@ def differences(
     if not (is_mapping(small) and is_mapping(large) and _has_same_rules(small, large)):
         yield Difference(small, large, names, parents)
         return
+    is_simple = small.keys() <= SIMPLE and "object" in small.get("type", "object")
     others = small.get("additionalProperties", True)
-    before = mapping_at(small, "properties")
-    after = mapping_at(large, "properties")
-    for name in dict.fromkeys((*before, *after)):
+    sent = mapping_at(small, "properties")
+    received = mapping_at(large, "properties")
+    for name in sent | received:
         place = (*names, name)
-        if small.keys() <= SIMPLE and "object" in small.get("type", "object"):
-            inner = (before.get(name, others), after.get(name, others))
+        if is_simple:
+            inner = (sent.get(name, others), received.get(name, others))
             yield from differences(*inner, place, (*parents, small))
-        elif canonical_json(before.get(name)) != canonical_json(after.get(name)):
+        elif canonical_json(sent.get(name)) != canonical_json(received.get(name)):
             # Other keywords restrict several fields, so compare whole objects.
-            limits: dict[str, Any] = {"properties": {name: after.get(name)}}
-            if name not in after:  # additionalProperties must apply only to this field
-                limits = {**small, "properties": dict.fromkeys(before, True)}
+            limits: dict[str, Any] = {"properties": {name: received.get(name)}}
+            if name not in received:  # additionalProperties must apply only to this field
+                limits = {**small, "properties": dict.fromkeys(sent, True)}
                 del limits["properties"][name]
             yield Difference(small, limits, place, parents)
 
@@ -134,7 +137,8 @@ class Prover:
         Containment is proved by jsonschema_rs or disproved by a witness; otherwise, it is unknown.
         """
         is_proved = proved(difference, location)
-        most = min(FEW if is_proved else ONE, self.remaining)
+        most = FEW if is_proved else ONE
+        most = min(most, self.remaining)
         found = call_or_default(lambda: self._search(difference, location, most), None)
         return found or Proof(holds=is_proved or None)
 
@@ -142,14 +146,12 @@ class Prover:
         """Return a proof with a witness, or None if no witness is found."""
         if most <= 0:
             return None
-        small = difference.small
-        large = difference.large
-        admits = validator(small).is_valid
-        accepts = validator(large).is_valid
-        candidates = BoundaryValues(small, large, most)
+        admits = validator(difference.small).is_valid
+        accepts = validator(difference.large).is_valid
+        candidates = BoundaryValues(difference.small, difference.large, most)
         try:
             for value in filter(admits, candidates.values(candidates.form)):
-                received = _received(location, value, small, large)
+                received = _received(location, value, difference)
                 if received and not any(map(accepts, received)):
                     return Proof(holds=False, witness=difference.body(value))
         finally:
@@ -157,32 +159,33 @@ class Prover:
         return None
 
 
-def _received(location: str, value: Any, small: Schema, large: Schema) -> list[Any]:
+def _received(location: str, value: Any, difference: Difference) -> list[Any]:
     """Return what a receiver might read if `value` is sent; return [] if it cannot be sent.
 
-    `small` is the sender's schema, and `large` is the receiver's. A receiver parses parameters from
-    text. In the default style, parameters cannot represent null, objects or empty lists. Only query
-    parameters can represent lists: each item is sent as a separate parameter. If either schema
-    allows lists, the receiver might read a single value as a list.
+    A receiver parses parameters from text. In the default style, parameters cannot represent null,
+    objects or empty lists. Only query parameters can represent lists: each item is sent as a
+    separate parameter. If either schema allows lists, the receiver might read a single value as a
+    list.
     """
     if UNUSABLE.search(canonical_json(value)):
         return []
     if location == BODY:
         return [value]
-    declared = canonical_json(small)
+    declared = canonical_json(difference.small)
     if not isinstance(value, str) and not DECLARATION.search(declared):
         return []
     can_be_list = location == "query" and '"array"' in declared
     items = value if is_list(value) and can_be_list else [value]
     # If items differ, such as 5 and true, the list can be parsed in many ways, so skip it.
-    if len(set(map(canonical_json, items))) != 1:
+    distinct = set(map(canonical_json, items))
+    if len(distinct) != 1:
         return []
     readings = _readings(location, items[0])
-    received = [] if len(items) > 1 else list(readings)
-    if len(items) > 1 or LISTS.search(declared + canonical_json(large)):
-        for reading in readings:
-            received.append([reading] * len(items))
-    return received
+    lists = [[reading] * len(items) for reading in readings]
+    if len(items) > 1:
+        return lists
+    accepts_lists = LISTS.search(declared + canonical_json(difference.large))
+    return readings + lists if accepts_lists else readings
 
 
 def _readings(location: str, value: Any) -> list[Any]:
@@ -191,7 +194,8 @@ def _readings(location: str, value: Any) -> list[Any]:
     if is_whole or not isinstance(value, str | int | float):
         return []
     text = value if isinstance(value, str) else json.dumps(value)
-    if not SAFE.fullmatch(text) or (location == "path" and text in DOTS):
+    is_dots = location == "path" and text in DOTS
+    if is_dots or not SAFE.fullmatch(text):
         return []
     try:
         return [text, json.loads(text)]
