@@ -85,38 +85,45 @@ class InlinedContract(Contract):
             result["discriminator"] = [result["discriminator"], *alternatives]
         if "$dynamicRef" in result:  # a dynamic reference might refer to any schema
             result["$dynamicRef"] = f"{result['$dynamicRef']} in {self._digest}"
-        if "$ref" in result:
-            reference = result.pop("$ref")
-            is_component = "schema" in inside and str(reference).startswith("#/components/")
-            self.followed += is_component
-            if reference in inside:
-                steps = inside[inside.index(reference) :]
-                levels = sum(not step.startswith("#") for step in steps)
-                target: Any = {"$ref": f"{levels} up"}
-            elif is_component and self.followed > MAX_REFERENCES:
-                target = {"$ref": f"{reference} in {self._digest}"}  # changes become undecided
-            else:
-                target = self.inlined(self.resolve(reference), (*inside, reference))
-            if "schema" not in inside:  # keys next to the reference override keys in its target
-                is_loop = target == {"$ref": "0 up"}
-                if is_loop or str(reference).startswith("#/components/schemas/"):
-                    place = "/".join(step for step in inside if not step.startswith("#"))
-                    problem = f"$ref {reference!r} resolves to itself or to a schema"
-                    raise self.error(f"{place}: {problem}; correct the reference")
-                return {**target, **result}
+        if "$ref" not in result:
+            return _simplified(result)
+        reference = result.pop("$ref")
+        target = self._target(reference, inside)
+        if "schema" in inside:
             branches = result.setdefault("allOf", [])
             if is_list(branches):
                 result["allOf"] = [*branches, target]
-        return _simplified(result)
+            return _simplified(result)
+        is_loop = target == {"$ref": "0 up"}
+        if is_loop or str(reference).startswith("#/components/schemas/"):
+            place = "/".join(step for step in inside if not step.startswith("#"))
+            problem = f"$ref {reference!r} resolves to itself or to a schema"
+            raise self.error(f"{place}: {problem}; correct the reference")
+        return {**target, **result}  # keys next to the reference override keys in its target
+
+    def _target(self, reference: Any, inside: tuple[str, ...]) -> Any:
+        """Return the target of the reference, with the references in the target inlined."""
+        is_component = "schema" in inside and str(reference).startswith("#/components/")
+        if is_component:
+            self.followed += 1
+        if reference in inside:
+            steps = inside[inside.index(reference) :]
+            levels = sum(not step.startswith("#") for step in steps)
+            return {"$ref": f"{levels} up"}
+        if is_component and self.followed > MAX_REFERENCES:
+            return {"$ref": f"{reference} in {self._digest}"}  # changes become undecided
+        return self.inlined(self.resolve(reference), (*inside, reference))
 
 
 def _simplified(schema: dict[str, Any]) -> Any:
     """Return the schema, with `allOf` replaced by its only branch if that is possible."""
-    branches = schema.get("allOf")
-    if not is_list(branches) or len(branches) != 1 or not is_mapping(branches[0]):
+    others = dict(schema)
+    branches = others.pop("allOf", None)
+    has_one_branch = is_list(branches) and len(branches) == 1
+    if not has_one_branch or not is_mapping(branches[0]):
         return schema
-    (branch,) = branches
-    others = {keyword: value for keyword, value in schema.items() if keyword != "allOf"}
-    if others.keys() & (branch.keys() | DEPENDENT):
+    branch = branches[0]
+    conflicting = branch.keys() | DEPENDENT
+    if others.keys() & conflicting:
         return schema
     return {**branch, **others}
