@@ -141,7 +141,8 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     names = {name for name in fields if mapping_at(fields, name).get(hidden)}
     result: dict[str, Any] = {}
     for keyword, value in schema.items():
-        if keyword in COMPARED or (keyword.startswith("$") and value not in DIALECTS):
+        is_reference = keyword.startswith("$") and value not in DIALECTS
+        if is_reference or keyword in COMPARED:
             result[keyword] = copy(value)
     for (keyword, name), part in parts(schema).items():
         if keyword in SCHEMA_KEYWORDS:
@@ -153,7 +154,8 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     for name in names:
         result["properties"][name] = not sending
     if result.get("format") in FORMATS:
-        result["allOf"] = [*result.get("allOf", []), FORMATS[result.pop("format")]]
+        limits = FORMATS[result.pop("format")]
+        result["allOf"] = [*result.get("allOf", []), limits]
     return result
 
 
@@ -172,7 +174,7 @@ def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
 
     Raise ValueError if the schema has too many alternatives.
     """
-    if max(map(_count_alternatives, subschemas(schema)), default=1) > MAX_ALTERNATIVES:
+    if any(_count_alternatives(part) > MAX_ALTERNATIVES for part in subschemas(schema)):
         raise ValueError
     return jsonschema_rs.canonicalize(
         schema, draft=jsonschema_rs.Draft202012, validate_formats=True
