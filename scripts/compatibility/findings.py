@@ -53,7 +53,8 @@ class Finding:
     @property
     def final_severity(self) -> Severity:
         """Return the severity that compat.yaml assigns, or else the severity of the change."""
-        return Severity[self.decision["verdict"].upper()] if self.decision else self.severity
+        verdict = self.decision["verdict"] if self.decision else self.severity.word
+        return Severity[verdict.upper()]
 
 
 def merged(findings: list[Finding]) -> list[Finding]:
@@ -83,23 +84,23 @@ class Verdict:
 
     def severity(self, interface: str | None = None) -> Severity:
         """Return the highest severity of the changes to `interface`, or of all changes if None."""
-        severities = [
-            finding.final_severity
-            for finding in self.findings
-            if interface in {None, finding.interface}
-        ]
-        return max(severities, default=Severity.NONE)
+        highest = Severity.NONE
+        for finding in self.findings:
+            if interface in {None, finding.interface}:
+                highest = max(highest, finding.final_severity)
+        return highest
 
     @property
     def _least(self) -> tuple[int, ...]:
         """Return `least_version` as a tuple of numbers."""
         major, minor, patch = parse_version(self.base)
         severity = self.severity()
+        may_break = severity >= Severity.UNDECIDED
         if severity == Severity.NONE:
             return major, minor, patch
-        if severity >= Severity.UNDECIDED and major:
+        if may_break and major:
             return major + 1, 0, 0
-        if severity >= Severity.UNDECIDED or (severity == Severity.ADDITION and major):
+        if may_break or (severity == Severity.ADDITION and major):
             return major, minor + 1, 0
         return major, minor, patch + 1
 
