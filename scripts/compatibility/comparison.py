@@ -1,16 +1,10 @@
 """Compare two contracts: their operations, and then all other keys of the documents."""
 
 from dataclasses import replace
-from itertools import product, starmap
+from itertools import product
 from typing import Any
 
-from scripts.compatibility.access import (
-    addresses,
-    compare_security,
-    compare_servers,
-    moved_keys,
-    urls,
-)
+from scripts.compatibility import access
 from scripts.compatibility.containment import Prover
 from scripts.compatibility.findings import Finding, Severity, merged
 from scripts.compatibility.operations import (
@@ -65,18 +59,18 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     new_contract = InlinedContract.of(head)
     before = list(operations(old_contract))
     after = list(operations(new_contract))
-    served = {new.key: addresses(new) for new in after}
-    old_addresses = set().union(*map(addresses, before))
+    served = {new.key: access.addresses(new) for new in after}
+    old_addresses = set().union(*map(access.addresses, before))
     new_addresses = set().union(*served.values())
     paired: list[Operation] = []
     for old in before:
-        own_addresses = addresses(old)
+        own_addresses = access.addresses(old)
         matches = [new for new in after if own_addresses & served[new.key]]
         if not matches:
             matches = [new for new in after if new.key == old.key]
         for new in matches:
             pair = Pair(old, new, findings, prover, old.name)
-            compare_servers(pair, old_addresses, new_addresses)
+            access.compare_servers(pair, old_addresses, new_addresses)
             _compare_pair(pair)
         if not matches:
             removed = Pair(old, old, findings, prover, old.name)
@@ -94,25 +88,24 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
 
 
 def _compare_pair(pair: Pair) -> None:
-    old = pair.base
-    new = pair.head
-    compare_security(pair)
+    access.compare_security(pair)
     _compare_parameters(pair)
     _compare_body(pair)
     _compare_responses(pair)
-    pair.add_other_keys(OPERATION, old.parts, new.parts)
-    path = replace(pair, place=old.path)
-    path.add_other_keys(PATH_ITEM, old.item, new.item)
+    pair.add_other_keys(OPERATION, pair.base.parts, pair.head.parts)
+    path = replace(pair, place=pair.base.path)
+    path.add_other_keys(PATH_ITEM, pair.base.item, pair.head.item)
 
 
 def _add_operation(pair: Pair, before: list[Operation]) -> None:
-    added = urls(pair.head).difference(*map(urls, before))
-    hidden = [old for old in before if any(starmap(_hides, product(added, urls(old))))]
-    if hidden:
-        what = f"is new, and its path also matches URLs of {hidden[0].name}"
-        pair.add(Severity.UNDECIDED, what, new=pair.head.parts)
-    else:
-        pair.add(Severity.ADDITION, "is new", new=pair.head.parts)
+    new_urls = access.urls(pair.head).difference(*map(access.urls, before))
+    for old in before:
+        for new_url, old_url in product(new_urls, access.urls(old)):
+            if _hides(new_url, old_url):
+                what = f"is new, and its path also matches URLs of {old.name}"
+                pair.add(Severity.UNDECIDED, what, new=pair.head.parts)
+                return
+    pair.add(Severity.ADDITION, "is new", new=pair.head.parts)
 
 
 def _hides(new_url: str, old_url: str) -> bool:
@@ -142,11 +135,11 @@ def _wording_changes(base: Contract, head: Contract) -> list[Finding]:
 def _compare_parameters(pair: Pair) -> None:
     before = pair.base.parameters
     after = pair.head.parameters
-    moved = moved_keys(pair)
-    for key in sorted(before.keys() | after.keys()):
-        parameter = {**after, **before}[key]
-        label = f"{parameter['in']} parameter {parameter['name']}"
-        part = pair.at(label, location=parameter["in"], label=label)
+    moved = access.moved_keys(pair)
+    for key, parameter in sorted((after | before).items()):
+        location = parameter["in"]
+        label = f"{location} parameter {parameter['name']}"
+        part = pair.at(label, location=location, label=label)
         if key in moved:
             what = "is an API key in one of the contracts, so it is not compared"
             part.add(Severity.UNDECIDED, what, before.get(key), after.get(key))
@@ -166,12 +159,13 @@ def _compare_presence(pair: Pair, old: Part | None, new: Part | None) -> None:
     presence = RESPONSE_PRESENCE if pair.status else REQUEST_PRESENCE
     was_required = None if old is None else bool(old.get("required"))
     is_required = None if new is None else bool(new.get("required"))
-    if (was_required, is_required) in presence:
-        severity, what = presence[was_required, is_required]
+    change = (was_required, is_required)
+    if change in presence:
+        severity, what = presence[change]
         word = "without" if is_required or pair.status else "with"
         sides: tuple[Any, Any] = (old, new)
-        if old is not None and new is not None:  # other changes must not affect the finding's ID
-            sides = (was_required, is_required)
+        if None not in change:  # other changes must not affect the finding's ID
+            sides = change
         pair.add(severity, what, *sides, f"{word} {pair.label}")
 
 
@@ -234,7 +228,7 @@ def _compare_responses(pair: Pair) -> None:
 def _compare_headers(response: Pair, old: Part, new: Part) -> None:
     before = _headers(old)
     after = _headers(new)
-    for name in sorted(before.keys() | after.keys()):
+    for name in sorted(before | after):
         header = response.at(f"header {name}", location="header", label="this header")
         _compare_parameter(header, before.get(name), after.get(name))
 
@@ -244,8 +238,7 @@ def _headers(response: Part) -> dict[str, Part]:
 
     Omit Content-Type, because OpenAPI ignores it.
     """
-    result: dict[str, Part] = {}
-    for name, header in mapping_at(response, "headers").items():
-        if name.lower() != "content-type":
-            result[name.lower()] = header
+    headers = mapping_at(response, "headers")
+    result = {name.lower(): header for name, header in headers.items()}
+    result.pop("content-type", None)
     return result

@@ -16,8 +16,8 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 VARIABLE = re.compile(r"\{([^}]*)\}")
 # Percent-encoded characters that have the same meaning when decoded (RFC 3986, section 6.2.2.2).
 UNRESERVED = re.compile("%(2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.IGNORECASE)
-# OpenAPI ignores header parameters with these names.
-IGNORED_HEADERS = {"accept", "content-type", "authorization"}
+# OpenAPI ignores these parameters.
+IGNORED = {("header", "accept"), ("header", "content-type"), ("header", "authorization")}
 # These keys do not affect requests or responses.
 WORDS = {"tags", "operationId", "deprecated"}
 NO_CONTENT = "204"  # a response with this status never has a body
@@ -64,7 +64,7 @@ class Operation:
                 name = str(variables.index(name))
             if location == "header":
                 name = name.lower()
-            if location != "header" or name not in IGNORED_HEADERS:
+            if (location, name) not in IGNORED:
                 result[location, name] = parameter
         return result
 
@@ -132,12 +132,13 @@ class Pair:
         `evidence` describes an example of a breaking change: a response if the pair has a status,
         and a request otherwise.
         """
-        shown = ("Valid before, but rejected now:", self.base.name, evidence)
+        title = "Valid before, but rejected now:"
+        message = self.base.name
         if self.status:
-            message = f"{self.base.name} → {self.status}"
-            shown = ("Not documented before, but possible now:", message, evidence)
+            title = "Not documented before, but possible now:"
+            message += f" → {self.status}"
         if severity == Severity.BREAKING:
-            details["shown"] = tuple(filter(None, shown))
+            details["shown"] = tuple(filter(None, (title, message, evidence)))
         self.findings.append(Finding(severity, self.place, what, sides=(old, new), **details))
 
     def add_undecided(self, what: str, old: Any, new: Any) -> None:
@@ -149,7 +150,7 @@ class Pair:
         """Add an undecided finding for each changed key that is not in `compared`."""
         if new.get("deprecated") and not old.get("deprecated"):
             self.add(Severity.ADDITION, "is now deprecated", old, new)
-        for key in sorted((old.keys() | new.keys()) - compared - WORDS):
+        for key in sorted((old | new).keys() - compared - WORDS):
             what = f"{key} changed, but this key is not compared"
             self.add_undecided(what, old.get(key), new.get(key))
 
