@@ -17,14 +17,7 @@ from scripts.compatibility.schemas import (
     parts,
     view,
 )
-from scripts.compatibility.values import (
-    BODY,
-    brief,
-    canonical_json,
-    explain,
-    mapping_at,
-    shortened,
-)
+from scripts.compatibility.values import BODY, brief, canonical_json, explain, mapping_at, shortened
 
 # Maps (side, is_compatible) to a schema change's severity and description.
 WHAT = {
@@ -72,7 +65,7 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
         sides = (_field(old, names), _field(new, names))
         if proof.holds and names and sides[0] is None:
             what = "is new"
-        changes = shortened([*explain(*sides)], "; ")
+        changes = shortened(explain(*sides), "; ")
         if changes:
             what += f" ({changes})"
         evidence = f"{pair.label}: {brief(proof.witness)}"
@@ -97,11 +90,11 @@ def _proofs(pair: Pair, base: Schema, head: Schema) -> Proofs:
     hidden = HIDDEN[pair.side]
     small = view(sent, hidden, sending=True)
     large = view(received, hidden, sending=False)
-    is_supported = not (has_reference(small, large) or has_mixed(hidden, sent, received))
+    is_unsupported = has_reference(small, large) or has_mixed(hidden, sent, received)
     result: Proofs = {}
     # Unless all values that can be sent are also accepted, the change is breaking or undecided.
     for difference in _differences(pair, small, large):
-        if not is_supported:
+        if is_unsupported:
             return {(): Proof(holds=None)}
         proof = pair.prover.contained(difference, pair.location)
         if not proof.holds:
@@ -129,17 +122,18 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
     """
     before = own_annotations(old, IRRELEVANT[pair.side])
     after = own_annotations(new, IRRELEVANT[pair.side])
-    for keyword in dict.fromkeys((*before, *after)):
+    for keyword in before | after:
         was = {"value": before[keyword]} if keyword in before else {}
         now = {"value": after[keyword]} if keyword in after else {}
         if canonical_json(was) != canonical_json(now):
             severity = ANNOTATIONS.get((keyword, not was), Severity.UNDECIDED)
             where = f"{path}.{keyword}".lstrip(".")
-            changes = [*explain(was.get("value"), now.get("value"), where)]
-            pair.add(severity, shortened(changes, "; ") or f"{where} changed", was, now)
+            changes = explain(was.get("value"), now.get("value"), where)
+            what = shortened(changes, "; ") or f"{where} changed"
+            pair.add(severity, what, was, now)
     olds = parts(old)
     news = parts(new)
-    for key, part in {**olds, **news}.items():
+    for key, part in (olds | news).items():
         keyword, name = key
         if keyword == "allOf":
             continue
@@ -153,26 +147,25 @@ def _compare_annotations(pair: Pair, old: Schema, new: Schema, path: str = "") -
             if key in news:
                 field.add(Severity.ADDITION, "is new", None, part)
             else:
-                field.add(
-                    Severity.UNDECIDED, "is removed; until now, it could have any value", part
-                )
+                what = "is removed; until now, it could have any value"
+                field.add(Severity.UNDECIDED, what, part)
 
 
 def compare_texts(pair: Pair, old: Part, new: Part) -> None:
     """Compare a parameter or header if both contracts serialize it in the default style."""
     pair.add_other_keys(PARAMETER, old, new)
-    location = pair.location
-    if _has_default_style(location, old) and _has_default_style(location, new):
+    if _has_default_style(pair.location, old) and _has_default_style(pair.location, new):
         compare_schemas(pair, old.get("schema", True), new.get("schema", True))
     else:
-        what = "changed, but its serialization style is not supported"
-        pair.add_undecided(what, old, new)
+        pair.add_undecided("changed, but its serialization style is not supported", old, new)
 
 
 def _has_default_style(location: str, parameter: Part) -> bool:
-    name = "form" if location in {"query", "cookie"} else "simple"
-    stated = (parameter.get("style", name), parameter.get("explode", name == "form"))
-    return stated == (name, name == "form") and not parameter.get("content")
+    explode = location in {"query", "cookie"}
+    style = "form" if explode else "simple"
+    has_style = parameter.get("style", style) == style
+    has_explode = parameter.get("explode", explode) == explode
+    return has_style and has_explode and not parameter.get("content")
 
 
 def compare_contents(pair: Pair, old: Part, new: Part) -> None:
@@ -180,10 +173,11 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
     before = _contents(old)
     after = _contents(new)
     sides = (sorted(before), sorted(after))
-    is_unclear = re.search("[*;]", "".join((*before, *after)))
-    for name in dict.fromkeys((*before, *after)):
+    names = list(before | after)
+    is_unclear = re.search("[*;]", "".join(names))
+    for name in names:
         if name in before and name in after:
-            is_obvious = JSON.fullmatch(name) and before.keys() | after.keys() == {name}
+            is_obvious = JSON.fullmatch(name) and names == [name]
             # Findings name the media type unless both contracts allow only this JSON media type.
             content = pair if is_obvious else pair.at(name)
             _compare_content(content, name, before[name], after[name])
@@ -224,5 +218,4 @@ def _compare_content(pair: Pair, media_type: str, old: Part, new: Part) -> None:
         pair.add_other_keys({"schema", "encoding"}, old, new)
         compare_schemas(pair, old.get("schema", True), new.get("schema", True))
     else:
-        what = "changed, but only JSON bodies are compared"
-        pair.add_undecided(what, old, new)
+        pair.add_undecided("changed, but only JSON bodies are compared", old, new)
