@@ -40,9 +40,8 @@ def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
     if isinstance(before, str):
         return [], reason
     what = "cannot be generated from the new contract"
-    finding = Finding(
-        Severity.UNDECIDED, "client", what, interface="python", sides=(None, after), shown=(after,)
-    )
+    sides = (None, after)
+    finding = Finding(Severity.UNDECIDED, "client", what, "python", sides, shown=(after,))
     return [finding], reason
 
 
@@ -58,8 +57,8 @@ def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
         generate(source, folder / PACKAGE)
     except Exception as error:  # noqa: BLE001 # the generator may crash on some contracts
         name = "" if isinstance(error, GenerationError) else f"{type(error).__name__}: "
-        reason = ADDRESS.sub("", f"{name}{error}".replace(f"{folder}/", ""))
-        return textwrap.shorten(reason, LONGEST, placeholder=" …")
+        reason = f"{name}{error}".replace(f"{folder}/", "")
+        return textwrap.shorten(ADDRESS.sub("", reason), LONGEST, placeholder=" …")
     return load_package(folder)
 
 
@@ -105,7 +104,8 @@ def public(package: griffe.Object) -> dict[str, griffe.Object]:
     """Return all public objects that the package defines, keyed by path."""
     found: dict[str, griffe.Object] = {}
     for name, member in package.members.items():
-        if isinstance(member, griffe.Object) and (not name.startswith("_") or name == "__init__"):
+        is_public = name == "__init__" or not name.startswith("_")
+        if is_public and isinstance(member, griffe.Object):
             found[member.path] = member
             if not isinstance(member, griffe.Function | griffe.Attribute):
                 found |= public(member)
@@ -115,7 +115,8 @@ def public(package: griffe.Object) -> dict[str, griffe.Object]:
 def _changes(old: griffe.Object, new: griffe.Object) -> Iterator[str]:
     """Yield the changes to a class's bases, a function's types, or the type of a model's field."""
     if isinstance(old, griffe.Class) and isinstance(new, griffe.Class):
-        for name in sorted(set(map(str, old.bases)) - set(map(str, new.bases))):
+        removed = set(map(str, old.bases)) - set(map(str, new.bases))
+        for name in sorted(removed):
             yield f"is no longer a {name}"
     elif isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
         if not _members(new.returns) <= _members(old.returns):
