@@ -67,7 +67,8 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as folder:
             fresh = generate(CONTRACT, Path(folder) / OUTPUT.name)
-            changed = {name for name, _ in files(OUTPUT).items() ^ files(fresh).items()}
+            differences = files(OUTPUT).items() ^ files(fresh).items()
+            changed = {name for name, _ in differences}
             version = str(read(CONTRACT)["info"]["version"])
             readme = README.read_text(encoding="utf-8")
             updated = VERSION.sub(version, readme, count=1)
@@ -149,7 +150,8 @@ def objects(
 def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
     from openapi_python_client.strings import snake_case  # noqa: PLC0415
 
-    members: list[Any] = schema["enum"] if isinstance(schema.get("enum"), list) else []
+    enum = schema.get("enum")
+    members: list[Any] = enum if isinstance(enum, list) else []
     if not all(isinstance(member, str) and member.isprintable() for member in members):
         yield ".enum: a member is not a printable string; only printable strings are supported"
     else:
@@ -253,17 +255,17 @@ def adapt(data: Any) -> None:
             models += [body.prop for body in endpoint.bodies]
             for _, parameter in endpoint.iter_all_parameters():
                 parameter.default = None
-    schemas = [kind.class_info.module_name for kind in (*data.models, *data.enums)]
-    for kind, names in (("operations", operations), ("schemas", schemas)):
+    schemas = [schema.class_info.module_name for schema in (*data.models, *data.enums)]
+    named = {"operations": operations, "schemas": schemas}
+    for kind, names in named.items():
         if doubled := _duplicates(names):
             raise GenerationError(f"two {kind} {_same_name(doubled)}")
     for model in models:
         extra = type(getattr(model, "additional_properties", None)).__name__
         if extra in {"ListProperty", "ModelProperty", "UnionProperty"}:
-            problem = (
-                "additionalProperties supports only strings, numbers and booleans; use an array"
-            )
-            raise GenerationError(f"{model.class_info.name}: {problem}")
+            place = f"{model.class_info.name}: additionalProperties"
+            problem = "supports only strings, numbers and booleans; use an array"
+            raise GenerationError(f"{place} {problem}")
         for field in getattr(model, "optional_properties", None) or []:
             field.default = None
 
@@ -282,9 +284,8 @@ def _unsupported(endpoint: Any) -> str | None:
         return ": no successful response is documented; add one"
     for place, parameter in endpoint.iter_all_parameters():
         if place != "query" and type(parameter).__name__ not in SIMPLE:
-            return (
-                f", {parameter.python_name}: this type is supported only in a query; use a string"
-            )
+            problem = "this type is supported only in a query; use a string"
+            return f", {parameter.python_name}: {problem}"
     names = [parameter.python_name for _, parameter in endpoint.iter_all_parameters()]
     for body in endpoint.bodies:
         if body.body_type != "json" or type(body.prop).__name__ != "ModelProperty":
@@ -296,9 +297,9 @@ def _unsupported(endpoint: Any) -> str | None:
     return None
 
 
-def ruff(folder: Path, *arguments: str) -> None:
+def ruff(folder: Path, subcommand: str, *arguments: str) -> None:
     """Run ruff from this environment, because another version might format code differently."""
-    command = [sys.executable, "-P", "-m", "ruff", arguments[0], *RUFF, *arguments[1:]]
+    command = [sys.executable, "-P", "-m", "ruff", subcommand, *RUFF, *arguments]
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     if done.returncode:
         raise GenerationError(

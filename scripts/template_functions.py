@@ -117,8 +117,8 @@ class TemplateFunctions:
             else:
                 arguments.append(kind(member, schema))
         if hasattr(prop, "inner_property"):
-            items = self.rule(prop.inner_property, self._resolved(schema.get("items", {})))
-            arguments.append(f"items={items}")
+            item_schema = self._resolved(schema.get("items", {}))
+            arguments.append(f"items={self.rule(prop.inner_property, item_schema)}")
         for key, name in _RULES.items():
             if key in schema:
                 limit = schema[key]
@@ -132,7 +132,8 @@ class TemplateFunctions:
         item, operation = self._declaration(endpoint)
         [place] = [place for place, listed in endpoint.iter_all_parameters() if listed is prop]
         # An operation parameter overrides a path-item parameter.
-        for listed in (*operation.get("parameters", []), *item.get("parameters", [])):
+        declared = [*operation.get("parameters", []), *item.get("parameters", [])]
+        for listed in declared:
             found = self._resolved(listed)
             if (found["in"], found["name"]) == (place, prop.name):
                 return found
@@ -178,7 +179,8 @@ class TemplateFunctions:
             lines = _MARKDOWN_LINE.split(paragraph.strip())
             if "```" in paragraph:  # a code block
                 lines = paragraph.splitlines()
-            blocks.append("\n".join(wrapper.fill(" ".join(line.split())) for line in lines))
+            filled = [wrapper.fill(" ".join(line.split())) for line in lines]
+            blocks.append("\n".join(filled))
         joined = "\n\n".join(blocks).removeprefix(margin)
         # Add a space so that a final quote does not touch the docstring's closing quotes.
         return f"{joined} " if joined.endswith('"') else joined
@@ -191,7 +193,8 @@ def error_name(status: str | int) -> str:
         phrase = _PHRASES.get(number) or HTTPStatus(number).phrase
     except ValueError:
         phrase = f"Status{number}"
-    return re.sub("[^0-9A-Za-z]", "", phrase.title()).removesuffix("Error") + "Error"
+    name = re.sub("[^0-9A-Za-z]", "", phrase.title())
+    return name.removesuffix("Error") + "Error"
 
 
 def kind(prop: Any, schema: dict[str, Any]) -> str:
