@@ -66,8 +66,9 @@ def must_be_valid(contract: Contract) -> None:
     """Raise ContractError if the contract is invalid. The message includes the location."""
     errors = list(openapi_validator().iter_errors(contract.document))
     if errors:  # report the last error, because it names any keys that are not allowed
-        place = "/".join(map(str, errors[-1].absolute_path)) or "the document"
-        what = errors[-1].message.partition("\n")[0][:200]
+        error = errors[-1]
+        place = "/".join(map(str, error.absolute_path)) or "the document"
+        what = error.message.partition("\n")[0][:200]
         raise contract.error(f"{place} is not valid OpenAPI 3.1 ({what}); correct this part")
 
 
@@ -178,7 +179,8 @@ def find(given: str) -> Contract:
     if Path(given).is_file():
         return from_file(Path(given))
     named = given if ":" in given else f"{given}:./{NAME}"
-    text = "" if not given or given.startswith("-") else git("show", named)
+    can_be_reference = given and not given.startswith("-")
+    text = git("show", named) if can_be_reference else ""
     if not text:
         raise ContractError(
             f"--base {given} is neither a file nor a git reference that contains {NAME}; specify "
