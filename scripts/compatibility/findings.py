@@ -153,13 +153,7 @@ def read_decisions(path: Path) -> dict[str, Any]:
         )
     decisions: dict[str, Any] = {}
     for entry in entries:
-        is_complete = is_mapping(entry) and entry.keys() == KEYS
-        if not (
-            is_complete
-            and entry["verdict"] in VERDICTS
-            and str(entry["reason"] or "").strip()
-            and isinstance(entry["date"], dt.date)
-        ):
+        if not _is_valid(entry):
             raise ContractError(
                 f"{path}: expected an entry with finding, verdict ({', '.join(VERDICTS)}), reason "
                 f"and date (such as 2026-01-31), got {entry}; correct the entry"
@@ -169,3 +163,11 @@ def read_decisions(path: Path) -> dict[str, Any]:
             raise ContractError(f"{path}: finding {name} has several entries; keep only one")
         decisions[name] = entry
     return decisions
+
+
+def _is_valid(entry: object) -> bool:
+    if not is_mapping(entry) or entry.keys() != KEYS:
+        return False
+    reason = str(entry["reason"] or "").strip()
+    is_dated = isinstance(entry["date"], dt.date)
+    return is_dated and reason != "" and entry["verdict"] in VERDICTS
