@@ -122,7 +122,8 @@ def _normal_url(url: str) -> str:
         parts = urlsplit(decoded(url))
     except ValueError:  # raised if, for example, the host is `[{variable}]`
         return url.rstrip("/")
-    host = parts.netloc.lower().removesuffix(DEFAULT_PORTS.get(parts.scheme, "/"))
+    default_port = DEFAULT_PORTS.get(parts.scheme, "")
+    host = parts.netloc.lower().removesuffix(default_port)
     return urlunsplit(parts._replace(netloc=host)).rstrip("/")
 
 
