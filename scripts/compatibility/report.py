@@ -154,8 +154,7 @@ def _result(verdict: Verdict) -> list[str]:
         if verdict.severity() >= Severity.UNDECIDED:
             result += ", or explain in compat.yaml why a finding does not affect any caller"
     stale = "compat.yaml: there is no finding {}; correct or delete the entry."
-    lines = [f"Wire: {wire}. Python: {python}.", f"{result}."]
-    return [*lines, *map(stale.format, verdict.stale)]
+    return [f"Wire: {wire}. Python: {python}.", f"{result}.", *map(stale.format, verdict.stale)]
 
 
 def _code(text: str) -> str:
