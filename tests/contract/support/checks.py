@@ -278,8 +278,10 @@ def _hint(exchange: Exchange) -> str:
     if exchange.succeeded or status == 404:
         suspects.append(request.place.id)
     names = [VARIABLES[id] for id in suspects if id in VARIABLES]
+    if not names:
+        return ""
     meanings = [f"{name} is {MEANINGS[name]}" for name in names]
-    return HINT + " and that ".join(meanings) if meanings else ""
+    return HINT + " and that ".join(meanings)
 
 
 def _check_form(exchange: Exchange) -> Iterator[Finding]:
@@ -309,15 +311,16 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
         yield finding
     # Skip other bodies, such as HTML, because their wrong media type has already been reported.
     if "json" in got or exchange.value is not None:
-        yield from _check_json(f"{clause}/json", exchange)
+        yield from _check_json(clause, exchange)
     if status in documented:
-        yield from _check_schema(clause, exchange)
+        yield from _check_headers(exchange)
     if isinstance(exchange.value, dict):
         yield from _check_fields(exchange)
 
 
-def _check_json(rule: str, exchange: Exchange) -> Iterator[Finding]:
-    """Check that the body is a JSON object, encoded strictly according to RFC 8259."""
+def _check_json(clause: str, exchange: Exchange) -> Iterator[Finding]:
+    """Check that the body is strict JSON (RFC 8259), and an object that matches the schema."""
+    rule = f"{clause}/json"
     subject = f"the body of a {exchange.status} response"
     value, reasons = read_json(exchange.body)
     problems = [reason.words for reason in reasons if reason.kind not in TOLERATED]
@@ -328,16 +331,13 @@ def _check_json(rule: str, exchange: Exchange) -> Iterator[Finding]:
         yield Finding(rule, "not-strict", "strict JSON in UTF-8", got, subject)
     elif not isinstance(value, dict):
         yield Finding(rule, "no-object", "a JSON object", describe(value), subject)
+    if isinstance(value, dict) and exchange.status in contract.RESPONSES:
+        yield from _check_schema(clause, exchange.status, value)
 
 
-def _check_schema(clause: str, exchange: Exchange) -> Iterator[Finding]:
-    """Check the required headers. If the body is an object, also check it against the schema."""
-    status = exchange.status
-    value, _ = read_json(exchange.body)
-    errors: Iterable[Any] = ()
-    if isinstance(value, dict):
-        errors = contract.SCHEMAS[status].iter_errors(value)
-    for error in errors:
+def _check_schema(clause: str, status: int, value: dict[str, Any]) -> Iterator[Finding]:
+    """Check a body against the schema that the contract documents for the status."""
+    for error in contract.SCHEMAS[status].iter_errors(value):
         path = ["body", *error.instance_path]
         field = str(path[-1])
         kind = error.kind.name
@@ -349,6 +349,11 @@ def _check_schema(clause: str, exchange: Exchange) -> Iterator[Finding]:
         subject = f"`{field}` in a {status} response"
         got = describe(error.instance)
         yield Finding(f"{clause}/{field}-{kind}", "invalid", expected, got, subject)
+
+
+def _check_headers(exchange: Exchange) -> Iterator[Finding]:
+    """Check the headers that the contract requires for the response's status."""
+    status = exchange.status
     headers = contract.RESPONSES[status].get("headers", {})
     for name, reference in headers.items():
         header = contract.resolve(reference)
