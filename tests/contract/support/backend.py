@@ -251,10 +251,9 @@ def setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
     """Return the error for a failed control request, with a problem and remedy from rules.yaml."""
     sent = "not sent" if exchange.never_sent else "sent"
     response = f"{exchange.status}: {exchange.failure}{exchange.text}\n{sent} to {backend.url}"
-    for pattern, texts in DATA["setup_errors"].items():
-        if re.match(pattern, response):
-            problem, cure = texts
-            break
+    problem, cure = next(
+        texts for pattern, texts in DATA["setup_errors"].items() if re.match(pattern, response)
+    )
     if exchange.fields and len(exchange.text) <= LONGEST_RESPONSE:
         problem += f" ({' '.join(exchange.text.split())})"
     if exchange.timed_out:
