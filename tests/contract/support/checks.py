@@ -27,7 +27,7 @@ PARSING = ("body", "body-size", "json-open", "other-media-type", "unreadable-bod
 # The rules for updates with a name that no other configuration has
 FREE_NAMES = {id for id, rule in RULES.items() if rule.depends_on_earlier and rule.must_succeed}
 APPLIED = "authentication/applied"
-# The ends of the ids of rules for names that are taken only if a rejected request had an effect
+# Rules with these endings send a name that is taken only if a rejected request had an effect.
 EFFECTS = ("/applied", "/rejected", "-renamed")
 PAGE = "success-response/media-type/text-html"
 # Statuses that a backend may return if a name is taken, even though the contract requires 400.
