@@ -79,8 +79,10 @@ def _occurs_in(text: str, exchanges: Iterable[Exchange]) -> bool:
 def _canary_in(line: str) -> str | None:
     letters = re.sub("[^0-9A-Za-z]", "", line)  # separators could split a canary
     for text in (line, letters):
-        for start in range(len(text)):
-            beginning = text[start : start + SHORTEST_PART]
+        beginnings = [text[start : start + SHORTEST_PART] for start in range(len(text))]
+        if canary_parts().keys().isdisjoint(beginnings):  # much faster than the loop below
+            continue
+        for start, beginning in enumerate(beginnings):
             for part, how in canary_parts().get(beginning, {}).items():
                 if text.startswith(part, start):
                     return how
