@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import yaml
 from jsonschema_rs import Draft202012Validator as Validator
 
 from support import options
 from support.exchange import NoVerdictError
+from support.rule import parse_yaml
 
 TEXT = (Path(__file__).parents[3] / "openapi.yaml").read_text("utf-8")
-DOCUMENT: dict[str, Any] = yaml.safe_load(TEXT)
+DOCUMENT: dict[str, Any] = parse_yaml(TEXT)
 TITLE: str = DOCUMENT["info"]["title"]
 VERSION: str = DOCUMENT["info"]["version"]
 

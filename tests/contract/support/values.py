@@ -10,12 +10,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from support import contract
+from support.rule import parse_yaml
 
 FILE = Path(__file__).parents[1] / "values.yaml"
-DATA: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))
+DATA: dict[str, Any] = parse_yaml(FILE.read_text("utf-8"))
 
 INVALID: list[Any] = [
     {"name": ""}, {"unknown": "field"}, {"aiType": None}, {"aiType": "NONE"}, {"endpoint": "x"},
