@@ -226,6 +226,13 @@ def test_endless_request_is_aborted(
     assert_responsive(http, mock)
 
 
+def test_headers_use_little_memory(mock: Mock) -> None:
+    """The server buffers at most about 1 MiB of headers for each connection."""
+    headers = [f"X-{number}: {'x' * 8000}" for number in range(180)]
+    answer = exchange(mock, empty_update(mock, *headers, "Connection: close"))
+    assert answer.partition(b"\r\n")[0].endswith(b" 400 Bad Request")
+
+
 def test_large_request_is_parsed_in_small_parts(mock: Mock) -> None:
     """The server never parses more than 64 KiB before it serves other connections."""
     method = Connection.data_received

@@ -19,8 +19,6 @@ from .messages import Answer, Handler, HttpError, Request
 
 SECONDS = 10.0  # time limit for receiving a body and for sending a response
 IDLE_SECONDS = 20.0  # time limit for receiving headers and for idle connections
-MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
-MAX_HEADERS = 200
 STOP_SECONDS = 0.2  # time limit for pending requests at shutdown; aiohttp can apply it twice
 BACKLOG = 2048
 MAX_PORT = 65535
@@ -173,9 +171,6 @@ class Server:
             auto_decompress=False,
             keepalive_timeout=IDLE_SECONDS,
             lingering_time=SECONDS,  # closing a socket with unread data would send a TCP reset
-            max_line_size=MAX_HEAD_BYTES,
-            max_field_size=MAX_HEAD_BYTES,
-            max_headers=MAX_HEADERS,
         )
         connection.reject = self._reject_request
         return connection
