@@ -55,7 +55,7 @@ def to_stderr(level: str, log_format: str) -> None:
 
 def text_line(record: logging.LogRecord) -> str:
     """Return a log record as readable text. Escape control characters, which ids can contain."""
-    entry: object = record.msg
+    entry: object = getattr(record, "entry", None)
     if isinstance(entry, Entry):
         line = f"{entry} (id {entry.configuration or 'unknown'}, request {entry.request_id})"
     else:
@@ -65,7 +65,7 @@ def text_line(record: logging.LogRecord) -> str:
 
 def json_line(record: logging.LogRecord) -> str:
     """Return a log record as a JSON object on a single line."""
-    entry: object = record.msg
+    entry: object = getattr(record, "entry", None)
     if isinstance(entry, Entry):
         fields = entry.to_dict()
     else:

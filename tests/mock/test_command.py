@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import re
 import signal
 import subprocess
@@ -276,4 +277,20 @@ def test_cause_of_a_500_is_logged(
     assert answer.json()["message"] == mock.contract.message(500)
     assert re.fullmatch(f"failed: {cause}", mock.requests[0].reason)
     (record,) = [record for record in caplog.records if record.name == "flashback_mock"]
-    assert (record.levelname, record.msg) == ("ERROR", mock.requests[0])
+    assert (record.levelname, record.getMessage()) == ("ERROR", str(mock.requests[0]))
+
+
+class Redaction(logging.Filter):
+    """A filter like those of services that keep credentials out of their logs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Remove a credential from the message."""
+        record.msg = record.msg.replace("sec-ret", "***")
+        return True
+
+
+def test_log_messages_are_text(mock: Mock, caplog: pytest.LogCaptureFixture) -> None:
+    """A service's own logging filters can process the mock's log messages."""
+    with caplog.at_level("INFO"), caplog.filtering(Redaction()):
+        assert put(mock.base_url, mock.ids["main"], {}).status_code == 200
+    assert "PUT 200 as owner" in caplog.text
