@@ -4,9 +4,10 @@ COPY . /source
 RUN python -m venv /mock && /mock/bin/pip install --no-cache-dir '/source[mock,store]'
 
 FROM python:3.13-slim
-RUN useradd --create-home mock && install -d -o mock /store /keys
+RUN useradd --create-home --uid 1000 mock && install -d -o mock /store /keys
 COPY --from=build /mock /mock
-USER mock
+# A number, because `runAsNonRoot` in Kubernetes rejects names.
+USER 1000
 ENV FLASHBACK_MOCK_KEYS_FILE=/keys/master
 EXPOSE 4010
 HEALTHCHECK --interval=5s --timeout=3s --start-period=2s \

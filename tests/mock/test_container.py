@@ -31,6 +31,11 @@ def test_healthcheck_succeeds_while_the_mock_is_running(root: Path, mock: Mock) 
         run(*command, given, status=status, variables=proxy)
 
 
+def test_image_has_a_numeric_user(root: Path) -> None:
+    """The image's user is a number other than 0, as `runAsNonRoot` in Kubernetes requires."""
+    assert "\nUSER 1000\n" in (root / "Dockerfile").read_text("utf-8")
+
+
 def test_compose_file_uses_existing_options(root: Path) -> None:
     """The Dockerfile and the Compose file refer only to existing options and files."""
     folder = root / "examples" / "compose"
