@@ -5,16 +5,15 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin
 
-# These annotations allow several types. Any other annotation allows only the type it names.
-ACCEPTED: dict[Any, tuple[type, ...]] = {float: (float, int), tuple: (list, tuple)}
-# These words for types are common to Python and JSON.
-TYPES: dict[Any, str] = {
-    bool: "a boolean",
-    dict: "a mapping of names to values",
-    float: "a number",
-    int: "an integer",
-    str: "a string",
-    tuple: "a list",
+# The types that an annotation allows, and a description that suits both Python and JSON. Any other
+# annotation allows only the type it names.
+KINDS: dict[Any, tuple[Any, str]] = {
+    bool: (bool, "a boolean"),
+    dict: (dict, "a mapping of names to values"),
+    float: (float | int, "a number"),
+    int: (int, "an integer"),
+    str: (str, "a string"),
+    tuple: (list | tuple, "a list"),
 }
 # These arguments are times, given in seconds in Python and in milliseconds in JSON.
 TIMES = ("delay", "duration", "fixedDelay", "timeout")
@@ -46,10 +45,9 @@ def check_types(
                 raise ValueError(f"{name}: must be one of {', '.join(get_args(annotation))}")
             continue
         is_misused_bool = isinstance(value, bool) and kind is not bool  # a bool is also an int
-        accepted = ACCEPTED.get(kind, (kind,))
-        if is_misused_bool or not isinstance(value, accepted):
-            expected = TYPES.get(kind, f"of type {kind.__name__}")
-            raise ValueError(f"{name}: must be {expected}")
+        allowed, description = KINDS.get(kind, (kind, f"of type {kind.__name__}"))
+        if is_misused_bool or not isinstance(value, allowed):
+            raise ValueError(f"{name}: must be {description}")
         if isinstance(value, str) and SURROGATE.search(value):
             raise ValueError(f"{name}: contains a lone surrogate")
         if name in TIMES and not 0 <= value <= MAX_SECONDS:
