@@ -1,10 +1,11 @@
 """Functions that serve a mock on a listening socket, in the current event loop or a new thread."""
 
 import asyncio
+import atexit
 import os
 import socket
 from collections.abc import AsyncGenerator, Collection, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -108,7 +109,12 @@ def running(  # noqa: PLR0913 - all parameters have defaults
     initial = Fixtures.read(contract, fixtures)
     mock = Mock(contract, initial, store_at(store, contract.credentials))
     options = {"loop_factory": new_event_loop}
-    with listen(host, port) as listener, start_blocking_portal("asyncio", options) as portal:
+    with ExitStack() as stack:
+        # If the block never ends, for example because `setUpClass` failed, stop the mock at exit.
+        atexit.register(stack.close)
+        stack.callback(atexit.unregister, stack.close)
+        listener = stack.enter_context(listen(host, port))
+        portal = stack.enter_context(start_blocking_portal("asyncio", options))
         block = serving(mock, listener, cors_origins=cors_origins)
-        with portal.wrap_async_context_manager(block):
-            yield mock
+        stack.enter_context(portal.wrap_async_context_manager(block))
+        yield mock

@@ -1,5 +1,7 @@
 """Tests for the mock's Python API: state, request log and assertions."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -143,3 +145,16 @@ def test_no_repr_shows_a_token_or_a_credential(mock: Mock) -> None:
     printed = repr(mock) + repr(mock.fixtures) + repr(mock.store) + repr(request)
     for secret in (*mock.tokens.values(), "made-up"):
         assert secret not in printed
+
+
+UNFINISHED = """
+import flashback_mock
+unfinished = flashback_mock.running()
+mock = unfinished.__enter__()
+mock.reset()
+"""
+
+
+def test_process_exits_even_if_a_mock_is_running() -> None:
+    """A process can exit while a mock is running, for example because `setUpClass` failed."""
+    subprocess.run([sys.executable, "-c", UNFINISHED], check=True, timeout=30)
