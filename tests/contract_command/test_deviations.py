@@ -10,7 +10,7 @@ from tests.faults.backend import Change, call, serving
 from tests.faults.changes import on, promote, reply
 from tests.faults.faults import FAULTS
 from tests.faults.messages import Answer, page, rejected
-from tests.faults.runner import Names, RunResult, run_on, run_with_url
+from tests.faults.runner import Names, RunResult, run_on, run_with_changes, run_with_url
 
 READER = "test_reader_cannot_update"
 NO_TOKEN = "test_bad_token_answers_401[missing]"
@@ -243,6 +243,15 @@ def test_findings_can_be_limited_by_source() -> None:
     assert with_source.status == 0
     assert with_source.ids == []
     assert with_source.promise(NO_TOKEN)["outcome"] == "kept"
+
+
+def test_sources_are_listed_in_the_order_of_the_documentation() -> None:
+    """The verdict lists the sources in a fixed order, not in the order of the findings."""
+    names = ("lower_case_scheme_returns_401", "unknown_types_with_other_fields", "numeric_types")
+    changes = [FAULTS[name].change for name in names]
+    result = run_with_changes(changes, promises=("test_scheme", AI_TYPE))
+    assert result.verdict["findings"][0]["source"] == "ours"
+    assert [*result.verdict["by_source"]] == ["page", "ours"]
 
 
 def test_contradictory_options_prevent_a_verdict(known: Path) -> None:

@@ -290,7 +290,7 @@ def _response(exchange: Exchange, redactor: curl.Redactor) -> Document | None:
 
 def _by_source(findings: list[Document]) -> Document:
     by_source: Document = {}
-    for finding in findings:
+    for finding in sorted(findings, key=lambda finding: contract.SOURCES.index(finding["source"])):
         counts = by_source.setdefault(finding["source"], dict.fromkeys(SEVERITIES.values(), 0))
         counts[SEVERITIES[finding["severity"]]] += 1
     return by_source
