@@ -220,13 +220,15 @@ def test_run_without_tests_keeps_the_earlier_verdict(reports: Path) -> None:
         run_on(mock, *options, promises=READER)
         verdict = (reports / "verdict.json").read_bytes()
         unknown = run_on(mock, *options, "-k", "no-promise")
+        invalid = run_on(mock, *options, "-k", "names in a workspace")
         deselected = run_on(mock, *options, "--source", "page", promises=READER)
     stopped = run_with_url(mock.base_url, VARIABLES, *options, "--again")
     assert (reports / "verdict.json").read_bytes() == verdict
-    for result in (unknown, deselected, stopped):
+    for result in (unknown, invalid, deselected, stopped):
         assert result.status == 2, result.output
         assert "Reports:" not in result.output
-    assert "use -k with a name that --list prints" in unknown.output
+    for result in (unknown, invalid):
+        assert "use -k with a name that --list prints" in result.output
     assert "--source excludes all of this promise's requests" in deselected.output
     assert "does not respond" in stopped.output
 

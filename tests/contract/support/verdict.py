@@ -114,7 +114,9 @@ def _result(run: Run, promises: list[Document]) -> Document:
     is_red = bool(run.broken_promises())
     error = run.no_verdict
     if not error and untested == promises and not is_red:
-        causes = sorted({promise["reason"] for promise in untested})
+        # If the -k expression is invalid, no promise has been started.
+        started = [promise for promise in untested if run.promises[promise["name"]].rounds]
+        causes = sorted({promise["reason"] for promise in started})
         cure = "; ".join(causes) or "use -k with a name that --list prints"
         error = NoVerdictError("no promise was tested", cure)
     if error:
