@@ -38,7 +38,5 @@ def store_at(
         ) from None
     if SCHEME.match(location):
         # Store paths are printed, so treating a URL as a path would leak the URL's password.
-        raise ValueError(
-            "--store: expected a path or postgresql://user:password@host:port/database"
-        )
+        raise ValueError("--store: expected a path or postgresql://user@host:port/database")
     return SqliteStore(Path(location), credentials, keys)

@@ -14,7 +14,7 @@ from .schema import CONFIGURATION, CREDENTIAL
 from .sql import R, SqlStore
 
 UNUSABLE = (
-    "the URL cannot be used; expected postgresql://user:password@host:port/database, optionally "
+    "the URL cannot be used; expected postgresql://user@host:port/database, optionally "
     "with asyncpg options or PostgreSQL settings as parameters (sslmode=verify-full also requires "
     "sslrootcert=FILE)"
 )
