@@ -120,7 +120,7 @@ class Settings(NamedTuple):
 def check_token(token: Secret, service: Service) -> None:
     """Raise ArgumentError if the token is invalid."""
     if token == Secret(""):
-        problem = f"is empty; pass token= or set {service.name}_TOKEN"
+        problem = f"is missing or empty; pass token= or set {service.name}_TOKEN"
         raise ArgumentError.about("token", problem)
     _TOKEN.check("token", token)
 

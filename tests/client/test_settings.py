@@ -41,6 +41,14 @@ def test_empty_environment_variable_is_rejected(monkeypatch: pytest.MonkeyPatch,
     FlashbackClient(TOKEN, base_url=SERVER, allow_http=False, transport=Service())
 
 
+def test_missing_token_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a token, an ArgumentError names the argument and the environment variable."""
+    monkeypatch.delenv("FLASHBACK_TOKEN", raising=False)
+    remedy = "^token is missing or empty; pass token= or set FLASHBACK_TOKEN$"
+    with pytest.raises(errors.ArgumentError, match=remedy):
+        FlashbackClient(base_url=SERVER)
+
+
 def test_http_is_accepted_only_for_loopback() -> None:
     """An http:// URL must have a loopback host, because HTTP does not encrypt the token."""
     for host in ("host.test", "127.0.0.1.evil.test"):
