@@ -71,7 +71,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def _test_given(options: argparse.Namespace) -> int:
     """Test the backend at --backend-url.
 
-    For a backend at a non-loopback address, require a configuration ID, and print the IDs of the
+    For a backend at a non-loopback address, require a configuration id, and print the ids of the
     configurations that the tests overwrite.
     """
     host = _host_of(options.backend_url)
@@ -87,7 +87,7 @@ def _test_given(options: argparse.Namespace) -> int:
         if not identifier:
             raise ValueError(
                 f"{host} is not a loopback address; set --id or FLASHBACK_AI_LLM_ID to the "
-                "ID of a throwaway configuration, which the run overwrites"
+                "id of a throwaway configuration, which the run overwrites"
             )
         sibling = os.environ.get("FLASHBACK_SIBLING_AI_LLM_ID")
         ids = f"{identifier} and {sibling}" if sibling else identifier

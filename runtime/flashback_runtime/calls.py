@@ -79,7 +79,7 @@ class RunningCall:
         self.maybe_applied = False
 
     def error(self, kind: type[E], text: str, **attributes: Any) -> E:
-        """Return an error whose text includes the method, URL, attempt count and request ID."""
+        """Return an error whose text includes the method, URL, attempt count and request id."""
         details = f"{self.attempts} attempts"
         if self.attempts == 1:
             details = "1 attempt"
@@ -184,7 +184,7 @@ class Response(Generic[P]):
 
     @property
     def request_id(self) -> str | None:
-        """The ID that the service assigned to this request."""
+        """The id that the service assigned to this request."""
         found = self.headers.get("x-request-id") or self.headers.get("request-id", "")
         return printable(found) or None
 

@@ -73,7 +73,7 @@ class ResponseError(FlashbackError):
     Attributes:
         status_code: The status code of the response.
         message: The human-readable error message from the service.
-        request_id: The ID that the service assigned to the request.
+        request_id: The id that the service assigned to the request.
         retry_after: The number of seconds to wait before the next call.
         headers: The response headers, with credentials redacted.
         body: The first 64 KiB of the body, with credentials redacted.

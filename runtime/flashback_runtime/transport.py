@@ -147,7 +147,7 @@ class Connections:
         return [self._pools.pop(key) for key in list(self._pools) if key[0] == owner]
 
     def owner(self) -> Any:
-        """Return the process ID and, for an async client, the running event loop.
+        """Return the process id and, for an async client, the running event loop.
 
         Each owner has its own pools. A forked child must not close its parent's connections.
         """

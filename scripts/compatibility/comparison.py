@@ -164,7 +164,7 @@ def _compare_presence(pair: Pair, old: Part | None, new: Part | None) -> None:
         severity, what = presence[change]
         word = "without" if is_required or pair.status else "with"
         sides: tuple[Any, Any] = (old, new)
-        if None not in change:  # other changes must not affect the finding's ID
+        if None not in change:  # other changes must not affect the finding's id
             sides = change
         pair.add(severity, what, *sides, f"{word} {pair.label}")
 

@@ -45,7 +45,7 @@ class Finding:
 
     @property
     def id(self) -> str:
-        """Return an ID that is the same in every run."""
+        """Return an id that is the same in every run."""
         old, new = map(canonical_json, self.sides)
         text = canonical_json([self.interface, self.place, *self.also, self.what, old, new])
         return hashlib.sha256(text.encode()).hexdigest()[:10]
@@ -137,7 +137,7 @@ def _rank(finding: Finding) -> tuple[Any, ...]:
 
 
 def read_decisions(path: Path) -> dict[str, Any]:
-    """Map finding IDs to compat.yaml's entries; raise ContractError if an entry is invalid."""
+    """Map finding ids to compat.yaml's entries; raise ContractError if an entry is invalid."""
     try:
         text = path.read_text("utf-8") if path.exists() else ""
         entries: Any = yaml.safe_load(text)

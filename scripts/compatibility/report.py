@@ -119,7 +119,7 @@ def _what(finding: Finding) -> str:
 
 
 def _details(finding: Finding) -> Iterator[str]:
-    """Yield the lines of evidence, and then a line with the decision or the finding's ID."""
+    """Yield the lines of evidence, and then a line with the decision or the finding's id."""
     yield from finding.shown[:1]
     for line in finding.shown[1:]:
         yield f"  {line}"

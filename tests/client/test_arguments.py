@@ -46,7 +46,7 @@ INVALID_FIELDS: list[tuple[str, Any, str]] = [
 def test_invalid_field_raises_argument_error(
     update: Any, field: str, value: Any, problem: str
 ) -> None:
-    """An invalid field or ID raises an ArgumentError that names the field and the broken rule."""
+    """An invalid field or id raises an ArgumentError that names the field and the broken rule."""
     service = Service()
     with pytest.raises(errors.ArgumentError, match=problem) as caught:
         update(service, **{field: value})
@@ -68,7 +68,7 @@ Configurations: Any = enum.Enum("Configurations", {"MAIN": ID}, type=str)
     "id_", ["a/b", "%2e%2e", "?x", "#x", "ü", "\x00", "...", " ", Configurations.MAIN]
 )
 def test_id_is_sent_as_one_path_segment(id_: str) -> None:
-    """An ID with special characters reaches the service unchanged, as a single path segment."""
+    """An id with special characters reaches the service unchanged, as a single path segment."""
     service = Service()
     update_blocking(service, id_)
     path = service.requests[0].url.raw_path.decode()

@@ -22,7 +22,7 @@ from tests.programs import run
 
 
 def echo_id(connection: socket.socket, request: Request) -> None:
-    """Respond with the ID from the request's path."""
+    """Respond with the id from the request's path."""
     connection.sendall(http_response(200, {"success": True, "aiLlmId": request.target[8:]}))
 
 
