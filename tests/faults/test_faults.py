@@ -65,7 +65,7 @@ def test_rate_limit_is_not_an_outage() -> None:
 
 
 def test_verdict_says_that_requests_got_no_response() -> None:
-    """Even if the contract is kept, the verdict says how often a kept connection was lost."""
+    """Even if the contract is kept, the verdict says how often a persistent connection was lost."""
 
     def reset_some(request: Request, answer: Answer) -> None:
         if request.count("any") % 10 == 9:
