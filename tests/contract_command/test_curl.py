@@ -98,7 +98,7 @@ def test_curl_command_first_sends_the_request_that_causes_the_failure() -> None:
     with serving(fail) as mock:
         result = run_on(mock, promises="test_unreadable_body")
         assert_reproduces(result, environment(mock.tokens, mock.ids))
-    # After `{`, requests that test rules of ours fail, and so do others.
+    # The failing requests test rules from the source `ours` and from other sources.
     assert result.ids == ["alone/intermittent/500", "update/intermittent/500"]
 
 

@@ -322,7 +322,7 @@ def test_intermittent_error_is_not_attributed_to_the_request(number: int) -> Non
 
 
 def test_intermittent_error_for_a_rule_of_ours_is_not_attributed_to_the_page() -> None:
-    """If only requests that break a rule of ours fail sometimes, the source is not `page`."""
+    """If only requests that test rules from `ours` sometimes fail, the source is `ours`."""
     change = reply(500, lambda text, count: text("unknown") and count("unknown") == 1)
     result = run_with_changes([change], promises="test_unknown_field")
     assert result.ids == ["alone/intermittent/500"], result.output

@@ -27,7 +27,7 @@ from support.rule import NO_RULE, Rule
 BUDGET_PER_PROMISE = 2.0
 TOTAL_BUDGET = 15.0
 MOST_REPEATS = 3  # maximum repetitions of a failed request, to see whether it always fails
-# The rules for intermittent failures: of page and vendor rules, and of our own rules
+# The rules for intermittent failures: for page and vendor rules, and for rules from `ours`
 INTERMITTENT = ("update/intermittent", "alone/intermittent")
 clause = pytest.mark.clause
 NOT_SELECTED = "--source excludes all of this promise's requests"
