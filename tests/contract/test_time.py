@@ -1,4 +1,4 @@
-"""Behavior over time: a response depends only on its request, not on any other request."""
+"""Sequences and concurrency: a response depends only on its request, not on any other request."""
 
 from dataclasses import replace
 from typing import Any

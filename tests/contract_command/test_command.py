@@ -22,7 +22,13 @@ from support.contract import EXAMPLE_ID
 from tests.faults.backend import serving
 from tests.faults.changes import promote, reply
 from tests.faults.messages import Answer, Request
-from tests.faults.runner import run_on, run_with_changes, run_with_url, selected_promises
+from tests.faults.runner import (
+    all_promises,
+    run_on,
+    run_with_changes,
+    run_with_url,
+    selected_promises,
+)
 from tests.programs import run
 
 TOKEN = "token-of-a-live-backend-91c4"
@@ -262,6 +268,13 @@ def test_keyword_selects_by_name_clause_and_family() -> None:
     assert len(selected_promises("access-levels")) == 3
     assert len(selected_promises("idempotent or chunked")) == 3
     assert len(selected_promises("Ids")) == 5
+
+
+def test_family_name_selects_its_promises(root: Path) -> None:
+    """The name of each family is a valid -k expression that selects the family's promises."""
+    files = (root / "tests" / "contract").glob("test_*.py")
+    families = [file.read_text("utf-8")[3:].partition(":")[0] for file in files]
+    assert selected_promises(f"({') or ('.join(families)})") == all_promises()
 
 
 @pytest.mark.parametrize(
