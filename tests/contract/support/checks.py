@@ -189,7 +189,7 @@ def _simpler_rules(request: Request) -> Iterator[str]:
             yield "unique-names/free"
         if not value.isascii():
             yield f"update/{name}-non-ascii"
-        clause = "endpoint-url" if name == "endpoint" else "update"
+        clause = "endpoint-url" if name in contract.URLS else "update"
         yield f"{clause}/{name}-plain"
         yield rule_of_field(name, value).id
 

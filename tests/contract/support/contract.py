@@ -91,6 +91,7 @@ REQUEST = resolve(MEDIA["schema"])
 PROPERTIES = {name: resolve(schema) for name, schema in REQUEST["properties"].items()}
 LEFT_OPEN: dict[str, Any] = REQUEST.get("x-left-open", {}).get("properties", {})
 CREDENTIALS = [name for name, schema in PROPERTIES.items() if schema.get("writeOnly")]
+URLS = [name for name, schema in PROPERTIES.items() if schema.get("format") == "uri"]
 
 # The first of these keywords that a value violates determines the clause.
 KEYWORDS = ("type", "enum", "minLength", "maxLength", "pattern", "format")

@@ -129,7 +129,7 @@ def rule_of_field(name: str, value: Any) -> Rule:
         value = describe(value)
     clause = "update"
     patterns = DATA["text_traits"]
-    if name == "endpoint":
+    if name in contract.URLS:
         clause = "endpoint-url"
         patterns = DATA["url_traits"]
     if len(value) > 100:
@@ -139,7 +139,7 @@ def rule_of_field(name: str, value: Any) -> Rule:
     words = f"`{name}`: the valid value {text}"
     if len(text) > LONGEST:
         words = f"`{name}`: a valid value of {_length_of(value)}"
-    if name == "endpoint":
+    if name in contract.URLS:
         words += ", which RFC 3986 and the WHATWG URL Standard allow"
     return Rule(f"{clause}/{name}-{traits[0]}", words, VALID)
 
@@ -273,7 +273,7 @@ def _check_value(value: Any) -> Iterator[Rule]:
             yield _unknown_field(field)
         elif keyword := contract.broken_keyword(field, given):
             yield _wrong_value(field, given, keyword, words)
-        elif field == "endpoint" and _may_be_rejected(given):
+        elif field in contract.URLS and _may_be_rejected(given):
             words += ", whose host a backend may reject"
             yield Rule("endpoint-open/host", words, is_open=True)
 
@@ -288,7 +288,7 @@ def _unknown_field(field: str) -> Rule:
 
 
 def _wrong_value(field: str, value: Any, keyword: str, words: str) -> Rule:
-    if field == "endpoint" and keyword in ("pattern", "format"):
+    if field in contract.URLS and keyword in ("pattern", "format"):
         return _wrong_endpoint(value, words)
     clause = contract.clause_of(keyword, field)
     kind = f"{field}-null" if value is None else f"{field}-{keyword}"

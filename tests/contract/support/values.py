@@ -98,7 +98,7 @@ def unusual(field: str) -> list[Any]:
     letters = letters_of_all_scripts()
     for start in range(0, len(letters), longest):
         candidates.append(letters[start : start + longest])
-    if field == "endpoint":
+    if field in contract.URLS:
         candidates.append(f"https://{'a' * 2000}.example.com/")
     return valid(field, candidates)
 
@@ -143,10 +143,9 @@ def bodies() -> Iterator[Any]:
             yield dict(ordered)
     same = unique()
     yield dict.fromkeys(("name", "key", "secret"), same)
-    longest = {
-        "name": of_length("name", max_length("name")),
-        "endpoint": URL.ljust(max_length("endpoint"), "a"),
-    }
+    longest = {"name": of_length("name", max_length("name"))}
+    for field in contract.URLS:
+        longest[field] = URL.ljust(max_length(field), "a")
     for field in contract.CREDENTIALS:
         longest[field] = LOCK * max_length(field)
     yield longest
@@ -213,7 +212,7 @@ def similar_strings(field: str) -> Iterator[str]:
         yield from expand("SIMILAR_TYPES", member)
         yield member.translate(HOMOGLYPHS)
         yield member.translate(FULL_WIDTH)
-    if field == "endpoint":
+    if field in contract.URLS:
         yield from DATA["SIMILAR_ENDPOINTS"]
     elif "pattern" in schema:
         similar = [good.upper(), good.lower(), good.title()]
