@@ -7,11 +7,15 @@ import socketserver
 import threading
 import time
 import zlib
+from argparse import Namespace
+from unittest.mock import Mock
 
 import pytest
 
 from flashback_mock.http.server import RESET
+from support.backend import Backend
 from support.exchange import Exchange, Request
+from support.promise import Promise
 from support.wire import LARGEST_RESPONSE, Wire
 from tests.backends.serving import serving_tcp
 
@@ -104,3 +108,26 @@ def test_only_lost_responses_count_as_resent() -> None:
         wire.close()
     assert resent == [0, 0, 1]
     assert len(requests) == 4
+
+
+def test_concurrent_requests_do_not_keep_their_connections() -> None:
+    """Concurrent requests all get a response from a server with a single worker.
+
+    The worker serves one connection until the client closes it.
+    """
+    worker = threading.Lock()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with worker:
+                while self.request.recv(65536):
+                    self.request.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    promise = Promise("", "", "", "")
+    with serving_tcp(Handler) as url:
+        option = Namespace(backend_url=url, id="42", rate_limit=0, timeout=4, ca=None)
+        promise.run = Mock(backend=Backend(option, {}))
+        request = Request(target="/", headers=())
+        exchanges = promise.exchange_concurrently([request] * 3)
+        promise.backend.wire.close()
+    assert [exchange.status for exchange in exchanges] == [204] * 3

@@ -280,11 +280,13 @@ class Promise:
 
         def exchange(request: Request) -> Exchange:
             start.wait()
-            first = self.backend.exchange(request)
-            if first.status or first.timed_out:
-                return first
-            # The server's queue for new connections may have been full, so try once more.
-            return self.backend.exchange(request)
+            exchange = self.backend.exchange(request)
+            if not exchange.status and not exchange.timed_out:
+                # The server's queue for new connections may have been full, so try once more.
+                exchange = self.backend.exchange(request)
+            # The idle connection would occupy a worker of a server that has one per connection.
+            self.backend.wire.disconnect()
+            return exchange
 
         self.requests += len(requests)
         self.recent.extend(requests)

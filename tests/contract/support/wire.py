@@ -51,9 +51,13 @@ class Wire:
             self.resent += seems_open and not exchange.never_sent
             again = self._exchange(self._new_connection(), request)
             return exchange if again.never_sent else again
-        if connection:
-            connection.close()
+        self.disconnect()
         return self._exchange(self._new_connection(), request)
+
+    def disconnect(self) -> None:
+        """Close the current thread's connection."""
+        if connection := self._connections.pop(threading.get_ident(), None):
+            connection.close()
 
     def close(self) -> None:
         """Close every connection."""
