@@ -147,9 +147,14 @@ def test_error_names_the_clause_that_the_contract_lacks() -> None:
         contract.CLAUSES["renamed"]
 
 
-def findings_in(sent: Request, status: int, body: bytes = b'{"success": false}') -> list[Finding]:
-    """Return the findings about a JSON response with this status and body."""
-    headers = {"Content-Type": "application/json", "WWW-Authenticate": "Bearer"}
+def findings_in(
+    sent: Request,
+    status: int,
+    body: bytes = b'{"success": false}',
+    media_type: str = "application/json",
+) -> list[Finding]:
+    """Return the findings about a response with this status, body and media type."""
+    headers = {"Content-Type": media_type, "WWW-Authenticate": "Bearer"}
     exchange = Exchange(sent, status, headers=tuple(headers.items()), body=body)
     findings = [*checks.check_response(exchange, [])]
     for finding in findings:
@@ -162,6 +167,17 @@ def test_numeric_id_breaks_exactly_one_rule() -> None:
     sent = replace(request({}), id="1")
     findings = findings_in(sent, 200, b'{"success": true, "aiLlmId": 1}')
     assert [finding.id for finding in findings] == ["success-response/aiLlmId-type/invalid"]
+
+
+def test_json_body_with_a_wrong_media_type_is_still_checked() -> None:
+    """A wrong media type does not hide a wrong status if the body is a JSON object."""
+    plain = "text/plain; charset=utf-8"
+    findings = findings_in(request({"name": 5}), 404, media_type=plain)
+    ids = ["error-response/media-type/text-plain", "types/name-type/404"]
+    assert [finding.id for finding in findings] == ids
+    assert [finding.continues for finding in findings] == [True, False]
+    page, *_ = findings_in(request({"name": 5}), 404, b"Not Found", plain)
+    assert not page.continues
 
 
 def test_finding_messages_describe_the_shortest_example() -> None:
