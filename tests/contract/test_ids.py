@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import quote
 
 from support import contract, values
@@ -11,6 +12,7 @@ from support.exchange import UUID
 from support.promise import Promise, clause
 from support.rule import describe
 
+NEAR = "id-exact/near-id"
 UNUSUAL = "id-exact/strange-id"
 
 
@@ -48,7 +50,12 @@ def test_similar_id_is_rejected(promise: Promise) -> None:
     known = ("", *backend.own_ids, *backend.given.values())
     for wrong in similar_ids(backend.id):
         if wrong not in known and not may_exist(wrong, backend.id):
-            promise.ask(id=wrong, place="id-exact/near-id", body={}, words=describe(wrong))
+            promise.ask(id=wrong, place=NEAR, body={}, words=describe(wrong))
+    renamed = promise.ask(body=values.fresh())
+    if renamed and renamed.succeeded:
+        name = renamed.request.fields["name"]
+        request = promise.request(id=name, place=NEAR, body={}, words="its name")
+        promise.send(replace(request, earlier=(renamed.request,)))
 
 
 @clause("id-exact")

@@ -6,8 +6,15 @@ from urllib.parse import quote, unquote
 from tests.faults.changes import faults, for_id, on, reply
 from tests.faults.messages import Request
 
+
+async def name_works_like_the_id(request: Request) -> None:
+    if request.id == await request.name_of(request.ids["main"]):
+        request.for_id(request.ids["main"])
+
+
 faults(
     "test_similar_id_is_rejected",
+    name_works_like_the_id,
     suffix_after_the_id_is_ignored=for_id(lambda id, ids: id.startswith(ids["main"])),
     character_21_of_the_id_is_ignored=for_id(
         lambda id, ids: (id[:20], id[21:]) == (ids["main"][:20], ids["main"][21:])
