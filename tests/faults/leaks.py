@@ -55,6 +55,7 @@ faults(
     secret_hash_in_base64=leak(lambda secret: _base64(hashlib.sha256(secret.encode()).digest())),
     start_of_a_too_long_secret=leak(lambda secret: secret[max_length("secret") :] and secret[:40]),
     last_four_characters_of_the_key=leak(lambda key: f"****{key[-4:]}"),
+    last_five_characters_of_the_key=leak(lambda key: f"****{key[-5:]}"),
     last_four_characters_after_x=leak(lambda key: f"xxxx-{key[-4:]}x"),
     key_for_admins=leak(lambda role, key: role == "admin" and key),
     key_in_404=on(404, leak(lambda key: key)),

@@ -171,7 +171,8 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
     two_masks = map("".join, product(AMBIGUOUS_MASKS, repeat=2))
     for mask in (*MASKS, *two_masks, *AMBIGUOUS_MASKS):
         least = 5 if mask in AMBIGUOUS_MASKS else 4
-        yield "masked", f"{mask}{secret[-least:]}", len(mask) + least
+        for size in range(least, 6):
+            yield "masked", f"{mask}{secret[-size:]}", len(mask) + size
         for size in range(least, 12):
             yield "masked", f"{canary[:size]}{mask}", size + len(mask)
     for name in HASHES:
