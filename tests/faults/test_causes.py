@@ -115,6 +115,13 @@ def test_rejecting_an_update_without_changes_hides_no_other_cause() -> None:
     assert result.ids == ["id/unknown/400", "idempotent/again/400"], result.output
 
 
+def test_title_contains_the_similar_name() -> None:
+    """The title shows how the rejected name differs from the name `Caf\u00e9 x` that is taken."""
+    fault = "names_are_normalized_before_comparison"
+    [finding] = run_with_faults(fault, promises="test_different_names").findings
+    assert 'similar to one that is taken; "Cafe\\u0301 x"' in finding["title"]
+
+
 @pytest.mark.parametrize(
     ("fault", "id"),
     [
