@@ -68,9 +68,10 @@ def test_unusual_id_is_rejected(promise: Promise) -> None:
     for wrong in unusual:
         promise.ask(id=wrong, place=UNUSUAL, body={}, words=describe(wrong))
     plain = quote(id, safe="")
-    twice = quote(contract.escape(id), safe="")
+    twice = quote(contract.escape(id[0]), safe="") + quote(id[1:], safe="")
     for segment in (twice, "%FF", "%C3%28", f"{plain}%FF", "%ED%A0%80", "%zz"):
-        promise.ask(path=contract.path_with(segment), place=UNUSUAL, body={})
+        path = contract.path_with(segment)
+        promise.ask(path=path, place=UNUSUAL, body={}, words=f"`{segment}` in the path")
 
 
 @clause("id-exact")

@@ -122,6 +122,12 @@ def test_title_contains_the_similar_name() -> None:
     assert 'similar to one that is taken; "Cafe\\u0301 x"' in finding["title"]
 
 
+def test_title_contains_the_percent_encoded_id() -> None:
+    fault = "id_with_invalid_utf_8_returns_500"
+    [finding] = run_with_faults(fault, promises="test_unusual_id").findings
+    assert "An id with unusual characters; `%FF` in the path" in finding["title"]
+
+
 @pytest.mark.parametrize(
     ("fault", "id"),
     [
