@@ -176,7 +176,7 @@ def git(*arguments: str) -> str:
 
 def find(given: str) -> Contract:
     """Load a contract from a file or a git reference; raise ContractError if that fails."""
-    if Path(given).is_file():
+    if Path(given).exists() and not Path(given).is_dir():  # includes pipes, such as /dev/stdin
         return from_file(Path(given))
     named = given if ":" in given else f"{given}:./{NAME}"
     can_be_reference = given and not given.startswith("-")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -231,6 +232,15 @@ def test_affected_parts_are_separated_by_semicolons(tmp_path: Path, compat: Comp
 
 
 @pytest.mark.usefixtures("wire_only")
+def test_base_can_be_a_pipe() -> None:
+    """The base can be the output of another command, as in `--base <(git show main:…)`."""
+    reader, writer = os.pipe()
+    os.write(writer, b"openapi: 3.1.0\n")
+    os.close(writer)
+    assert documents.find(f"/dev/fd/{reader}").document == {"openapi": "3.1.0"}
+    os.close(reader)
+
+
 def test_removed_responses_have_their_own_heading(tmp_path: Path, compat: Compat) -> None:
     """The report lists removed responses under a separate heading, not under `Additions`."""
     status = "        '429':\n          $ref: '#/components/responses/TooManyRequests'\n"
