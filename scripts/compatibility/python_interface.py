@@ -124,13 +124,21 @@ def _changes(old: griffe.Object, new: griffe.Object) -> Iterator[str]:
         for parameter in new.parameters:
             if parameter.name in old.parameters:
                 old_type = old.parameters[parameter.name].annotation
-                if not _members(old_type) <= _members(parameter.annotation):
+                if not _members(old_type) <= _accepted(parameter.annotation):
                     yield f"{parameter.name}: {old_type} → {parameter.annotation}"
     elif isinstance(old, griffe.Attribute) and isinstance(new, griffe.Attribute):
         before = PARSED.findall(str(old.annotation))
         after = PARSED.findall(str(new.annotation))
         if before != after:
             yield f"type: {old.annotation} → {new.annotation}"
+
+
+def _accepted(annotation: object) -> set[str]:
+    """Return the types of the arguments that a parameter accepts."""
+    members = _members(annotation)
+    if "float" in members:  # an int is valid where a float is expected (PEP 484)
+        members.add("int")
+    return members
 
 
 def _members(annotation: object) -> set[str]:
