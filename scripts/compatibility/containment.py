@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from scripts.compatibility.boundaries import BoundaryValues
@@ -69,8 +70,15 @@ def _completed(given: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
         if is_object and part.keys() <= SIMPLE:
             result[name] = _completed({}, part)
         else:
-            result[name] = BoundaryValues(part, {}, ONE).admitted(part)[0]
+            result[name] = _example(canonical_json(part))
     return result
+
+
+@lru_cache(maxsize=1024)
+def _example(text: str) -> Any:
+    """Return a value that the schema, given as JSON, admits; raise IndexError if none is found."""
+    schema = json.loads(text)
+    return BoundaryValues(schema, {}, ONE).admitted(schema)[0]
 
 
 def differences(
