@@ -70,6 +70,7 @@ class BoundaryValues:
     def _read(self, schema: dict[str, Any]) -> None:
         self.constants += constants(schema)
         self.names.update(mapping_at(schema, "properties"), schema.get("required", ()))
+        self.names.update(mapping_at(schema, "dependentRequired"))
         for keyword, value in schema.items():
             if isinstance(value, int | float):
                 self.numbers.add(value)

@@ -187,6 +187,10 @@ def _count_alternatives(schema: Any) -> int:
     count = prod(map(_count_alternatives, schema.get("allOf", ())))
     for keyword in ("anyOf", "oneOf"):
         count *= sum(map(_count_alternatives, schema.get(keyword, ()))) or 1
+    for keyword in ("dependentRequired", "dependentSchemas"):
+        count *= 2 ** len(schema.get(keyword, ()))
+    negated = mapping_at(schema, "not")
+    count *= len(negated.get("required", ())) or 1
     return count * 3 if "if" in schema else count
 
 
