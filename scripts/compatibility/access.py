@@ -123,8 +123,9 @@ def _normal_url(url: str) -> str:
     except ValueError:  # raised if, for example, the host is `[{variable}]`
         return url.rstrip("/")
     default_port = DEFAULT_PORTS.get(parts.scheme, "")
-    host = parts.netloc.lower().removesuffix(default_port)
-    return urlunsplit(parts._replace(netloc=host)).rstrip("/")
+    user, at, host = parts.netloc.rpartition("@")
+    host = host.lower().removesuffix(default_port)
+    return urlunsplit(parts._replace(netloc=user + at + host)).rstrip("/")
 
 
 def urls(operation: Operation) -> set[str]:
