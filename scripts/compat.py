@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 from scripts import documents
@@ -26,6 +27,9 @@ DECISIONS = "compat.yaml"
 def main() -> int:
     """Run the command and return its exit status."""
     options = _options()
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Escape characters that the output's encoding does not support, such as arrows in Latin-1.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return _compare(options)
     except ContractError as error:

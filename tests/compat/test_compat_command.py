@@ -443,6 +443,15 @@ def test_six_breaking_changes_take_less_than_four_seconds(tmp_path: Path, compat
     assert changes.count(("wire", "breaking")) == len(edits)
 
 
+def test_output_can_be_in_an_encoding_without_arrows(tmp_path: Path) -> None:
+    """In a locale without arrows, such as Latin-1, the report contains escape sequences."""
+    head = write(tmp_path, WORDS, set_version("99.0.0"))
+    program = (sys.executable, "-P", "-m", "scripts.compat")
+    variables = {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "latin-1"}
+    report = run(*program, "--base", "openapi.yaml", "--head", head, cwd=ROOT, variables=variables)
+    assert report.startswith(f"{VERSION} (openapi.yaml) \\u2192 99.0.0")
+
+
 def test_closed_output_causes_no_error_message(tmp_path: Path) -> None:
     """The command prints no error if the reader of its output exits early, as `head` does."""
     old = write(tmp_path, set_version("1.2.0"))
