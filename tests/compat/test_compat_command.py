@@ -231,7 +231,6 @@ def test_affected_parts_are_separated_by_semicolons(tmp_path: Path, compat: Comp
     assert "field zzField; PUT /ai/llm/{id}, response 403, body" in completed.stdout
 
 
-@pytest.mark.usefixtures("wire_only")
 def test_base_can_be_a_pipe() -> None:
     """The base can be the output of another command, as in `--base <(git show main:…)`."""
     reader, writer = os.pipe()
@@ -241,6 +240,7 @@ def test_base_can_be_a_pipe() -> None:
     os.close(reader)
 
 
+@pytest.mark.usefixtures("wire_only")
 def test_removed_responses_have_their_own_heading(tmp_path: Path, compat: Compat) -> None:
     """The report lists removed responses under a separate heading, not under `Additions`."""
     status = "        '429':\n          $ref: '#/components/responses/TooManyRequests'\n"
