@@ -57,11 +57,13 @@ assert requests[-1].headers.get_list("x-trace") == ["bb"]
 
 responses.append(httpx.Response(204))
 named = dict(cls_="1", d_="2", field_="3", self_="4", to_dict_="5", owner=Owner(name="o"))
-named |= dict(fields_=[Scope.READ], create_api_key="6")
+named |= dict(fields_=[Scope.READ], create_api_key="6", uuid=models.UUID_(text="7"))
+named |= dict(parent=uuid.UUID(int=8))
 assert client.create_api_key("w", **arguments, **named) is None
 assert json.loads(requests[-1].content) == {
     **arguments, "cls": "1", "d": "2", "field": "3", "self": "4", "toDict": "5",
-    "owner": {"name": "o"}, "fields": ["read"], "createApiKey": "6",
+    "owner": {"name": "o"}, "fields": ["read"], "createApiKey": "6", "uuid": {"text": "7"},
+    "parent": str(uuid.UUID(int=8)),
 }
 responses.append(httpx.Response(409, json={"message": "taken, hush"}))
 with pytest.raises(errors.ConflictError, match=r"409 taken, \\*\\*\\*") as caught:
