@@ -248,7 +248,7 @@ def adapt(data: Any) -> None:
     for collection in data.endpoint_collections_by_tag.values():
         for endpoint in collection.endpoints:
             place = f"{endpoint.method} {endpoint.name}"
-            if problem := _unsupported(endpoint):
+            for problem in _unsupported(endpoint):
                 raise GenerationError(f"{place}{problem}")
             endpoint.summary = endpoint.summary or f"Call {place}"
             operations.append(PythonIdentifier(endpoint.name, "field_"))
@@ -278,23 +278,26 @@ def _same_name(names: list[str]) -> str:
     return f"have the same name in Python, {', '.join(names)}; rename one of them"
 
 
-def _unsupported(endpoint: Any) -> str | None:
+def _unsupported(endpoint: Any) -> Iterator[str]:
     patterns = endpoint.responses.patterns
     if not any(pattern.status_code.range[0] // 100 == 2 for pattern in patterns):
-        return ": no successful response is documented; add one"
+        yield ": no successful response is documented; add one"
+    if any(pattern.source["attribute"] == "response.content" for pattern in patterns):
+        yield ": binary responses are not supported; use application/json or text/plain"
+    names: list[str] = []
     for place, parameter in endpoint.iter_all_parameters():
+        name = parameter.python_name
+        names.append(name)
         if place != "query" and type(parameter).__name__ not in SIMPLE:
-            problem = "this type is supported only in a query; use a string"
-            return f", {parameter.python_name}: {problem}"
-    names = [parameter.python_name for _, parameter in endpoint.iter_all_parameters()]
+            yield f", {name}: this type is supported only in a query; use a string"
     for body in endpoint.bodies:
-        if body.body_type != "json" or type(body.prop).__name__ != "ModelProperty":
-            return ": only JSON objects are supported as request bodies; use application/json"
-        names += [field.python_name for field in body.prop.required_properties]
-        names += [field.python_name for field in body.prop.optional_properties]
+        if body.body_type == "json" and type(body.prop).__name__ == "ModelProperty":
+            names += [field.python_name for field in body.prop.required_properties]
+            names += [field.python_name for field in body.prop.optional_properties]
+        else:
+            yield ": only JSON objects are supported as request bodies; use application/json"
     if doubled := _duplicates(names):
-        return f": two parameters or fields {_same_name(doubled)}"
-    return None
+        yield f": two parameters or fields {_same_name(doubled)}"
 
 
 def ruff(folder: Path, subcommand: str, *arguments: str) -> None:
