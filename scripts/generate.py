@@ -290,6 +290,8 @@ def _unsupported(endpoint: Any) -> Iterator[str]:
         names.append(name)
         if place != "query" and type(parameter).__name__ not in SIMPLE:
             yield f", {name}: this type is supported only in a query; use a string"
+    if endpoint.bodies[1:]:
+        yield ": only one media type is supported for a request body; remove the others"
     for body in endpoint.bodies:
         if body.body_type == "json" and type(body.prop).__name__ == "ModelProperty":
             names += [field.python_name for field in body.prop.required_properties]
