@@ -290,6 +290,8 @@ def _unsupported(endpoint: Any) -> Iterator[str]:
         names.append(name)
         if place != "query" and type(parameter).__name__ not in SIMPLE:
             yield f", {name}: this type is supported only in a query; use a string"
+        if place == "query" and _is_nested(parameter):
+            yield f", {name}: nested arrays and objects are not supported in a query; use strings"
     if endpoint.bodies[1:]:
         yield ": only one media type is supported for a request body; remove the others"
     for body in endpoint.bodies:
@@ -300,6 +302,15 @@ def _unsupported(endpoint: Any) -> Iterator[str]:
             yield ": only JSON objects are supported as request bodies; use application/json"
     if doubled := _duplicates(names):
         yield f": two parameters or fields {_same_name(doubled)}"
+
+
+def _is_nested(parameter: Any) -> bool:
+    """Return whether a query parameter can contain an array or object in another one."""
+    parts = [parameter]
+    if parameter.json_is_dict:
+        parts = [*parameter.required_properties, *parameter.optional_properties]
+    types = [part.get_type_string(json=True).as_unembedded_code() for part in parts]
+    return any(re.search(r"dict\[|list\[[^]]*list\[", type_) for type_ in types)
 
 
 def ruff(folder: Path, subcommand: str, *arguments: str) -> None:
