@@ -287,7 +287,7 @@ def _unsupported(endpoint: Any) -> Iterator[str]:
     names: list[str] = []
     for place, parameter in endpoint.iter_all_parameters():
         name = parameter.python_name
-        names.append(name)
+        names.append(name.lower())  # the names of rules are in upper case
         if place != "query" and type(parameter).__name__ not in SIMPLE:
             yield f", {name}: this type is supported only in a query; use a string"
         if place == "query" and _is_nested(parameter):
