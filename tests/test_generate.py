@@ -141,6 +141,7 @@ with pytest.raises(errors.BadGatewayError, match="1 attempt[)]"):
     client.create_api_key("w", **arguments)
 with pytest.raises(errors.BadGatewayError, match="1 attempt[)]"):
     client.with_options(max_retries=0).renew_key("x")
+assert requests[-1].headers["content-length"] == "0"
 assert not responses
 for name in models.__all__:
     typing.get_type_hints(getattr(models, name))

@@ -69,6 +69,8 @@ def _request(
     if call.body is not UNSET:
         headers["content-type"] = call.media_type
         content = _encoded(call.body)
+    elif call.method in {"PATCH", "POST", "PUT"}:
+        content = b""  # some servers reject these methods if the request has no Content-Length
     options: dict[str, Any] = {"params": call.params, "headers": headers}
     if isinstance(http, _CLIENTS):
         options["extensions"] = {"timeout": _timeouts(http.timeout.as_dict(), ends_at)}
