@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import sys
@@ -26,6 +27,9 @@ E = TypeVar("E", bound=FlashbackError)
 
 _MAX_ERROR_BODY = 1 << 16  # bytes
 _OTHER_CHARSETS = ("latin-1", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+# Load the codecs now. During a call, this would fail if no file descriptor is free.
+for _charset in (*_OTHER_CHARSETS, "utf-8-sig"):  # `json.loads` uses utf-8-sig
+    codecs.lookup(_charset)
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 

@@ -119,8 +119,8 @@ def test_forked_child_uses_its_own_connections() -> None:
     assert of_child.isdisjoint(of_parent)
 
 
-WITHOUT_DESCRIPTORS = """
-import asyncio, resource, sys
+WITHOUT_DESCRIPTORS = r"""
+import asyncio, httpx, resource, sys
 from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackError
 
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -144,6 +144,10 @@ async def call():
     limit(0)
     await client.update_ai_llm("a", secret="s<")
 attempt(lambda: asyncio.run(call()))
+missing = httpx.Response(404, content=b'\xef\xbb\xbf{"message": "Too many open files"}')
+client = FlashbackClient("tok", transport=httpx.MockTransport(lambda request: missing))
+limit(0)
+attempt(lambda: client.update_ai_llm("a"))
 """
 
 
@@ -151,7 +155,7 @@ def test_too_many_open_files_raises_flashback_error() -> None:
     """If no file descriptors are available, the constructor and API calls raise FlashbackError."""
     output = run(sys.executable, "-c", WITHOUT_DESCRIPTORS, "http://127.0.0.1:1")
     expected = ["FlashbackError True False"] * 2 + ["ApiConnectionError True False"] * 2
-    assert output.splitlines() == expected
+    assert output.splitlines() == [*expected, "NotFoundError True False"]
 
 
 @pytest.mark.parametrize("content", [None, b"not a certificate"])
