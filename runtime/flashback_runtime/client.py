@@ -9,7 +9,7 @@ from .calls import Call, Response, RunningCall
 from .errors import ArgumentError, FlashbackError
 from .fields import UNSET, Rule, Unset, as_secret, as_secrets
 from .retry import send
-from .secrets import Secret, redact
+from .secrets import Secret
 from .settings import Service, Settings
 from .transport import CLOSED, Connections, httpx, run
 
@@ -70,7 +70,6 @@ class BaseClient(Generic[C, T]):
             connections = self._new_connections(given)
             # Import all modules and read the certificates now. During a call, this would block the
             # event loop, and would fail if no file descriptor is free.
-            redact("", [])
             if given is None:
                 connections.new_pool(self._settings.proxy)
         except (ImportError, OSError) as error:

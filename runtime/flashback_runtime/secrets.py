@@ -6,6 +6,7 @@ contain frames that hold a credential in such a variable.
 
 from __future__ import annotations
 
+import html
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -105,8 +106,6 @@ def _decoded(text: str) -> Iterator[str]:
 
 
 def _unescape_html(text: str) -> str:
-    import html  # noqa: PLC0415 - only redaction needs it, and importing it takes 2 ms
-
     return html.unescape(_LONG_REFERENCE.sub("", text))
 
 
