@@ -72,7 +72,7 @@ assert caught.value.attempts == 1
 responses.append(httpx.Response(503))  # POST is not idempotent, so it is not retried.
 with pytest.raises(errors.UnexpectedServerError, match="1 attempt, may have been applied"):
     client.create_api_key("w", **arguments)
-for invalid in ({"kind": "other"}, {"scopes": ["no"]}, {"scopes": None}, {"note": 8}, {"owner": 1}):
+for invalid in ({"kind": "other"}, {"scopes": ["no"]}, {"scopes": {}}, {"note": 8}, {"owner": 1}):
     responses.append(httpx.Response(201, json={**created, **invalid}))
     with pytest.raises(errors.ResponseDecodeError):
         client.create_api_key("w", **arguments)
@@ -115,6 +115,9 @@ responses.append(httpx.Response(200, json=[1]))
 assert client.count_keys("x") == [1]
 responses.append(httpx.Response(200, json=["1"]))
 with pytest.raises(errors.ResponseDecodeError, match=r"body\\[0\\] must be of type int, not str"):
+    client.count_keys("x")
+responses.append(httpx.Response(202, json={}))
+with pytest.raises(errors.ResponseDecodeError, match="body must be of type list, not dict"):
     client.count_keys("x")
 assert "content-type" not in requests[-1].headers
 responses.append(httpx.Response(200, json=created))
