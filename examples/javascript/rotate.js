@@ -6,6 +6,7 @@ export async function rotate(id, secret, { retries = 2, wait = 50 } = {}) {
     try {
       const response = await fetch(url, {
         method: "PUT",
+        redirect: "manual", // otherwise, fetch would send the secret to the redirect's target
         headers: {
           "Authorization": `Bearer ${process.env.FLASHBACK_TOKEN}`,
           "Content-Type": "application/json",

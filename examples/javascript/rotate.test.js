@@ -4,6 +4,8 @@
 //     FLASHBACK_BASE_URL=http://127.0.0.1:4010 FLASHBACK_TOKEN=owner-token npm test
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { after, before, beforeEach, test } from "node:test";
 
 import { RotationError, rotate } from "./rotate.js";
@@ -60,4 +62,15 @@ test("does not retry a rejected update", async () => {
 test("reports an expired token", async () => {
   await admin("POST", "tokens/expire", { token: process.env.FLASHBACK_TOKEN });
   await assert.rejects(rotate(id, "new-secret"), { status: 401 });
+});
+
+test("does not follow a redirect, which could send the secret to another server", async (context) => {
+  const url = process.env.FLASHBACK_BASE_URL;
+  const headers = { Connection: "close", Location: `${url}/ai/llm/${id}` };
+  const server = createServer((_, response) => response.writeHead(307, headers).end());
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  context.after(() => server.close());
+  process.env.FLASHBACK_BASE_URL = `http://127.0.0.1:${server.address().port}`;
+  context.after(() => { process.env.FLASHBACK_BASE_URL = url; });
+  await assert.rejects(rotate(id, "new-secret"), { status: 307 });
 });

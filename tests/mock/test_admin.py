@@ -243,4 +243,4 @@ def test_javascript_example_passes(root: Path, mock: Mock, node: str) -> None:
     """The JavaScript example's tests, which control the mock over HTTP, pass."""
     example = root / "examples" / "javascript" / "rotate.test.js"
     variables = {"FLASHBACK_BASE_URL": mock.base_url, "FLASHBACK_TOKEN": OWNER}
-    assert "pass 4" in run(node, "--test", example, variables=variables)
+    assert "pass 5" in run(node, "--test", example, variables=variables)
