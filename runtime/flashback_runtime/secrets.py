@@ -133,15 +133,14 @@ def cut_frames(chain: Iterable[BaseException]) -> None:
         entries: list[TracebackType] = []
         entry = error.__traceback__
         while entry is not None:
+            entries.append(entry)
+            entry = entry.tb_next
+        error.__traceback__ = None
+        for entry in reversed(entries):
             module = str(entry.tb_frame.f_globals.get("__name__", ""))
             if module not in _HIDDEN and module.partition(".")[0] not in _HIDDEN:
-                entries.append(entry)
-            entry = entry.tb_next
-        following = None
-        for entry in reversed(entries):
-            entry.tb_next = following
-            following = entry
-        error.__traceback__ = following
+                entry.tb_next = error.__traceback__
+                error.__traceback__ = entry
 
 
 def exception_chain(
