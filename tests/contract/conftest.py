@@ -8,6 +8,7 @@ from test_authentication import BAD_TOKENS
 
 from support import contract, values
 from support.backend import SIBLING_ID, send_controls
+from support.checks import every_rejection
 from support.exchange import Exchange
 from support.plugin import PROMISE
 from support.promise import Promise, Run
@@ -68,8 +69,8 @@ def _update_sibling(run: Run) -> None:
 def _send_rejected(run: Run) -> None:
     """Send requests that must be rejected, and remember the rejections.
 
-    If a request crashes the backend or succeeds without a valid token, record a finding even
-    if no selected test covers that case.
+    If a request crashes the backend or succeeds without a valid token, or if all of these requests
+    get the same 5xx status, record a finding even if no selected test covers that case.
     """
     backend = run.backend
     rejected: dict[str, dict[str, Any]] = {
@@ -78,6 +79,7 @@ def _send_rejected(run: Run) -> None:
         "test_unknown_id_answers_404": {"id": backend.unknown_id()},
         "test_invalid_value_answers_400[name]": {"body": {"name": 5}},
     }
+    statuses = set()
     for name, parts in rejected.items():
         exchange = backend.exchange(backend.request(**{"body": {}, **parts}))
         if exchange.status:
@@ -85,12 +87,23 @@ def _send_rejected(run: Run) -> None:
         is_update = exchange.is_accepted and exchange.request.user.statuses == {401}
         if is_update or not exchange.status:
             _check(run, name, exchange)
+        statuses.add(exchange.status)
+    if len(statuses) == 1 and exchange.status >= 500:
+        promise = _promise(run, "test_every_response[statuses]")
+        promise.record(every_rejection(exchange), exchange)
+        promise.broken_since = None
+
+
+def _promise(run: Run, name: str) -> Promise:
+    """Return the named promise, even if it is not selected."""
+    promise = run.promises.get(name) or Promise(name, "", "", "unauthorized")
+    promise.run = run
+    return promise
 
 
 def _check(run: Run, name: str, exchange: Exchange) -> None:
-    """Check the exchange for the named promise, even if the promise is not selected."""
-    promise = run.promises.get(name) or Promise(name, "", "", "unauthorized")
-    promise.run = run
+    """Check the exchange for the named promise."""
+    promise = _promise(run, name)
     promise.check(exchange)
     promise.broken_since = None  # the time limit starts with the promise's own requests
 

@@ -13,6 +13,7 @@ def show(message: str, status: int = 404) -> Change:
 
 faults(
     "test_every_response[statuses]",
+    every_error_has_the_status_500=lambda answer: answer.status >= 400 and answer.set_status(500),
     forbidden_update_returns_451=on(403, lambda answer: answer.set_status(451)),
 )
 faults(

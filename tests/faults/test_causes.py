@@ -40,6 +40,7 @@ SEVERAL_FAULTS = [
         "two_of_seventy_connections_are_reset": "update",
     },
     {"every_error_has_the_status_200": "success-response"},
+    {"chunked_bodies": "chunked", "every_error_has_the_status_500": "statuses"},
     {"missing_body_is_an_empty_update": "body", "every_update_returns_500": "update"},
     {
         "taken_name_returns_500": "unique-names",

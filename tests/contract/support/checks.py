@@ -211,12 +211,20 @@ def _before_the_endpoint(exchange: Exchange) -> Finding:
     return finding
 
 
+def every_rejection(exchange: Exchange) -> Finding:
+    """Return the finding for a backend that returns this status instead of every 4xx."""
+    subject = "any request that must be rejected"
+    return Finding("statuses/rejection", exchange.got, "a 4xx status", exchange.got, subject)
+
+
 def _server_error(exchange: Exchange) -> Finding:
     rule = exchange.request.rule
     causes = [*exchange.request.reasons, rule]
     likely = causes[0]
     finding = _finding(exchange, rule, exchange.got, f"{rule.expected}, not 5xx", exchange.got)
     finding.rule = likely.id
+    if not rule.must_succeed:
+        finding.explained_by += (every_rejection(exchange).id,)
     for cause in causes:  # a rule about parsing the body is the likely cause
         if cause.clause in ("unreadable-body", "json-open") or cause.kind.startswith("empty"):
             finding.rule = "unreadable-body/server-error"
