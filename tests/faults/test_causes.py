@@ -12,7 +12,7 @@ from support.options import BROKEN, MEANINGS
 from tests.faults.backend import serving
 from tests.faults.changes import as_user, on, reply, when
 from tests.faults.faults import FAULTS
-from tests.faults.messages import RETRY_NOW, Answer, Request, page, rejected
+from tests.faults.messages import RETRY_NOW, Answer, page
 from tests.faults.runner import Names, RunResult, run_with_changes, run_with_url
 
 # Each backend has several faults, so that fewer full runs are needed. Each fault is mapped to the
@@ -127,32 +127,6 @@ def test_title_contains_the_percent_encoded_id() -> None:
     fault = "id_with_invalid_utf_8_returns_500"
     [finding] = run_with_faults(fault, promises="test_unusual_id").findings
     assert "An id with unusual characters; `%FF` in the path" in finding["title"]
-
-
-def test_missing_workspace_check_is_one_finding() -> None:
-    """If members of any workspace can update, the user and the configuration are one cause."""
-    changes = [
-        as_user(lambda role: role == "stranger"),
-        as_user(lambda is_for: is_for("foreign"), "stranger"),
-    ]
-    promises = ("test_stranger_cannot", "test_foreign_configuration")
-    result = run_with_changes(changes, promises=promises)
-    assert result.ids == ["workspace-access/stranger/200"], result.output
-
-
-def test_effect_of_a_stranger_is_found_despite_a_wrong_status() -> None:
-    """If strangers get 400, but their updates are applied, both are findings."""
-
-    async def change(request: Request) -> Answer | None:
-        if request.role != "stranger":
-            return None
-        if request.is_for("main") and request.name:
-            await request.rename(request.name)
-        return rejected(400)
-
-    names = ("test_stranger_cannot", "test_rejected_update")
-    result = run_with_changes([change], promises=names)
-    assert result.ids == ["workspace-access/applied/400", "workspace-access/stranger/400"]
 
 
 @pytest.mark.parametrize(

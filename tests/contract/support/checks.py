@@ -155,13 +155,8 @@ def _finding(exchange: Exchange, rule: Rule, outcome: str, expected: str, got: s
     end = slug(outcome)
     # If the backend accepts an invalid token, this explains other statuses, but not a server error.
     may_be_accepted = 0 < exchange.status < 500
-    # If the request is rejected because of an effect, no other kind of request explains this.
-    shows_effect = exchange.status in CONFLICTS and rule.id.endswith(EFFECTS)
-    kinds = [rule.kind]
-    if not shows_effect:
-        kinds += DATA["broader_kinds"].get(clause, [])
     broader = []
-    for kind in kinds:
+    for kind in (rule.kind, *DATA["broader_kinds"].get(clause, ())):
         broader.append(f"{clause}/{kind}/{end}")
         if clause in ("unauthorized", "order") and may_be_accepted:
             broader.append(f"authentication/{kind}/200")
@@ -169,6 +164,8 @@ def _finding(exchange: Exchange, rule: Rule, outcome: str, expected: str, got: s
             broader.append(f"unauthorized/{kind}/{end}")
     if request.user.statuses == {401} and may_be_accepted:
         broader.append(f"{request.user.id}/200")
+    # If the request is rejected because of an effect, no simpler request explains this.
+    shows_effect = exchange.status in CONFLICTS and rule.id.endswith(EFFECTS)
     if not exchange.succeeded and not shows_effect:
         broader += [f"{simpler}/{end}" for simpler in _simpler_rules(request)]
     return Finding(rule.id, outcome, expected, got, explained_by=tuple(broader))
