@@ -111,7 +111,7 @@ def _test_mock(options: argparse.Namespace) -> int:
 
 
 def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
-    """Return environment variables with the tokens and IDs from the mock's fixtures."""
+    """Return environment variables with the tokens and ids from the mock's fixtures."""
     return {
         "FLASHBACK_TOKEN": tokens["owner"],
         "FLASHBACK_ADMIN_TOKEN": tokens["admin"],

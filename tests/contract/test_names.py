@@ -14,6 +14,7 @@ from typing import Any
 from support import values
 from support.backend import ADMIN, EXPIRED, READER, SIBLING_ID, STRANGER, WRITER
 from support.contract import LARGEST_BODY
+from support.exchange import UUID, Exchange
 from support.promise import Promise, clause
 from support.rule import RULES, describe
 from support.values import DATA, EVERYTHING, GOOD, LOCK, fresh
@@ -41,6 +42,13 @@ def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
         promise.ask("unique-names/taken", id=sibling, body=body)
 
 
+def ask_similar(promise: Promise, taken: str, name: str, **parts: Any) -> Exchange | None:
+    """Request a name that is similar to one that is taken."""
+    names = [describe(UUID.sub("x", text)) for text in (taken, name)]
+    words = " and ".join(names)
+    return promise.ask("name-exact/alike", body={"name": name}, words=words, **parts)
+
+
 @clause("name-exact")
 def test_different_names_do_not_conflict(promise: Promise) -> None:
     """Two names are equal if and only if all of their code points are equal."""
@@ -50,13 +58,12 @@ def test_different_names_do_not_conflict(promise: Promise) -> None:
     promise.prepare(body={"name": name})
     similar = [name.upper(), name[:-1], *values.expand("SIMILAR_NAMES", end)]
     for other in values.valid("name", similar):
-        words = describe(other.replace(end, "x"))
-        promise.ask("name-exact/alike", id=sibling, body={"name": other}, words=words)
+        ask_similar(promise, name, other, id=sibling)
     # Renames that change only case or spacing also take effect.
-    promise.ask("name-exact/alike", body={"name": name.upper()})
-    promise.ask("name-exact/alike", id=sibling, body={"name": name})
-    promise.ask("name-exact/alike", id=sibling, body={"name": f"{name} "})
-    promise.ask("name-exact/alike", body={"name": name})
+    ask_similar(promise, name, name.upper())
+    ask_similar(promise, name.upper(), name, id=sibling)
+    ask_similar(promise, name.upper(), f"{name} ", id=sibling)
+    ask_similar(promise, f"{name} ", name)
     max_length = values.max_length("name")
     longest = values.of_length("name", max_length)
     for unusual in values.valid("name", [f"Caf\u00e9 <&> {LOCK} {end}", longest]):
@@ -70,8 +77,9 @@ def test_different_names_do_not_conflict(promise: Promise) -> None:
         promise.prepare(body=fresh())
     # Some databases replace or drop certain characters, or treat them as equal.
     for character, other in DATA["EQUAL_IN_SOME_DATABASES"]:
-        promise.prepare(body={"name": f"{end} {character}"})
-        exchange = promise.ask("name-exact/alike", id=sibling, body={"name": f"{end} {other}"})
+        name = f"{end} {character}"
+        promise.prepare(body={"name": name})
+        exchange = ask_similar(promise, name, f"{end} {other}", id=sibling)
     # Skip the longest name if all characters outside the Basic Multilingual Plane compare equal.
     if exchange and exchange.is_accepted:
         longest = end.ljust(max_length, LOCK)

@@ -116,11 +116,34 @@ def test_rejecting_an_update_without_changes_hides_no_other_cause() -> None:
     assert result.ids == ["id/unknown/400", "idempotent/again/400"], result.output
 
 
-def test_title_contains_the_similar_name() -> None:
-    """The title shows how the rejected name differs from the name `Caf\u00e9 x` that is taken."""
-    fault = "names_are_normalized_before_comparison"
+@pytest.mark.parametrize(
+    ("fault", "names"),
+    [
+        ("names_are_normalized_before_comparison", '"Caf\\u00e9 x" and "Cafe\\u0301 x"'),
+        ("names_are_compared_after_case_folding", '"x \\u00df" and "x ss"'),
+        ("names_are_trimmed_before_comparison", '"Caf\\u00e9 x " and "Caf\\u00e9 x"'),
+    ],
+)
+def test_title_contains_both_names(fault: str, names: str) -> None:
+    """The title shows how the rejected name differs from the name that is taken."""
     [finding] = run_with_faults(fault, promises="test_different_names").findings
-    assert 'similar to one that is taken; "Cafe\\u0301 x"' in finding["title"]
+    assert f"similar to one that is taken; {names}: got 400" in finding["title"]
+
+
+def test_name_is_sent_as_an_id_if_the_source_is_ours() -> None:
+    """The curl command first sends the update that gives the configuration the name."""
+    change = FAULTS["name_works_like_the_id"].change
+    result = run_with_changes([change], "--source", "ours", promises="test_similar_id")
+    [finding] = result.findings
+    [example] = finding["examples"]
+    assert "--next" in example["curl"]
+
+
+def test_rename_alone_does_not_keep_the_promise_about_similar_ids() -> None:
+    """If every id gets a wrong status, the promise about similar ids is not tested."""
+    change = on(404, lambda answer: answer.set_status(403))
+    result = run_with_changes([change], promises=("test_unknown_id", "test_similar_id"))
+    assert result.promise("test_similar_id_is_rejected")["outcome"] == "not tested"
 
 
 def test_title_contains_the_percent_encoded_id() -> None:

@@ -315,7 +315,7 @@ def _check_form(exchange: Exchange) -> Iterator[Finding]:
         outcome = got if is_usual else "unusual"
         subject = f"the media type of a {status} response"
         finding = Finding(f"{clause}/media-type", outcome, "application/json", got, subject)
-        finding.continues = "json" in got or bool(exchange.fields)
+        finding.continues = "json" in got or isinstance(exchange.value, dict)
         yield finding
     # Skip other bodies, such as HTML, because their wrong media type has already been reported.
     if "json" in got or exchange.value is not None:

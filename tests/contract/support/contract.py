@@ -91,7 +91,6 @@ REQUEST = resolve(MEDIA["schema"])
 PROPERTIES = {name: resolve(schema) for name, schema in REQUEST["properties"].items()}
 LEFT_OPEN: dict[str, Any] = REQUEST.get("x-left-open", {}).get("properties", {})
 CREDENTIALS = [name for name, schema in PROPERTIES.items() if schema.get("writeOnly")]
-URLS = [name for name, schema in PROPERTIES.items() if schema.get("format") == "uri"]
 
 # The first of these keywords that a value violates determines the clause.
 KEYWORDS = ("type", "enum", "minLength", "maxLength", "pattern", "format")
@@ -132,6 +131,9 @@ def clause_of(keyword: str, field: str) -> str:
         if keyword in clause.keywords and not clause.fields:
             general = clause.id
     return general
+
+
+URLS = [name for name in PROPERTIES if clause_of("format", name) == "endpoint-url"]
 
 
 RESPONSES: dict[int, Any] = {}
