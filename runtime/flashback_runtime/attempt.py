@@ -145,8 +145,6 @@ def _outcome(
     # The remaining traceback frames belong to the caller's own hooks and transports.
     is_closed = running.connections.closed
     is_lost = isinstance(error, OSError) or type(error).__module__.startswith(_UNWRAPPED)
-    # asyncio raises RuntimeError if it cannot start a thread to resolve the host name.
-    is_lost |= isinstance(error, RuntimeError) and running.connections.given is None
     if isinstance(error, httpx.HTTPError):
         if isinstance(running.connections.given, _CLIENTS) and _is_from_hook(error, request):
             raise error

@@ -9,7 +9,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import httpx
 import pytest
@@ -157,20 +156,6 @@ def test_too_many_open_files_raises_flashback_error() -> None:
     output = run(sys.executable, "-c", WITHOUT_DESCRIPTORS, "http://127.0.0.1:1")
     expected = ["FlashbackError True False"] * 2 + ["ApiConnectionError True False"] * 2
     assert output.splitlines() == [*expected, "NotFoundError True False"]
-
-
-def test_missing_thread_raises_flashback_error() -> None:
-    """If no thread can be started to resolve the host name, an async call raises FlashbackError."""
-    error = RuntimeError("can't start new thread")
-
-    async def update() -> None:
-        client = AsyncFlashbackClient(TOKEN, base_url="http://localhost:1", max_retries=0)
-        with patch("threading.Thread.start", side_effect=error):
-            await call(client)
-
-    with pytest.raises(errors.ApiConnectionError, match="can't start new thread") as caught:
-        asyncio.run(update())
-    assert caught.value.__cause__ is error
 
 
 @pytest.mark.parametrize("content", [None, b"not a certificate"])
