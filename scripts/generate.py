@@ -173,6 +173,8 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
             ": writeOnly is supported only for string fields with no $ref, enum, date format or "
             "uuid format; use such a field, or remove writeOnly"
         )
+    if "const" in schema and re.search(r"\.(oneOf|anyOf)\[\d+\]$", place):
+        yield ": const is not supported in oneOf and anyOf; use an enum with one member"
     if "nullable" in schema:
         yield ": `nullable` has no effect in OpenAPI 3.1; add 'null' to `type` instead"
     if schema.get("format") == "binary":
