@@ -55,8 +55,8 @@ def to_stderr(level: str, log_format: str) -> None:
 
 def text_line(record: logging.LogRecord) -> str:
     """Return a log record as readable text. Escape control characters, which ids can contain."""
-    entry: object = getattr(record, "entry", None)
-    if isinstance(entry, Entry):
+    entry = _entry(record)
+    if entry:
         line = f"{entry} (id {entry.configuration or 'unknown'}, request {entry.request_id})"
     else:
         line = f"{_time(record):%H:%M:%S.%f} {record.levelname} {record.getMessage()}"
@@ -65,13 +65,21 @@ def text_line(record: logging.LogRecord) -> str:
 
 def json_line(record: logging.LogRecord) -> str:
     """Return a log record as a JSON object on a single line."""
-    entry: object = getattr(record, "entry", None)
-    if isinstance(entry, Entry):
+    entry = _entry(record)
+    if entry:
         fields = entry.to_dict()
     else:
         time = _time(record).isoformat(timespec="milliseconds")
         fields = {"time": time, "message": record.getMessage()}
     return json.dumps({"time": fields.pop("time"), "level": record.levelname.lower(), **fields})
+
+
+def _entry(record: logging.LogRecord) -> Entry | None:
+    """Return the logged request, or None if the record is about something else."""
+    for argument in record.args or ():
+        if isinstance(argument, Entry):
+            return argument
+    return None
 
 
 def _time(record: logging.LogRecord) -> datetime:

@@ -122,7 +122,7 @@ class App:
         entry = request.entry
         entry.status = 0 if entry.fault in WITHOUT_STATUS else answer.status
         self._mock.log(entry)
-        log.log(level, "%s", entry, extra={"entry": entry})
+        log.log(level, "%s", entry)
         answer.headers["X-Request-Id"] = entry.request_id
         if self._origins:
             answer.headers.add("Vary", "Origin")
