@@ -27,8 +27,8 @@ MAX_PORT = 65535
 RECEIVE_BYTES = 1 << 15
 RESET = struct.pack("ii", 1, 0)  # with an SO_LINGER of 0 s, closing a socket sends a TCP reset
 UNPARSABLE = (
-    "not a valid HTTP/1.1 request; use http:// (not https:// or HTTP/2) and check for malformed or "
-    "repeated headers"
+    "not a valid HTTP/1.1 request, or headers too large; use http:// (not https:// or HTTP/2) and "
+    "check for malformed, repeated or very long headers"
 )
 # Silence aiohttp, which would otherwise log request lines, including any token sent in a URL.
 QUIET = logging.getLogger("flashback_mock.http")
