@@ -187,8 +187,12 @@ def _count_alternatives(schema: Any) -> int:
     count = prod(map(_count_alternatives, schema.get("allOf", ())))
     for keyword in ("anyOf", "oneOf"):
         count *= sum(map(_count_alternatives, schema.get(keyword, ()))) or 1
-    for keyword in ("dependentRequired", "dependentSchemas"):
-        count *= 2 ** len(schema.get(keyword, ()))
+    count *= 2 ** len(schema.get("dependentSchemas", ()))
+    # Fields that require the same fields, or each other, do not multiply the alternatives.
+    required = mapping_at(schema, "dependentRequired")
+    targets = {frozenset(names) for names in required.values()}
+    groups = {frozenset((name, *names)) for name, names in required.items()}
+    count *= 2 ** min(len(targets), len(groups))
     negated = mapping_at(schema, "not")
     count *= len(negated.get("required", ())) or 1
     return count * 3 if "if" in schema else count
