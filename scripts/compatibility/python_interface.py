@@ -136,7 +136,8 @@ def _changes(old: griffe.Object, new: griffe.Object) -> Iterator[str]:
 def _accepted(annotation: object) -> set[str]:
     """Return the types of the arguments that a parameter accepts."""
     members = _members(annotation)
-    if "float" in members:  # an int is valid where a float is expected (PEP 484)
+    # PEP 484: an int is valid where a float is expected, but not in brackets, as in `list[float]`.
+    if "float" in members and "[" not in str(annotation):
         members.add("int")
     return members
 

@@ -136,6 +136,7 @@ def test_types_and_base_classes_are_compared(tmp_path: Path) -> None:
     changes = {
         "def f(a: int | str) -> int: ...": "none",
         "def f(a: float | None) -> int: ...": "none",  # an int is valid where a float is expected
+        "def f(a: list[str | float | None]) -> int: ...": "breaking",
         "def f(a: bool) -> int: ...": "breaking",
         "def f(a: int) -> int | None: ...": "breaking",
         "def f(a: int) -> int: ...\nclass E(KeyError): ...": "breaking",
