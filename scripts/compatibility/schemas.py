@@ -184,7 +184,7 @@ def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
 def _count_alternatives(schema: Any) -> int:
     if not is_mapping(schema):
         return 1
-    count = prod(map(_count_alternatives, schema.get("allOf", ())))
+    count: int = prod(map(_count_alternatives, schema.get("allOf", ())))
     for keyword in ("anyOf", "oneOf"):
         count *= sum(map(_count_alternatives, schema.get(keyword, ()))) or 1
     count *= 2 ** len(schema.get("dependentSchemas", ()))
