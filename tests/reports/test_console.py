@@ -48,6 +48,15 @@ def test_output_ends_with_the_result() -> None:
     ]
 
 
+def test_finding_to_fix_first_is_the_first_one_or_none() -> None:
+    """The output ends with the result if only other findings prevent tests."""
+    verdict = broken()
+    verdict["findings"][0]["hides"] = 0
+    verdict["findings"][1]["hides"] = 5
+    last = printed(verdict).strip().splitlines()[-1]
+    assert last.startswith("The contract is broken: 7 findings")
+
+
 def test_terminal_does_not_wrap_curl_commands() -> None:
     """In a narrow terminal, curl commands are not wrapped, so that users can copy them."""
     text = printed(broken(), width=72)

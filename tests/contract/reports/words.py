@@ -100,11 +100,11 @@ def summary(verdict: Verdict) -> str:
 
 
 def fix_first(verdict: Verdict) -> str:
-    """Return which finding to fix first, or an empty string if the order does not matter."""
+    """Return the first finding if it prevents tests; otherwise, return an empty string."""
     findings = with_severity(verdict, "broken")
-    first = max(findings, key=lambda finding: finding["hides"], default=None)
-    if not first or not first["hides"]:
+    if not findings or not findings[0]["hides"]:
         return ""
+    first = findings[0]
     hidden = plural(first["hides"], "promise")
     effect = f"This finding prevents {hidden} from being tested."
     return f"Fix this finding first: {first['title']}. {effect}"
