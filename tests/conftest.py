@@ -17,7 +17,7 @@ from flashback_mock import Mock
 
 ROOT = Path(__file__).parents[1]
 
-SLOWEST = ("test_checks_pass", "test_additions")
+SLOWEST = ("test_checks_pass", "test_additions", "test_removed_fields")
 
 # The contract tests require a backend, so they run only through scripts/contract.
 collect_ignore = ["contract"]
