@@ -9,7 +9,6 @@ from test_authentication import BAD_TOKENS
 from support import contract, values
 from support.backend import SIBLING_ID, send_controls
 from support.checks import every_rejection
-from support.exchange import Exchange
 from support.plugin import PROMISE
 from support.promise import Promise, Run
 
@@ -43,6 +42,8 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
     run.controls = send_controls(backend, ({}, values.fresh(), values.GOOD))
     _update_sibling(run)
     _send_rejected(run)
+    for promise in run.promises.values():
+        promise.broken_since = None  # the time limit starts with the promise's own requests
     yield run
     rest = dict(contract.EVERYTHING)
     # Send the name separately, so that the other fields are restored even if the name is taken.
@@ -59,7 +60,7 @@ def _update_sibling(run: Run) -> None:
         return
     exchange = backend.exchange(backend.control(values.GOOD, id=id, rule="update/sibling"))
     if exchange.status in (403, 404):
-        _check(run, "test_member_can_update[WRITE]", exchange)
+        _promise(run, "test_member_can_update[WRITE]").check(exchange)
         del backend.given[SIBLING_ID]
         reason = f"an update of the configuration in {SIBLING_ID} returned {exchange.status}"
         backend.unusable[SIBLING_ID] = reason
@@ -86,12 +87,11 @@ def _send_rejected(run: Run) -> None:
             backend.from_endpoint.append(exchange)
         is_update = exchange.is_accepted and exchange.request.user.statuses == {401}
         if is_update or not exchange.status:
-            _check(run, name, exchange)
+            _promise(run, name).check(exchange)
         statuses.add(exchange.status)
     if len(statuses) == 1 and exchange.status >= 500:
         promise = _promise(run, "test_every_response[statuses]")
         promise.record(every_rejection(exchange), exchange)
-        promise.broken_since = None
 
 
 def _promise(run: Run, name: str) -> Promise:
@@ -99,13 +99,6 @@ def _promise(run: Run, name: str) -> Promise:
     promise = run.promises.get(name) or Promise(name, "", "", "unauthorized")
     promise.run = run
     return promise
-
-
-def _check(run: Run, name: str, exchange: Exchange) -> None:
-    """Check the exchange for the named promise."""
-    promise = _promise(run, name)
-    promise.check(exchange)
-    promise.broken_since = None  # the time limit starts with the promise's own requests
 
 
 @pytest.fixture(autouse=True)
