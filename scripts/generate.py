@@ -250,7 +250,7 @@ def adapt(data: Any) -> None:
     for collection in data.endpoint_collections_by_tag.values():
         for endpoint in collection.endpoints:
             place = f"{endpoint.method} {endpoint.name}"
-            for problem in _unsupported(endpoint):
+            if problem := next(_unsupported(endpoint), ""):
                 raise GenerationError(f"{place}{problem}")
             endpoint.summary = endpoint.summary or f"Call {place}"
             operations.append(PythonIdentifier(endpoint.name, "field_"))
