@@ -130,8 +130,8 @@ def test_title_contains_both_names(fault: str, names: str) -> None:
     assert f"similar to one that is taken; {names}: got 400" in finding["title"]
 
 
-def test_name_is_sent_as_an_id_if_the_source_is_ours() -> None:
-    """The curl command first sends the update that gives the configuration the name."""
+def test_name_that_works_like_the_id_is_found_among_rules_from_ours() -> None:
+    """The finding's curl command first sends the update that gives the configuration the name."""
     change = FAULTS["name_works_like_the_id"].change
     result = run_with_changes([change], "--source", "ours", promises="test_similar_id")
     [finding] = result.findings
@@ -147,6 +147,7 @@ def test_rename_alone_does_not_keep_the_promise_about_similar_ids() -> None:
 
 
 def test_title_contains_the_percent_encoded_id() -> None:
+    """The title shows which percent-encoded id the backend accepts or fails to decode."""
     fault = "id_with_invalid_utf_8_returns_500"
     [finding] = run_with_faults(fault, promises="test_unusual_id").findings
     assert "An id with unusual characters; `%FF` in the path" in finding["title"]

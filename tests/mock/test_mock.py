@@ -1,6 +1,5 @@
 """Tests for the mock's Python API: state, request log and assertions."""
 
-import subprocess
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ from flashback_client import FlashbackClient
 from flashback_mock import Entry, Mock
 from flashback_mock.http.messages import Request
 from tests.mock.wire import MAIN, put
+from tests.programs import run
 
 
 def test_log_is_bounded(mock: Mock) -> None:
@@ -157,4 +157,4 @@ mock.reset()
 
 def test_process_exits_even_if_a_mock_is_running() -> None:
     """A process can exit while a mock is running, for example because `setUpClass` failed."""
-    subprocess.run([sys.executable, "-c", UNFINISHED], check=True, timeout=30)
+    run(sys.executable, "-c", UNFINISHED)

@@ -227,7 +227,7 @@ def test_endless_request_is_aborted(
     assert_responsive(http, mock)
 
 
-def test_headers_use_little_memory(mock: Mock) -> None:
+def test_headers_are_limited(mock: Mock) -> None:
     """The server buffers at most 128 headers of 8,190 bytes for each connection."""
     too_many = [f"X-{number}: x" for number in range(128)]
     for headers in (too_many, [f"X-Long: {'x' * 8200}"]):
