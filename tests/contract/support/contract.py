@@ -48,6 +48,7 @@ for _path in DOCUMENT["paths"].values():
         if is_other and "operationId" in _operation:
             OTHER_OPERATIONS.append(_operation["operationId"])
 
+X_CLAUSES: dict[str, dict[str, Any]] = OPERATION["x-clauses"]
 SOURCES = (*options.SOURCES, "open")
 
 
@@ -59,8 +60,6 @@ class Clause:
     source: str
     text: str
     line: int
-    keywords: list[str]
-    fields: list[str]
 
 
 class _Clauses(dict[str, Clause]):
@@ -72,14 +71,12 @@ class _Clauses(dict[str, Clause]):
 def _clauses() -> _Clauses:
     start = TEXT.index("x-clauses:")
     clauses = _Clauses()
-    for id, entry in OPERATION["x-clauses"].items():
+    for id, entry in X_CLAUSES.items():
         clauses[id] = Clause(
             id,
             entry["source"],
             text=" ".join(entry["text"].split()),
             line=TEXT.count("\n", 0, TEXT.index(f" {id}:\n", start)) + 1,
-            keywords=entry.get("keywords", []),
-            fields=entry.get("fields", []),
         )
     return clauses
 
@@ -124,13 +121,10 @@ def is_left_open(field: str, value: object) -> bool:
 
 def clause_of(keyword: str, field: str) -> str:
     """Return the id of the clause that covers this keyword in the field's schema."""
-    general = "body"
-    for clause in CLAUSES.values():
-        if keyword in clause.keywords and field in clause.fields:
-            return clause.id
-        if keyword in clause.keywords and not clause.fields:
-            general = clause.id
-    return general
+    for id, clause in X_CLAUSES.items():
+        if keyword in clause.get("keywords", ()) and field in clause.get("fields", [field]):
+            return id
+    return "body"
 
 
 URLS = [name for name in PROPERTIES if clause_of("format", name) == "endpoint-url"]

@@ -230,12 +230,7 @@ def _finding(run: Run, finding: Finding, hides: int) -> Document:
     return {
         "id": finding.id,
         "promise": finding.promise,
-        "clause": {
-            "id": clause.id,
-            "source": clause.source,
-            "text": clause.text,
-            "line": clause.line,
-        },
+        "clause": vars(clause),
         "source": clause.source,
         "count": finding.count,
         "severity": finding.severity,
