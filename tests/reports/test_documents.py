@@ -122,8 +122,8 @@ def test_annotations_have_a_level() -> None:
     levels = Counter(line.partition(" ")[0] for line in lines)
     assert levels == {"::error": 6, "::warning": 1, "::notice": 1}
     title = "`key`%3A 8%2C193 characters (`maxLength` is 8%2C192)%3A got 200"
-    assert lines[6].startswith(f"::error title={title}::expected 400, got 200")
-    assert "%0Aseen in 17 requests, id: lengths/key-maxLength/200" in lines[6]
+    assert lines[6].startswith(f"::error title={title}::expected: 400%0Agot: 200")
+    assert "%0Aseen in: 17 requests%0Aid: lengths/key-maxLength/200" in lines[6]
     assert annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT")
     untested = annotations(not_tested())
     assert untested.startswith("::error title=Not all promises were tested::--require-all: 7")
@@ -148,7 +148,7 @@ def test_markdown_shows_findings() -> None:
     assert html.count("<h3>") == len(broken()["findings"]) + 1  # and the untested promises
     assert html.count("<pre><code>curl") == 8
     assert "<td>page</td>" in html
-    assert "<li>sent: <code>key</code>: 8,193 characters" in html
+    assert "<li>sent: a body that is not JSON, after <code>{}</code></li>" in html
     hidden = "hidden by access-levels/READ/200: test_headers_do_not_grant_access[READ]"
     assert f"<li>1 promise: {hidden}</li>" in html
     html = MarkdownIt().render(render("verdict.md", not_tested()))

@@ -180,10 +180,27 @@ def grouped(promises: Iterable[Promise], key: str) -> dict[str, list[Promise]]:
     return groups
 
 
-def clause_reference(finding: Finding) -> str:
-    """Return the clause's id, source and line number in openapi.yaml."""
+def facts(verdict: Verdict, finding: Finding) -> list[tuple[str, str]]:
+    """Return the details that the text reports show for a finding, each with a label."""
+    rows = []
+    for example in finding["examples"]:
+        if example["sent"].lower() not in finding["title"].lower():
+            rows.append(("sent", example["sent"]))
+    rows.append(("expected", finding["expected"]))
+    rows.append(("got", finding["got"]))
+    if text := response(finding):
+        rows.append(("response", text))
     clause = finding["clause"]
-    return f"{clause['id']} ({clause['source']}), openapi.yaml line {clause['line']}"
+    place = f"{clause['id']} ({clause['source']}), openapi.yaml line {clause['line']}"
+    rows.append(("clause", f"{place}: {clause['text']}"))
+    if finding["severity"] == "broken" and not finding["decides"]:
+        rows.append(("status", "does not fail the run, because of --fail-on"))
+    if accepted := finding["accepted"]:
+        rows.append(("accepted", f"{accepted['reason']} ({accepted['link']}, {accepted['date']})"))
+    rows.append(("seen in", reach(finding)))
+    rows.append(("id", finding["id"]))
+    rows.append(("rerun", f"with {rerun(verdict, finding)}"))
+    return rows
 
 
 def run_facts(verdict: Verdict) -> str:
