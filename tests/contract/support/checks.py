@@ -361,18 +361,14 @@ def _check_schema(clause: str, status: int, value: dict[str, Any]) -> Iterator[F
 
 def _check_headers(exchange: Exchange) -> Iterator[Finding]:
     """Check the headers that the contract requires for the response's status."""
-    status = exchange.status
-    headers = contract.RESPONSES[status].get("headers", {})
+    clause = "challenge" if exchange.status == 401 else "error-response"
+    headers = contract.RESPONSES[exchange.status].get("headers", {})
     for name, reference in headers.items():
         header = contract.resolve(reference)
-        rule = f"error-response/{name}"
-        expected = f"`{name}`"
-        if status == 401:
-            rule = f"challenge/{name}"
-            expected = f"`{name}: Bearer`"
         if header.get("required"):
+            expected = f"`{name}: {header['example']}`"
             pattern = header["schema"].get("pattern", "(?s).*")
-            yield from _check_header(exchange, rule, expected, pattern)
+            yield from _check_header(exchange, f"{clause}/{name}", expected, pattern)
 
 
 def _check_header(exchange: Exchange, rule: str, expected: str, pattern: str) -> Iterator[Finding]:
