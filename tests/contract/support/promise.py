@@ -160,8 +160,9 @@ class Promise:
 
     def end(self) -> None:
         """End a round of the test."""
-        with suppress(EndOfTest):  # raised if the backend has crashed
-            self._check_retried()
+        while self.backend.repeated:  # responses that caused a retry
+            with suppress(EndOfTest):  # raised if the backend has crashed
+                self._check_safety(self.backend.repeated.popleft())
         self.rounds += 1
         if not self.requests and not self.skipped:
             self.skipped = NOT_SELECTED
@@ -295,7 +296,6 @@ class Promise:
 
     def check(self, exchange: Exchange) -> None:
         """Check an exchange against all rules."""
-        self._check_retried()
         self._check_safety(exchange)
         if exchange.request.access and exchange.is_accepted:
             return
@@ -309,11 +309,6 @@ class Promise:
                 return
         self.passed += 1
         self.run.checked_rules.setdefault(exchange.request.rule.id, self.name)
-
-    def _check_retried(self) -> None:
-        """Check the responses that caused a retry for leaks."""
-        while self.backend.repeated:
-            self._check_safety(self.backend.repeated.popleft())
 
     def _check_safety(self, exchange: Exchange) -> None:
         backend = self.backend
