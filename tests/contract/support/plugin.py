@@ -167,13 +167,6 @@ class RunPlugin(Run):
         self._end("interrupted")
         raise KeyboardInterrupt
 
-    def _would_lose_a_verdict(self, verdict: dict[str, Any]) -> bool:
-        """Return whether reports of a run that tested nothing would replace earlier reports."""
-        is_empty = not any(promise.requests for promise in self.promises.values())
-        folder = self.option.report_dir
-        is_kept = bool(folder) and (folder / "verdict.json").exists()
-        return is_kept and is_empty and verdict["result"] == "no verdict"
-
     def test(self, *arguments: str) -> int:
         """Run the tests, write the reports, print the verdict, and return the exit status.
 
@@ -205,7 +198,8 @@ class RunPlugin(Run):
         """Write the reports and the deviations file, and return the verdict."""
         option = self.option
         verdict = verdict_of(self)
-        if verdict["result"] == "no verdict" and not self.findings:
+        has_verdict = verdict["result"] != "no verdict"
+        if not has_verdict and not self.findings:
             option.write_deviations = None  # do not overwrite the file with an empty one
         if option.write_deviations:
             context = {
@@ -215,8 +209,10 @@ class RunPlugin(Run):
             }
             text = rendering.render("deviations.yaml", verdict, **context)
             option.write_deviations.write_text(text, "utf-8")
-        if self._would_lose_a_verdict(verdict):
-            option.report_dir = None
+        was_tested = any(promise.requests for promise in self.promises.values())
+        folder = option.report_dir
+        if folder and not (has_verdict or was_tested) and (folder / "verdict.json").exists():
+            option.report_dir = None  # keep the reports of an earlier run, for --again
         if option.report_dir:
             rendering.write(verdict, option.report_dir)
         return verdict
