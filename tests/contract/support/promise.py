@@ -344,15 +344,13 @@ class Promise:
         """
         run = self.run
         is_known = run.id_of(finding) in run.findings or not run.is_selected(finding.clause)
-        if exchange.succeeded or is_known:
+        if is_known or 0 < exchange.status < 400:
             return finding
         may_have_stopped = exchange.status in SUSPICIOUS or exchange.status >= 500
         if may_have_stopped and not is_working(self.backend, exchange):
             run.crashed = True
             got = f"{exchange.failure}, and then the backend stopped responding"
             return replace(finding, outcome="crash", got=got, explained_by=())
-        if 0 < exchange.status < 400:
-            return finding
         return self._compared(finding, exchange)
 
     def _compared(self, finding: Finding, exchange: Exchange) -> Finding:
