@@ -44,7 +44,7 @@ def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
     """Send each step on a new connection, after a valid request; return the steps' statuses."""
     statuses = {}
     for step in steps:
-        promise.prepare(body={})
+        promise.prepare(body=promise.backend.new_body())
         request = request_of(promise, step).again()
         exchange = promise.exchange(request)
         promise.check(exchange)

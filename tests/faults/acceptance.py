@@ -49,6 +49,7 @@ faults(
 faults(
     "test_any_combination_of_fields_answers_200",
     empty_objects=reject(lambda body: body == b"{}"),
+    empty_objects_return_500=reject(lambda body: body == b"{}", 500),
     only_a_key_and_a_secret=reject(lambda names: {*names} == {"key", "secret"}),
     secrets_equal_to_the_key=reject(lambda key, secret: key and key == secret),
     bodies_over_64_kib=reject(lambda body: 65536 < len(body) < 200_000),

@@ -109,6 +109,17 @@ def test_rejecting_an_update_without_changes_is_one_finding() -> None:
     assert result.ids == ["idempotent/again/400"], result.output
 
 
+@pytest.mark.parametrize("fault", ["empty_objects", "empty_objects_return_500"])
+def test_rejecting_an_update_without_fields_hides_no_other_cause(fault: str) -> None:
+    """If a backend rejects `{}`, the tests send other control requests after a failure."""
+    last = "test_answer_does_not_depend_on_earlier_requests"
+    promises = ("test_first_request", "test_unreadable_body", last)
+    result = run_with_faults(fault, "malformed_json_returns_500", promises=promises)
+    clauses = {finding["clause"]["id"] for finding in result.findings}
+    assert clauses == {"unreadable-body", "update"}, result.output
+    assert result.promise(last)["outcome"] != "not tested", result.output
+
+
 def test_rejecting_an_update_without_changes_hides_no_other_cause() -> None:
     """Rejected repetitions explain only rejected valid updates."""
     faults = ("update_without_changes_returns_400", "unknown_id_returns_400")
