@@ -78,6 +78,6 @@ def test_headers_do_not_grant_access(promise: Promise, token: str) -> None:
     promise.need(token)
     others = {"X-Workspace-Id": promise.backend.id, "X-Workspace": "*", "X-Access-Level": "ADMIN"}
     for name, value in (DATA["TRUSTED_HEADERS"] | others).items():
-        promise.ask(token=token, headers={name: value}, body={}, words=f"`{name}: {value}`")
+        promise.ask(token=token, headers={name: value}, words=f"`{name}: {value}`")
     for query in DATA["TRUSTED_QUERIES"]:
-        promise.ask(token=token, query=f"?{query}", body={}, words=f"the query `{query}`")
+        promise.ask(token=token, query=f"?{query}", words=f"the query `{query}`")

@@ -79,7 +79,7 @@ def other_schemes(backend: Backend) -> Iterator[str]:
 
 def ask(promise: Promise, user: str, authorization: str) -> None:
     """Send an update by this user with this `Authorization` header."""
-    promise.ask(user=user, authorization=(authorization,), body={})
+    promise.ask(user=user, authorization=(authorization,))
 
 
 @pytest.mark.parametrize("token", BAD_TOKENS)
@@ -123,17 +123,17 @@ def test_token_elsewhere_answers_401(promise: Promise) -> None:
     token = promise.backend.given[WRITER]
     elsewhere: dict[str, Any] = {"token": None, "user": "authentication/token-elsewhere"}
     for name in DATA["TOKEN_PARAMETERS"]:
-        promise.ask(query=f"?{name}={token}", body={}, **elsewhere)
-        promise.ask(headers={"Cookie": f"{name}={token}"}, body={}, **elsewhere)
+        promise.ask(query=f"?{name}={token}", **elsewhere)
+        promise.ask(headers={"Cookie": f"{name}={token}"}, **elsewhere)
     for name in DATA["TOKEN_HEADERS"]:
         for value in (token, f"Bearer {token}"):
-            promise.ask(headers={name: value}, body={}, **elsewhere)
+            promise.ask(headers={name: value}, **elsewhere)
     promise.ask(body={"token": token, "access_token": token}, **elsewhere)
 
 
 def test_no_header_replaces_a_token(promise: Promise) -> None:
     """Headers that proxies, browsers or developers set are not accepted in place of a token."""
-    untrusted: dict[str, Any] = {"user": "authentication/trusted-header", "body": {}}
+    untrusted: dict[str, Any] = {"user": "authentication/trusted-header"}
     for name, value in DATA["TRUSTED_HEADERS"].items():
         untrusted |= {"headers": {name: value}, "words": f"`{name}: {value}`"}
         for authorization in ((), (WRONG,)):
@@ -156,11 +156,11 @@ def test_two_tokens_grant_no_more_access_than_one(promise: Promise) -> None:
     good = f"Bearer {tokens[WRITER]}"
     either = replace(TWO_TOKENS, statuses={200, 400, 401})
     for pair in ((good, WRONG), (WRONG, good)):
-        promise.ask(either, user=TWO_TOKENS, authorization=pair, body={})
+        promise.ask(either, user=TWO_TOKENS, authorization=pair)
     rejected = {400, 401, 403}
     weak = [WRONG, "Bearer x"]
     for variable in promise.available(READER, STRANGER):
-        alone = promise.ask(token=variable, body={})
+        alone = promise.ask(token=variable)
         if alone and alone.succeeded:  # another test reports that this request succeeded
             continue
         if alone:
@@ -168,4 +168,4 @@ def test_two_tokens_grant_no_more_access_than_one(promise: Promise) -> None:
         weak.append(f"Bearer {tokens[variable]}")
     neither = replace(TWO_TOKENS, statuses=rejected)
     for pair in combinations(weak, 2):
-        promise.ask(neither, user=TWO_TOKENS, authorization=pair, body={})
+        promise.ask(neither, user=TWO_TOKENS, authorization=pair)

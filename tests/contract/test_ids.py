@@ -58,6 +58,7 @@ def test_similar_id_is_rejected(promise: Promise) -> None:
     if renamed.is_accepted:
         request = promise.request(id=name, place=NEAR, body={}, words="its name")
         promise.send(replace(request, earlier=(renamed.request,)))
+    promise.need_empty_updates()
 
 
 @clause("id-exact")
@@ -74,6 +75,7 @@ def test_unusual_id_is_rejected(promise: Promise) -> None:
     for segment in (twice, "%FF", "%C3%28", f"{plain}%FF", "%ED%A0%80", "%zz"):
         path = contract.path_with(segment)
         promise.ask(path=path, place=UNUSUAL, body={}, words=f"`{segment}` in the path")
+    promise.need_empty_updates()
 
 
 @clause("id-exact")
@@ -83,6 +85,7 @@ def test_rewritten_id_updates_nothing(promise: Promise) -> None:
         for wrong in values.expand("REWRITTEN_IDS", promise.backend.id):
             words = describe(wrong)
             promise.ask(id=wrong, place="id-exact/open-id", token=token, body={}, words=words)
+    promise.need_empty_updates()
 
 
 @clause("id")
@@ -93,11 +96,12 @@ def test_id_outside_the_path_is_ignored(promise: Promise) -> None:
     for name in ("id", "aiLlmId", "ai_llm_id"):
         query = f"?{name}={quote(id, safe='')}"
         promise.ask(id=wrong, query=query, body={}, words="the id in the query")
-        promise.ask(query=f"?{name}={wrong}", body={}, words="another id in the query")
+        promise.ask(query=f"?{name}={wrong}", words="another id in the query")
     path = contract.path_of(id)
     headers = {"X-Id": id, "X-Resource-Id": id, "X-Original-URL": path, "X-Rewrite-URL": path}
     for name, value in headers.items():
         promise.ask(id=wrong, headers={name: value}, body={}, words=f"the id in `{name}`")
+    promise.need_empty_updates()
 
 
 @clause("id-encoding")

@@ -120,6 +120,37 @@ def test_rejecting_an_update_without_fields_hides_no_other_cause(fault: str) -> 
     assert result.promise(last)["outcome"] != "not tested", result.output
 
 
+@pytest.mark.parametrize(
+    ("fault", "id"),
+    [
+        ("empty_objects", "update/no-fields/400"),
+        ("only_a_key_and_a_secret", "update/plain/400"),
+    ],
+)
+def test_rejecting_an_update_hides_no_forbidden_update(fault: str, id: str) -> None:
+    """If possible, requests that must be rejected contain a body that the backend accepts."""
+    faults = {
+        fault: id,
+        "role_header_is_trusted": "access-levels/READ/200",
+        "upper_case_token_is_accepted": "authentication/near-token/200",
+        "api_key_header_is_accepted": "authentication/token-elsewhere/200",
+        "private_address_replaces_the_token": "authentication/trusted-header/200",
+        "second_token_is_used_if_the_first_is_valid": "two-tokens/two-headers/200",
+        "post_performs_the_update": "other-methods/POST/200",
+    }
+    names = {FAULTS[name].promises for name in faults}
+    result = run_with_faults(*faults, promises=(*names, "test_member"))
+    assert {*result.ids} == {*faults.values()}, result.output
+
+
+def test_promises_about_ids_are_not_tested_if_updates_without_fields_are_rejected() -> None:
+    """With fields, requests for ids and paths might update another configuration."""
+    names = ("test_similar_id", "test_unusual_id", "test_rewritten_id", "test_similar_path")
+    result = run_with_faults("empty_objects", promises=(*names, "test_member_can_update[WRITE]"))
+    outcomes = Counter(entry["outcome"] for entry in result.verdict["promises"])
+    assert outcomes == {"broken": 1, "not tested": len(names)}, result.output
+
+
 def test_rejecting_an_update_without_changes_hides_no_other_cause() -> None:
     """Rejected repetitions explain only rejected valid updates."""
     faults = ("update_without_changes_returns_400", "unknown_id_returns_400")

@@ -210,6 +210,14 @@ class Promise:
             self.skip("the backend accepted a duplicate name, so name changes cannot be detected")
         return sibling
 
+    def need_empty_updates(self) -> None:
+        """Skip the test if the backend rejects `{}`, perhaps before it checks anything else."""
+        if self.is_wanted(self.clause):
+            exchange = self.exchange(self.request(body={}))
+            if not exchange.is_accepted:
+                self.check(exchange)
+                self.skip("the backend rejects `{}`")
+
     def request(self, **parts: Any) -> Request:
         """Return a request; see `Backend.request`."""
         return self.backend.request(**parts)
