@@ -211,6 +211,12 @@ def test_effect_of_a_forbidden_update_is_found_despite_another_fault(fault: str,
     assert result.ids == [f"access-levels/applied/{status}", id], result.output
 
 
+def test_server_error_for_a_nearby_path_is_one_finding() -> None:
+    """It does not matter whether the request contains a token."""
+    result = run_with_faults("collection_path_returns_500", promises="test_similar_path")
+    assert result.ids == ["other-paths/nearby/500"], result.output
+
+
 @pytest.mark.parametrize("field", contract.PROPERTIES)
 def test_rejecting_a_field_on_its_own_is_one_finding(field: str) -> None:
     """A backend that needs a second field with this one rejects each value for the same reason."""
