@@ -28,6 +28,7 @@ AT_ONCE = RULES["unique-names/taken-at-once"]
 def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
     """An update with the name of another configuration in the workspace returns 400."""
     sibling = promise.need(SIBLING_ID)
+    promise.prepare(id=sibling, body=fresh())
     body = fresh()
     promise.prepare(body=body)
     promise.ask("unique-names/taken", id=sibling, body=body)

@@ -102,6 +102,15 @@ def test_unusable_sibling_is_the_reason_for_untested_promises() -> None:
     assert result.ids == ["update/sibling/404"], result.output
 
 
+def test_sibling_that_cannot_be_renamed_is_one_finding() -> None:
+    """If the sibling rejects every name, this does not show that the name is taken."""
+    change = reply(400, lambda is_for, name, role: is_for("sibling") and name and role)
+    promises = ("test_member", "test_name", "test_different", "test_rejected_update", "test_other")
+    result = run_with_changes([change], promises=promises)
+    assert result.ids == ["update/name-plain/400"], result.output
+    assert result.promise("test_rejected_update_changes_nothing")["outcome"] == "not tested"
+
+
 def test_rejecting_an_update_without_changes_is_one_finding() -> None:
     """If a backend rejects updates that change nothing, the fields and values are not the cause."""
     names = ("test_member", "test_unusual_value", "test_repeated", "test_other_fields")

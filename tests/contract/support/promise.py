@@ -198,9 +198,12 @@ class Promise:
     def need_unique_names(self) -> str:
         """Return the sibling's id; skip the test if the backend accepts duplicate names.
 
-        On such a backend, no response shows whether a name has changed.
+        On such a backend, no response shows whether a name has changed. The same applies if the
+        sibling cannot be renamed.
         """
         sibling = self.need(SIBLING_ID)
+        self.prepare(id=sibling, body=values.fresh())
+        self.prepared = None
         body = values.fresh()
         first = self.backend.exchange(self.backend.control(body))
         taken = self.backend.control(body, rule="unique-names/taken", id=sibling)
