@@ -226,6 +226,14 @@ def test_server_error_for_a_nearby_path_is_one_finding() -> None:
     assert result.ids == ["other-paths/nearby/500"], result.output
 
 
+def test_server_error_without_a_token_is_one_finding() -> None:
+    """It does not matter whether the path is the operation's path or a path near it."""
+    change = reply(500, lambda authorization: not authorization)
+    promises = ("test_bad_token_answers_401[missing]", "test_similar_path")
+    result = run_with_changes([change], promises=promises)
+    assert result.ids == ["unauthorized/no-token/500"], result.output
+
+
 @pytest.mark.parametrize("field", contract.PROPERTIES)
 def test_rejecting_a_field_on_its_own_is_one_finding(field: str) -> None:
     """A backend that needs a second field with this one rejects each value for the same reason."""

@@ -178,6 +178,8 @@ def _simpler_rules(request: Request) -> Iterator[str]:
         yield "idempotent/again"
     yield rule_of_valid(request).id
     yield from (reason.id for reason in request.reasons)
+    if request.user.statuses == {401}:
+        yield f"unauthorized/{request.user.kind}"
     if 200 not in request.place.statuses:
         yield "id/unknown"
     if request.rule.depends_on_earlier:
