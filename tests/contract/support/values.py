@@ -95,7 +95,8 @@ def unusual(field: str) -> list[Any]:
     candidates += ["a" * longest, LOCK * longest, string.punctuation]
     for length in (*DATA["LENGTHS"], longest - 1, longest):
         candidates.append(of_length(field, length))
-    letters = letters_of_all_scripts()
+    # Printable characters from all modern scripts, at most one per 64 code points
+    letters = "".join(filter(str.isprintable, map(chr, range(0x21, 0x20000, 0x40))))
     for start in range(0, len(letters), longest):
         candidates.append(letters[start : start + longest])
     if field in contract.URLS:
@@ -106,12 +107,6 @@ def unusual(field: str) -> list[Any]:
 def valid(field: str, values: Iterable[Any]) -> list[Any]:
     """Return the values that the field's schema allows."""
     return [value for value in values if contract.broken_keyword(field, value) is None]
-
-
-def letters_of_all_scripts() -> str:
-    """Return printable characters from all modern scripts: at most one per 64 code points."""
-    characters = map(chr, range(0x21, 0x20000, 0x40))
-    return "".join(filter(str.isprintable, characters))
 
 
 def of_length(field: str, length: int) -> str:
