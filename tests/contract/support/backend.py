@@ -75,7 +75,7 @@ class Backend:
             self.own_ids.append(given[SIBLING_ID])
         self.unusable: dict[str, str] = {}  # maps variables to the reasons why they cannot be used
         self.statuses: Counter[int] = Counter()
-        self.too_busy: Counter[int] = Counter()  # how often each status caused a retry
+        self.too_busy: Counter[str] = Counter()  # how often each status caused a retry
         self.repeated: deque[Exchange] = deque()  # responses of a busy backend, not checked yet
         self._outages = 0  # number of requests that got a 50x status until they were repeated
         self.from_endpoint: list[Exchange] = []  # responses from the endpoint, not from a proxy
@@ -162,7 +162,7 @@ class Backend:
                 self.latest.append(exchange)
                 return exchange
             is_outage = exchange.status != 429
-            self.too_busy[exchange.status] += 1
+            self.too_busy[exchange.got] += 1
             self.repeated.append(exchange)
             time.sleep(exchange.pause(0.5 * 2**attempt))
         raise NoVerdictError(

@@ -146,16 +146,14 @@ def _result(run: Run, promises: list[Document]) -> Document:
 
 def _repeated(backend: Backend) -> str:
     """Return how many requests were repeated because of an undocumented status or no response."""
-    repeated = {}
-    for status in sorted(backend.too_busy.keys() - contract.RESPONSES):
-        repeated[str(status)] = backend.too_busy[status]
-    if backend.wire.resent:
-        repeated["no response"] = backend.wire.resent
+    repeated = backend.too_busy + Counter({"no response": backend.wire.resent})
+    for status in contract.RESPONSES:
+        del repeated[str(status)]
     if not repeated:
         return ""
-    number = sum(repeated.values())
+    causes = " or ".join(sorted(repeated))
     total = backend.statuses.total()
-    return f"{number:,} of {total:,} requests got {' or '.join(repeated)} and were repeated"
+    return f"{repeated.total():,} of {total:,} requests got {causes} and were repeated"
 
 
 def _promise(run: Run, promise: Promise) -> Document:
