@@ -246,6 +246,9 @@ def test_finding_says_that_a_name_was_not_taken() -> None:
     """If a name should be taken but is not, the finding says so."""
     [*_, finding] = findings_in(request({"name": "x"}, rule="partial/name-kept"), 200, b"{}")
     assert finding.got == "200: the name was not taken"
+    alone = Rule("alone/after-others", "an update", {500}, depends_on_earlier=True)
+    [*_, finding] = findings_in(request({}, rule=alone), 200)
+    assert finding.got == "200"
 
 
 def test_request_may_get_the_same_response_as_when_sent_alone() -> None:

@@ -24,8 +24,8 @@ BEFORE_ROUTING = (411, 414, 431)
 # With these statuses, a server in front of the endpoint may reject a body that it cannot parse.
 ANY_FORMAT = (400, 413, 415)
 PARSING = ("body", "body-size", "json-open", "other-media-type", "unreadable-body")
-# The rules for updates with a name that no other configuration has
-FREE_NAMES = {id for id, rule in RULES.items() if rule.depends_on_earlier and rule.must_succeed}
+# The rules for updates that show whether a name is taken
+NAMES = {id for id, rule in RULES.items() if rule.depends_on_earlier}
 APPLIED = "authentication/applied"
 # Rules with these endings send a name that is taken only if a rejected request had an effect.
 EFFECTS = ("/applied", "/rejected", "-renamed")
@@ -270,9 +270,9 @@ def _effect(exchange: Exchange) -> str:
         return ""
     if exchange.is_accepted and exchange.request.reasons:
         return ACCEPTED
-    if exchange.is_accepted and rule.depends_on_earlier:
+    if exchange.is_accepted and rule.id in NAMES:
         return ": the name was not taken"
-    return ": the name is taken" if exchange.status == 400 and rule.id in FREE_NAMES else ""
+    return ": the name is taken" if exchange.status == 400 and rule.id in NAMES else ""
 
 
 def _hint(exchange: Exchange) -> str:
