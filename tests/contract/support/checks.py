@@ -229,8 +229,7 @@ def _server_error(exchange: Exchange) -> Finding:
             finding.rule = "unreadable-body/server-error"
             likely = cause
             break
-    if likely.words != rule.words:
-        finding.subject = likely.words
+    finding.subject = likely.words
     return finding
 
 
