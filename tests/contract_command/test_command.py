@@ -2,6 +2,7 @@
 
 import base64
 import html
+import itertools
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import quote
 
 import jsonschema_rs
@@ -251,6 +253,18 @@ def test_rate_limit_does_not_cut_tests_short(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("support.promise.BUDGET_PER_PROMISE", 1.0)
     limited = run_with_changes([change], "--rate-limit", "30", promises=promise)
     assert limited.promise(promise)["requests"] == unlimited.promise(promise)["requests"]
+
+
+def test_progress_never_exceeds_the_number_of_promises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal shows how many promises have been tested; repeated tests do not count again."""
+    shown: set[str] = set()
+    monkeypatch.setattr("reports.console.Output.is_terminal", True)
+    monkeypatch.setattr("rich.status.Status.start", lambda _: None)
+    monkeypatch.setattr("rich.status.Status.update", lambda _, text: shown.add(text.split()[1]))
+    monkeypatch.setattr("support.plugin.time", Mock(monotonic=itertools.count().__next__))
+    options = ("--max-examples", "1", "--max-time", "4")  # runs the test four times
+    run_with_changes([], *options, promises="test_valid_body")
+    assert shown == {"0/1", "1/1"}
 
 
 def test_list_prints_promises_and_sends_nothing(script: list[str], reports: Path) -> None:

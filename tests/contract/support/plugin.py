@@ -78,7 +78,6 @@ class RunPlugin(Run):
         self._console = console.Output(highlight=False)
         self._status = self._console.status("")
         self._family = ""
-        self._done = 0
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """With `--again`, keep only promises that had findings. Run `last` tests at the end."""
@@ -123,14 +122,14 @@ class RunPlugin(Run):
     def _show_progress(self, family: str) -> None:
         """Update the status line; if the output is not a terminal, print each family once."""
         if self._console.is_terminal:
-            promises = f"{self._done}/{len(self.promises)} promises"
+            done = sum(promise.rounds > 0 for promise in self.promises.values())
+            promises = f"{done}/{len(self.promises)} promises"
             requests = self.backend.statuses.total()
             self._status.update(f"{family}: {promises} · {requests:,} requests")
             self._status.start()
         elif family != self._family:
             self._console.print(f"{family} ...")
         self._family = family
-        self._done += 1
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
