@@ -23,8 +23,8 @@ const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 const isReady = () => admin("GET", "health").then(() => true, () => false);
 
 before(async () => {
-  while (!(await isReady())) await sleep(50);
-}, { timeout: 10_000 });
+  for (let attempt = 0; attempt < 100 && !(await isReady()); attempt += 1) await sleep(100);
+});
 
 after(() => admin("POST", "reset")); // so that the mock's tokens are valid again
 

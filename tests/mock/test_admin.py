@@ -244,3 +244,9 @@ def test_javascript_example_passes(root: Path, mock: Mock, node: str) -> None:
     example = root / "examples" / "javascript" / "rotate.test.js"
     variables = {"FLASHBACK_BASE_URL": mock.base_url, "FLASHBACK_TOKEN": OWNER}
     assert "pass 5" in run(node, "--test", example, variables=variables)
+
+
+def test_javascript_example_fails_without_a_mock(root: Path, node: str) -> None:
+    """If no mock is running, the JavaScript example's tests fail instead of waiting forever."""
+    example = root / "examples" / "javascript" / "rotate.test.js"
+    assert "pass 0" in run(node, "--test", example, status=1)
