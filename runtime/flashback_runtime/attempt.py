@@ -10,7 +10,9 @@ import json
 import time
 import zlib
 from contextlib import suppress
-from typing import Any
+from traceback import walk_tb
+from types import FrameType
+from typing import Any, cast
 
 from .calls import Response, RunningCall, printable
 from .errors import ApiConnectionError, ApiTimeoutError, ArgumentTypeError
@@ -140,7 +142,6 @@ def _outcome(
     """Return the outcome for the error that an attempt raised, or re-raise the error."""
     chain = exception_chain(error, running.handled)
     root = chain[-1]
-    outermost = root.__traceback__
     cut_frames(chain)
     # The remaining traceback frames belong to the caller's own hooks and transports.
     is_closed = running.connections.closed
@@ -149,7 +150,7 @@ def _outcome(
         if isinstance(running.connections.given, _CLIENTS) and _is_from_hook(error, request):
             raise error
         # httpcore mistakes an OSError from a signal handler for a socket error.
-        if isinstance(root, OSError) and root.__traceback__ not in {None, outermost}:
+        if isinstance(root, OSError) and _is_from_signal_handler(root):
             raise root
         if isinstance(error, httpx.HTTPStatusError):  # from raise_for_status() in a hook
             return _response(running, error.response, None)
@@ -190,6 +191,16 @@ def _redact(running: RunningCall, error: BaseException) -> None:
         error.strerror = running.redacted(error.strerror)
     if isinstance(error, httpx.RequestError):
         error.request = httpx.Request(running.call.method, "/")
+
+
+def _is_from_signal_handler(error: OSError) -> bool:
+    """Return whether a function in the traceback received a frame as an argument or in `*args`."""
+    for frame, _ in walk_tb(error.__traceback__):
+        for value in frame.f_locals.values():
+            arguments = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
+            if any(isinstance(argument, FrameType) for argument in arguments):
+                return True
+    return False
 
 
 def _is_from_hook(error: httpx.HTTPError, request: httpx.Request | None) -> bool:

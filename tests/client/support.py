@@ -101,13 +101,17 @@ def check_no_frames(error: BaseException, package: str) -> None:
 
 
 @contextmanager
-def interrupting(error: BaseException) -> Generator[None]:
+def interrupting(error: BaseException, *, is_variadic: bool = False) -> Generator[None]:
     """Raise the error from a signal handler in the main thread after 0.3 s."""
 
     def interrupt(_: int, __: object) -> None:
         raise error
 
-    previous = signal.signal(signal.SIGALRM, interrupt)
+    def interrupt_variadic(*_: object) -> None:
+        raise error
+
+    handler = interrupt_variadic if is_variadic else interrupt
+    previous = signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     try:
         yield

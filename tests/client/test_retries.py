@@ -205,6 +205,18 @@ def test_connection_error_has_a_reason_and_a_cause(update: Any) -> None:
     assert "None" not in str(caught.value)
 
 
+def test_patched_socket_raises_connection_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An OSError from a socket that a test tool has patched is retried like any other."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: tuple[str, int]) -> None:
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    with pytest.raises(errors.ApiConnectionError, match=r"Connection refused.*\(2 attempts\)"):
+        blocking("http://127.0.0.1:1", max_retries=1).update_ai_llm(ID)
+
+
 def test_custom_transport_can_time_out() -> None:
     """A timeout in a custom transport is not mistaken for an exception from a signal handler."""
 
@@ -252,11 +264,13 @@ def test_transport_can_raise_the_exception_being_handled(update: Any) -> None:
             update(Service(lost), max_retries=0)
 
 
+@pytest.mark.parametrize("is_variadic", [False, True])
 @pytest.mark.parametrize("kind", [TimeoutError, InterruptedError])
-def test_signal_handler_exception_propagates(kind: type[OSError]) -> None:
+def test_signal_handler_exception_propagates(kind: type[OSError], *, is_variadic: bool) -> None:
     """An OSError from the caller's SIGALRM handler propagates and is not retried."""
     with serving(never_respond) as server, blocking(server.url, max_retries=2) as client:
-        with interrupting(kind("the alarm")), pytest.raises(kind, match="the alarm"):
+        handler = interrupting(kind("the alarm"), is_variadic=is_variadic)
+        with handler, pytest.raises(kind, match="the alarm"):
             client.update_ai_llm(ID)
         assert len(server.requests) == 1
 
