@@ -34,8 +34,6 @@ def check_headers(headers: MultiMapping[str], media_type: str) -> None:
     if headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
         raise HttpError(400, "Transfer-Encoding: must be chunked or absent")
     declared = headers.getall("Content-Type", [])
-    if declared == [media_type]:
-        return
     allowed = re.escape(media_type) + PARAMETERS
     if len(declared) != 1 or not re.fullmatch(allowed, declared[0], re.IGNORECASE):
         raise HttpError(

@@ -57,8 +57,7 @@ class Request:
         """
         split = cast("re.Match[str]", TARGET.match(self.target))
         self.path, self.query = split.groups("")
-        method = self.method if self.method in METHODS else "other"
-        self.entry = Entry(method)
+        self.entry = Entry(self.method if self.method in METHODS else "other")
 
     @property
     def token(self) -> str:

@@ -33,9 +33,7 @@ class MemoryStore(Store):
 
     async def user_of(self, token: str) -> str | None:
         stored = self._tokens.get(token)
-        if stored is None or stored.expired:
-            return None
-        return stored.user
+        return stored.user if stored and not stored.expired else None
 
     async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
         user = await self.user_of(token)

@@ -146,10 +146,7 @@ class SqlStore(Store):
         rows = db.execute(schema.STORED.where(CONFIGURATION.c.id == id)).all()
         if not rows:
             raise NotFoundError
-        credentials: dict[str, bytes] = {}
-        for row in rows:
-            if row.field:
-                credentials[row.field] = row.sealed
+        credentials = {row.field: row.sealed for row in rows if row.field}
         vault = self._vault_for(rows[0].key_id)
         return StoredConfiguration(vault, rows[0].workspace, id, rows[0].plain, credentials)
 
@@ -214,9 +211,7 @@ class SqlStore(Store):
     def _insert(self, db: Connection, fixtures: Fixtures) -> None:
         vault = self._current_vault(db)
         for token in fixtures.tokens:
-            expires = None
-            if token.expires:
-                expires = token.expires.timestamp()
+            expires = token.expires.timestamp() if token.expires else None
             row = {"digest": _digest(token.value), "user": token.user, "expires": expires}
             db.execute(self._upserts[TOKEN], row)
         for member in fixtures.members:
