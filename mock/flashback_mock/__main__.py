@@ -63,8 +63,6 @@ async def _serve(options: argparse.Namespace) -> None:
     contract = Contract(options.contract)
     fixtures = Fixtures.read(contract, options.fixtures)
     guard = Guard(_admin_token()) if options.admin_token else None
-    if options.keys and not options.store:
-        raise ValueError("--keys requires --store; without a store, no keys are saved")
     mock = Mock(contract, fixtures, store_at(options.store, contract.credentials, options.keys))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

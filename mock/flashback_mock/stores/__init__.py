@@ -20,10 +20,12 @@ def store_at(
     """Return the store at `location`, or an in-memory store if `location` is None.
 
     `location` is a path or a `postgresql://` URL. `credentials` contains the names of the fields to
-    encrypt, and `keys` is the key file. Raise `ValueError` if the location is malformed, and
-    `StoreError` if the `store` extra is not installed.
+    encrypt, and `keys` is the key file. Raise `ValueError` if the location is malformed or if only
+    `keys` is given, and `StoreError` if the `store` extra is not installed.
     """
     if location is None:
+        if keys:
+            raise ValueError("--keys requires --store; without a store, no keys are saved")
         return MemoryStore(credentials)
     location = str(location)
     try:

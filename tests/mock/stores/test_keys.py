@@ -7,6 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
+import flashback_mock
 from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.stores.errors import NameTakenError, StoreError
 from flashback_mock.stores.keys import KEYS_FILE, key_path, read_vault, write_keys
@@ -39,6 +40,15 @@ def test_every_byte_is_authenticated() -> None:
         damaged[position] ^= 1
         with pytest.raises(StoreError):
             VAULT.open(bytes(damaged), *PLACE)
+
+
+def test_key_file_is_an_argument(tmp_path: Path, key_folder: Path) -> None:
+    """`running` saves the keys in the file that it is given, not in the user's data folder."""
+    keys = tmp_path / "other" / "keys"
+    with flashback_mock.running(store=tmp_path / "store.db", keys=keys) as mock:
+        assert str(keys) in mock.store.location
+    assert keys.exists()
+    assert not key_folder.exists()
 
 
 @in_a_file
