@@ -71,9 +71,8 @@ async def _serve(options: argparse.Namespace) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
     with listen(options.host, options.port) as listener:
-        is_local = is_loopback(listener)
         async with serving(mock, listener, guard=guard, cors_origins=options.cors_origin):
-            _print(banner.text(mock, guard, is_local=is_local))
+            _print(banner.text(mock, guard, is_local=is_loopback(listener)))
             await stop.wait()
 
 

@@ -36,8 +36,7 @@ def text(mock: Mock, guard: Guard | None, *, is_local: bool) -> str:
     configurations = fixtures.configurations[:LISTED]
     lines += ["", f"Configurations ({len(configurations)} of {len(fixtures.configurations)})"]
     for item in configurations:
-        name = item.fields.get("name")
-        lines.append(f"  {item.id}  {item.workspace}, {name}")
+        lines.append(f"  {item.id}  {item.workspace}, {item.fields.get('name')}")
     lines += ["", "Try it", f"  {_curl(mock)}", "", *_addresses(url, guard, is_local=is_local)]
     lines += ["", f"Flashback mock backend on {url} (press Ctrl-C to stop)"]
     return "\n".join(lines)

@@ -176,7 +176,6 @@ class SqlStore(Store):
 
     @transaction
     def _reencrypt(self, db: Connection) -> int:
-        """Re-encrypt all credentials with a new key. Return the number of credentials."""
         self.lock(db)
         old = self._current_vault(db)
         new = Vault()
