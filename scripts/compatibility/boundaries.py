@@ -57,7 +57,7 @@ class BoundaryValues:
         self.remaining = most
         self.form = difference(small, large)
         self.known: dict[str, list[Any]] = {}
-        self.constants: list[Any] = []
+        self.constants: dict[str, Any] = {}  # keyed by their JSON text
         self.has_patterns = '"pattern"' in canonical_json([small, large])
         self.names = {"extra"}
         # For each unit, such as `Items` (from maxItems and maxContains), the sizes near its limits.
@@ -68,7 +68,8 @@ class BoundaryValues:
         self.checks = [validator(part).is_valid for part in subschemas(plain_form(large))]
 
     def _read(self, schema: dict[str, Any]) -> None:
-        self.constants += constants(schema)
+        for constant in constants(schema):
+            self.constants[canonical_json(constant)] = constant
         self.names.update(mapping_at(schema, "properties"), schema.get("required", ()))
         self.names.update(mapping_at(schema, "dependentRequired"))
         for keyword, value in schema.items():
@@ -94,7 +95,7 @@ class BoundaryValues:
 
     def _candidates(self, schema: Any) -> Iterator[Any]:
         yield from constants(schema)
-        yield from self.constants
+        yield from islice(self.constants.values(), MANY // 4)  # leave room for other values
         if not is_mapping(schema):
             yield from ANYTHING
             return

@@ -130,6 +130,19 @@ def test_a_change_among_many_required_fields_is_found() -> None:
     assert finding.place == "PUT /0, body, field f39"
 
 
+def test_a_new_value_of_a_long_enum_in_a_list_is_found() -> None:
+    """A new value of a long enum, such as a list of countries, is breaking in a list of objects."""
+    codes = [f"c{number}" for number in range(600)]
+
+    def page(values: list[str]) -> dict[str, Any]:
+        country = {"type": "object", "required": ["code"], "properties": {"code": {"enum": values}}}
+        return {"type": "array", "items": country}
+
+    (finding,) = compared_schemas(page(codes), page([*codes, "new"]), "response")
+    assert finding.severity == Severity.BREAKING
+    assert finding.witness[0]["code"] == "new"
+
+
 def test_changes_to_many_required_fields_are_compared_within_the_time_limit() -> None:
     """scripts/compat compares 300 changed fields, all of which are required, in less than 5 s."""
     old: dict[str, Any] = {}
