@@ -133,24 +133,20 @@ def urls(operation: Operation) -> set[str]:
     return {server + operation.key[0] for server in servers(operation)}
 
 
-def addresses(operation: Operation) -> set[str]:
-    """Return the operation's method and full URL on each server, without parameter names."""
-    return {_address(operation, server) for server in servers(operation)}
-
-
-def _address(operation: Operation, server: str) -> str:
-    return f"{operation.method} {server}{operation.key[0]}"
+def addresses(operation: Operation) -> dict[str, str]:
+    """Return the servers, keyed by the operation's method and full URL without parameter names."""
+    path, method = operation.key
+    return {f"{method} {server}{path}": server for server in servers(operation)}
 
 
 def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
     """Report the server URLs that the new contract removes, and those that it adds."""
-    old = servers(pair.base)
     new = servers(pair.head)
     place = replace(pair, place="servers")
     if pair.base.own_servers or pair.head.own_servers:
         place = pair.at("servers")
-    for url in old:
-        if _address(pair.base, url) in after:
+    for address, url in addresses(pair.base).items():
+        if address in after:
             continue
         # A relative URL, or a URL with variables, might match any other URL.
         if all(map(FIXED.fullmatch, [url, *new])):
@@ -158,6 +154,6 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
         else:
             what = f"{url or '/'} may no longer be served"
             place.add(Severity.UNDECIDED, what, url, new)
-    for url in new:
-        if _address(pair.head, url) not in before:
-            place.add(Severity.ADDITION, f"{url or '/'} is new", old, url)
+    for address, url in addresses(pair.head).items():
+        if address not in before:
+            place.add(Severity.ADDITION, f"{url or '/'} is new", servers(pair.base), url)

@@ -16,7 +16,7 @@ from scripts.compatibility.schemas import (
     subschemas,
     validator,
 )
-from scripts.compatibility.values import canonical_json, is_mapping, mapping_at
+from scripts.compatibility.values import canonical_json, mapping_at
 
 TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
 # A short and a long example of each format, or two examples in different notations
@@ -85,7 +85,7 @@ class BoundaryValues:
         if limit < LONGEST:
             self.sizes[unit] |= {max(limit - 1, 0), limit, limit + 1}
 
-    def values(self, schema: Any) -> Iterator[Any]:
+    def values(self, schema: dict[str, Any]) -> Iterator[Any]:
         """Yield up to `most` values that might be valid. The caller must validate them."""
         for value in self._candidates(schema):
             self.remaining -= 1
@@ -93,12 +93,9 @@ class BoundaryValues:
                 return
             yield value
 
-    def _candidates(self, schema: Any) -> Iterator[Any]:
+    def _candidates(self, schema: dict[str, Any]) -> Iterator[Any]:
         yield from constants(schema)
         yield from islice(self.constants.values(), MANY // 4)  # leave room for other values
-        if not is_mapping(schema):
-            yield from ANYTHING
-            return
         for branch in _branches(schema):
             yield from islice(self.values(branch), MANY)
         types = schema.get("type", TYPES)

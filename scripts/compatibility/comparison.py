@@ -55,16 +55,16 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     """
     findings: list[Finding] = []
     prover = Prover()
-    old_contract = InlinedContract.of(base)
-    new_contract = InlinedContract.of(head)
+    old_contract = InlinedContract(base.document, base.source, base.text)
+    new_contract = InlinedContract(head.document, head.source, head.text)
     before = list(operations(old_contract))
     after = list(operations(new_contract))
-    served = {new.key: access.addresses(new) for new in after}
+    served = {new.key: access.addresses(new).keys() for new in after}
     old_addresses = set().union(*map(access.addresses, before))
     new_addresses = set().union(*served.values())
     paired: list[Operation] = []
     for old in before:
-        own_addresses = access.addresses(old)
+        own_addresses = access.addresses(old).keys()
         matches = [new for new in after if own_addresses & served[new.key]]
         if not matches:
             matches = [new for new in after if new.key == old.key]
@@ -80,10 +80,9 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
         if new not in paired:
             added = Pair(new, new, findings, prover, new.name)
             _add_operation(added, before)
-    old_whole = Operation(old_contract, "", "", {}, old_contract.api)
-    new_whole = Operation(new_contract, "", "", {}, new_contract.api)
-    whole = Pair(old_whole, new_whole, findings, prover, "contract")
-    whole.add_other_keys(DOCUMENT, old_whole.parts, new_whole.parts)
+    nothing = Operation(old_contract, "", "", {}, {})
+    whole = Pair(nothing, nothing, findings, prover, "contract")
+    whole.add_other_keys(DOCUMENT, old_contract.api, new_contract.api)
     return merged(findings) or _wording_changes(base, head)
 
 
@@ -187,8 +186,8 @@ def _size(body: Part) -> Part:
 
 
 def _compare_responses(pair: Pair) -> None:
-    before = pair.base.responses
-    after = pair.head.responses
+    before = mapping_at(pair.base.parts, "responses")
+    after = mapping_at(pair.head.parts, "responses")
     pairs = status_pairs(before, after)
     has_success = any(new_entry and is_success for _, new_entry, is_success in pairs)
     # Ranges and defaults of which at least one status is documented in both contracts.

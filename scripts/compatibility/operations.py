@@ -69,12 +69,6 @@ class Operation:
         return result
 
     @property
-    def responses(self) -> dict[str, Part]:
-        """Return the responses, keyed by a status such as `404`, `4XX` or `default`."""
-        responses = mapping_at(self.parts, "responses")
-        return {name: responses[name] for name in responses if not name.startswith("x-")}
-
-    @property
     def security(self) -> list[dict[str, list[str]]]:
         """Return the operation's security requirements, or else the contract's."""
         holder = self.parts if "security" in self.parts else self.contract.api

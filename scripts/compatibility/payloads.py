@@ -60,7 +60,9 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
     if key not in known:
         known[key] = _proofs(pair, old, new)
     for names, proof in known[key].items():
-        place = pair.at(f"field {'.'.join(names)}") if names else pair
+        place = pair
+        if names:
+            place = pair.at(f"field {'.'.join(names)}")
         severity, what = WHAT[pair.side, proof.holds]
         sides = (_field(old, names), _field(new, names))
         if proof.holds and names and sides[0] is None:

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 from scripts.compatibility.schemas import APPLICATORS, SCHEMA_MAP_KEYWORDS
 from scripts.compatibility.values import canonical_json, is_list, is_mapping
@@ -19,8 +19,8 @@ DEPENDENT = {*APPLICATORS, "minContains", "maxContains"}
 # In a schema, only the values of these keywords can contain references.
 NESTED = {*APPLICATORS, "contentSchema", "discriminator", "xml", "$ref", "x-left-open"}
 NAMED = {  # objects whose keys are names, not keywords
-    *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
-    *("webhooks", *SCHEMA_MAP_KEYWORDS),
+    *("content", "encoding", "headers", "links", "callbacks", "variables", "webhooks"),
+    *SCHEMA_MAP_KEYWORDS,
 }
 # Without this limit, following references between schemas could take billions of steps.
 MAX_REFERENCES = 10_000
@@ -31,11 +31,6 @@ class InlinedContract(Contract):
     """A contract that returns its parts with references inlined."""
 
     followed: int = 0  # number of references to components so far
-
-    @classmethod
-    def of(cls, contract: Contract) -> Self:
-        """Return an inlined copy of the contract."""
-        return cls(contract.document, contract.source, contract.text)
 
     @cached_property
     def api(self) -> dict[str, Any]:

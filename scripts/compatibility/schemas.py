@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import jsonschema_rs
 from jsonschema_rs.canonical import Containment
 
-from scripts.compatibility.values import is_list, is_mapping, mapping_at
+from scripts.compatibility.values import is_mapping, mapping_at
 from scripts.documents import DIALECTS, Contract
 
 T = TypeVar("T")
@@ -118,14 +118,11 @@ def subschemas(*schemas: Any) -> Iterator[dict[str, Any]]:
         yield from subschemas(*parts(schema).values())
 
 
-def constants(schema: Any) -> Iterator[Any]:
+def constants(schema: dict[str, Any]) -> Iterator[Any]:
     """Yield the values of the schema's `enum` and `const`, but not those of its subschemas."""
-    if is_mapping(schema):
-        listed = schema.get("enum")
-        if is_list(listed):
-            yield from listed
-        if "const" in schema:
-            yield schema["const"]
+    yield from schema.get("enum", ())
+    if "const" in schema:
+        yield schema["const"]
 
 
 def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
@@ -216,8 +213,7 @@ def difference(small: Schema, large: Schema) -> Any:
 
 def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], default: Any) -> Any:
     found: Any = call_or_default(lambda: function().to_json_schema(), default)
-    if is_mapping(found):  # `$schema` would make equal subschemas seem different
-        found.pop("$schema", None)
+    found.pop("$schema", None)  # it would make equal subschemas seem different
     return found
 
 
