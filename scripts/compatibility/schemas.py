@@ -146,8 +146,9 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
             result[keyword] = view(part, hidden, sending=sending)
         else:
             result[keyword][name] = view(part, hidden, sending=sending)
-    if "required" in result:
-        result["required"] = sorted(set(result["required"]) - names)
+    required = set(result.pop("required", ())) - names
+    if required:
+        result["required"] = sorted(required)
     for name in names:
         result["properties"][name] = not sending
     if result.get("format") in FORMATS:
