@@ -95,7 +95,7 @@ def running(  # noqa: PLR0913 - all parameters have defaults
     fixtures: Path | str | None = None,
     store: Path | str | None = None,
     *,
-    keys: Path | None = None,
+    keys: Path | str | None = None,
     cors_origins: Collection[str] = (),
 ) -> Generator[Mock]:
     """Serve a mock in a new thread until the block ends. Yield the mock.
@@ -108,7 +108,8 @@ def running(  # noqa: PLR0913 - all parameters have defaults
     if not isinstance(contract, Contract):
         contract = Contract(contract)
     initial = Fixtures.read(contract, fixtures)
-    mock = Mock(contract, initial, store_at(store, contract.credentials, keys))
+    key_file = Path(keys) if keys else None
+    mock = Mock(contract, initial, store_at(store, contract.credentials, key_file))
     options = {"loop_factory": new_event_loop}
     with ExitStack() as stack:
         # If the block never ends, for example because `setUpClass` failed, stop the mock at exit.
