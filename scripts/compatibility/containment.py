@@ -43,16 +43,15 @@ class Difference:
     large: Schema
     # The names of the fields that contain the field, followed by its own name
     names: tuple[str, ...] = ()
-    # The sender's schemas for the objects that contain `small`
-    parents: tuple[dict[str, Any], ...] = ()
+    # The sender's schemas for the objects that contain `small`, each with a field's name
+    parents: tuple[tuple[str, dict[str, Any]], ...] = ()
 
     def body(self, value: Any) -> Any:
         """Return a body in which the field has this value; raise IndexError if none is found.
 
         The body contains no other fields except the required ones.
         """
-        names = self.names[: len(self.parents)]
-        for name, schema in zip(reversed(names), reversed(self.parents), strict=True):
+        for name, schema in reversed(self.parents):
             value = _completed({name: value}, schema)
         return value
 
@@ -85,7 +84,7 @@ def differences(
     small: Schema,
     large: Schema,
     names: tuple[str, ...] = (),
-    parents: tuple[dict[str, Any], ...] = (),
+    parents: tuple[tuple[str, dict[str, Any]], ...] = (),
 ) -> Iterator[Difference]:
     """Yield the differences between fields or, if other keywords differ, between whole schemas."""
     if canonical_json(small) == canonical_json(large):
@@ -101,7 +100,7 @@ def differences(
         place = (*names, name)
         if is_simple:
             inner = (sent.get(name, others), received.get(name, others))
-            yield from differences(*inner, place, (*parents, small))
+            yield from differences(*inner, place, (*parents, (name, small)))
         elif canonical_json(sent.get(name)) != canonical_json(received.get(name)):
             # Other keywords restrict several fields, so compare whole objects.
             limits: dict[str, Any] = {"properties": {name: received.get(name)}}
