@@ -52,6 +52,12 @@ def as_secret(value: str | Secret | Unset | None) -> Secret | Unset | None:
     return value if isinstance(value, (Secret, Unset, NoneType)) else Secret(value)
 
 
+def as_body(value: U) -> U:
+    """Return a model unchanged. Wrap other values, because they might contain a credential."""
+    is_model = hasattr(type(value), "__attrs_attrs__")
+    return value if is_model else cast("U", as_secret(cast("str", value)))
+
+
 def as_plain(value: object) -> object:
     """Return the text of a Secret. Return other values unchanged."""
     return value.reveal() if isinstance(value, Secret) else value

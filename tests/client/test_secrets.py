@@ -1,5 +1,6 @@
 """Credentials do not appear in output, log messages, errors, tracebacks or pickled responses."""
 
+import asyncio
 import copy
 import errno
 import gc
@@ -17,7 +18,7 @@ import attrs
 import httpx
 import pytest
 
-from flashback_client import FlashbackClient, Secret, errors
+from flashback_client import AsyncFlashbackClient, FlashbackClient, Secret, errors
 from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import UpdateAiLlmRequest
 from tests.client.support import (
@@ -60,6 +61,7 @@ UPDATE = update_ai_llm.prepare(ID, body=UpdateAiLlmRequest())
 INVALID = "s3cret\ud800"
 WRONG_TYPE: Any = (("X", "s3cret"),)
 MISSPELLED = {"secrt": "s3cret", "name": 5}
+NO_MODEL: Any = {"secret": "s3cret"}
 INVALID_CALLS: dict[str, Callable[[], object]] = {
     "body": lambda: UpdateAiLlmRequest(secret=INVALID),
     "from_dict": lambda: UpdateAiLlmRequest.from_dict({"secret": INVALID}),
@@ -68,6 +70,10 @@ INVALID_CALLS: dict[str, Callable[[], object]] = {
     "headers": lambda: FlashbackClient(TOKEN, headers=WRONG_TYPE),
     "key": lambda: blocking(Service()).update_ai_llm(ID, key=INVALID),
     "secret": lambda: blocking(Service()).update_ai_llm(ID, secret=WRONG_TYPE),
+    "dict": lambda: update_ai_llm.sync(ID, client=blocking(Service()), body=NO_MODEL),
+    "async dict": lambda: asyncio.run(
+        update_ai_llm.asyncio(ID, client=AsyncFlashbackClient(TOKEN), body=NO_MODEL)
+    ),
     "token": lambda: FlashbackClient(INVALID),
     "function": lambda: blocking(Service(), token=lambda: INVALID).update_ai_llm(ID),
     "nested": lambda: blocking(Service()).send(UPDATE._replace(body=[object()])),

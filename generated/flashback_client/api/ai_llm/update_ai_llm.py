@@ -4,12 +4,11 @@ errors."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from flashback_runtime.calls import Call
 from flashback_runtime.client import AsyncClient, Client
-from flashback_runtime.errors import ArgumentTypeError
-from flashback_runtime.fields import segment
+from flashback_runtime.fields import as_body, segment
 
 from ...errors import STATUS_ERRORS
 from ...models.error_response import ErrorResponse
@@ -27,10 +26,8 @@ def prepare(
     body: UpdateAiLlmRequest,
 ) -> Call[UpdateAiLlmResponse, ErrorResponse | UpdateAiLlmResponse]:
     """Prepare a call without sending it; raise ArgumentError if an argument is invalid."""
-    if not isinstance(cast("object", body), UpdateAiLlmRequest):
-        raise ArgumentTypeError.about(
-            "body", f"must be of type UpdateAiLlmRequest, not {type(body).__name__}"
-        )
+    body = as_body(body)
+    Rule("UpdateAiLlmRequest").check("body", body)
     return Call(
         method="PUT",
         path="/ai/llm/{id}".format(
@@ -68,6 +65,7 @@ def sync_detailed(
     ApiConnectionError if no complete response is received, and ResponseDecodeError if the body
     of a successful response is invalid.
     """
+    body = as_body(body)
     return client.send(
         prepare(
             id=id,
@@ -80,6 +78,7 @@ def sync(
     id: str, *, body: UpdateAiLlmRequest, client: Client
 ) -> ErrorResponse | UpdateAiLlmResponse | None:
     """Send the request; return the parsed body, or None for an undocumented status."""
+    body = as_body(body)
     return sync_detailed(id=id, body=body, client=client).parsed
 
 
@@ -92,6 +91,7 @@ async def asyncio_detailed(
     ApiConnectionError if no complete response is received, and ResponseDecodeError if the body
     of a successful response is invalid.
     """
+    body = as_body(body)
     return await client.send(
         prepare(
             id=id,
@@ -104,4 +104,5 @@ async def asyncio(
     id: str, *, body: UpdateAiLlmRequest, client: AsyncClient
 ) -> ErrorResponse | UpdateAiLlmResponse | None:
     """Send the request; return the parsed body, or None for an undocumented status."""
+    body = as_body(body)
     return (await asyncio_detailed(id=id, body=body, client=client)).parsed
