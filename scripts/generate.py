@@ -188,8 +188,8 @@ def _operation_problems(part: dict[str, Any], place: str) -> Iterator[str]:
         yield ": the client sets this header, or the name is invalid; remove or rename the header"
     if place == "servers[0]" and not SERVER.fullmatch(str(part.get("url"))):
         yield ".url: must be an absolute URL without variables, a user, a query or a fragment"
-    if str(part.get("$ref")).startswith("#/components/pathItems/"):
-        yield ": a $ref to a path item is not supported; replace it with the path item"
+    if re.match(r"#/(?!components/(?!pathItems)[^/]+(/[^/]+)?$)", str(part.get("$ref"))):
+        yield ".$ref: must refer to a whole component, but not to a path item; copy the target here"
     has_style = not part.keys().isdisjoint({"content", "explode", "style"})
     if part.get("in") == "cookie" or ("in" in part and has_style):
         yield ": cookies, style, explode and content are not supported in parameters; remove them"
