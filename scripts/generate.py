@@ -147,17 +147,21 @@ def objects(
                 yield from objects(inner, inside, has_names=not has_names and name in NAMED)
 
 
-def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
+def _enum_problems(members: object) -> Iterator[str]:
     from openapi_python_client.strings import snake_case  # noqa: PLC0415
 
-    enum = schema.get("enum")
-    members: list[Any] = enum if isinstance(enum, list) else []
+    if not isinstance(members, list):
+        return
     if not all(isinstance(member, str) and member.isprintable() for member in members):
         yield ".enum: a member is not a printable string; only printable strings are supported"
-    else:
-        names = [snake_case(member.upper()) for member in members if member[:1].isalpha()]
-        if _duplicates(names):
-            yield ".enum: two members have the same name in Python; rename or remove one of them"
+        return
+    names = [snake_case(member.upper()) for member in members if member[:1].isalpha()]
+    if _duplicates(names):
+        yield ".enum: two members have the same name in Python; rename or remove one of them"
+
+
+def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
+    yield from _enum_problems(schema.get("enum"))
     pattern = schema.get("pattern")
     if isinstance(pattern, str):
         try:
@@ -175,6 +179,8 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
         )
     if "const" in schema and re.search(r"\.(oneOf|anyOf)\[\d+\]$", place):
         yield ": const is not supported in oneOf and anyOf; use an enum with one member"
+    if not isinstance(schema.get("const", ""), str | int):
+        yield ".const: only strings, integers and booleans are supported; remove it"
     if "nullable" in schema:
         yield ": `nullable` has no effect in OpenAPI 3.1; add 'null' to `type` instead"
     if schema.get("format") == "binary":
