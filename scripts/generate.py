@@ -196,6 +196,9 @@ def _operation_problems(part: dict[str, Any], place: str) -> Iterator[str]:
         yield ".url: must be an absolute URL without variables, a user, a query or a fragment"
     if re.match(r"#/(?!components/(?!pathItems)[^/]+(/[^/]+)?$)", str(part.get("$ref"))):
         yield ".$ref: must refer to a whole component, but not to a path item; copy the target here"
+    content = part.get("content")
+    if isinstance(content, dict) and "application/json" in [*content][1:]:
+        yield ".content: only the first media type is supported; put application/json first"
     has_style = not part.keys().isdisjoint({"content", "explode", "style"})
     if part.get("in") == "cookie" or ("in" in part and has_style):
         yield ": cookies, style, explode and content are not supported in parameters; remove them"
