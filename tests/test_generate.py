@@ -222,7 +222,7 @@ INFO = b"openapi: 3.1.0\ninfo: {title: t, version: '1'}\n"
         (b"\xff", "cannot be read"),
         (b"openapi: 3.1.0\npaths: &a {/x: *a}", "is not valid YAML: Circular reference"),
         (b"a: [", "is not valid YAML: line 1: "),
-        (INFO + b"x-a: &a.b 1", "is not valid YAML 1.1: line 3: expected alphabetic"),
+        (INFO + b"x-a: &a.b 1", "is not valid YAML 1.1: line 3: did not find expected alphabetic"),
         (b"a: 1\na: 2", 'line 2: found duplicate key "a"'),
         (INFO + b"paths: {/x: {get: {tags: [NO]}}}", 'paths./x.get.tags: without "NO", with false'),
         (INFO + b"x-size: 1e3", 'x-size: 1000.0 → "1e3"'),
