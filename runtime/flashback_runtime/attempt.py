@@ -6,13 +6,15 @@ This module's stack frames hold requests, including credentials, in plain text. 
 
 from __future__ import annotations
 
+import inspect
 import json
+import signal
 import time
 import zlib
 from contextlib import suppress
 from traceback import walk_tb
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 from .calls import Response, RunningCall, printable
 from .errors import ApiConnectionError, ApiTimeoutError, ArgumentTypeError
@@ -194,12 +196,21 @@ def _redact(running: RunningCall, error: BaseException) -> None:
 
 
 def _is_from_signal_handler(error: OSError) -> bool:
-    """Return whether a function in the traceback received a frame as an argument or in `*args`."""
+    """Return whether the error comes from a signal handler.
+
+    Recognize a handler by its code or by its argument, which is the interrupted frame.
+    """
+    handlers = map(signal.getsignal, signal.valid_signals())
+    codes = {getattr(handler, "__code__", None) for handler in handlers}
     for frame, _ in walk_tb(error.__traceback__):
-        for value in frame.f_locals.values():
-            arguments = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
-            if any(isinstance(argument, FrameType) for argument in arguments):
-                return True
+        names, varargs, _, variables = inspect.getargvalues(frame)
+        arguments = [variables.get(name) for name in names]
+        others = variables.get(varargs or "")
+        if type(others) is tuple:
+            arguments += others
+        # Do not use isinstance(), because `__class__` can be a property with side effects.
+        if frame.f_code in codes or FrameType in map(type, arguments):
+            return True
     return False
 
 

@@ -5,9 +5,10 @@ import inspect
 import pickle
 import signal
 import traceback
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import httpx
@@ -100,17 +101,18 @@ def check_no_frames(error: BaseException, package: str) -> None:
         assert f"/{package}/" not in frame.filename
 
 
-@contextmanager
-def interrupting(error: BaseException, *, is_variadic: bool = False) -> Generator[None]:
+def interrupting(error: BaseException) -> AbstractContextManager[None]:
     """Raise the error from a signal handler in the main thread after 0.3 s."""
 
     def interrupt(_: int, __: object) -> None:
         raise error
 
-    def interrupt_variadic(*_: object) -> None:
-        raise error
+    return alarm(interrupt)
 
-    handler = interrupt_variadic if is_variadic else interrupt
+
+@contextmanager
+def alarm(handler: Callable[[int, FrameType | None], object]) -> Generator[None]:
+    """Call the signal handler in the main thread after 0.3 s."""
     previous = signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     try:
