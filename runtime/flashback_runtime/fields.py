@@ -52,10 +52,9 @@ def as_secret(value: str | Secret | Unset | None) -> Secret | Unset | None:
     return value if isinstance(value, (Secret, Unset, NoneType)) else Secret(value)
 
 
-def as_body(value: U) -> U:
+def as_body(value: U, model: type[object]) -> U:
     """Return a model unchanged. Wrap other values, because they might contain a credential."""
-    is_model = hasattr(type(value), "__attrs_attrs__")
-    return value if is_model else cast("U", as_secret(cast("str", value)))
+    return value if isinstance(value, model) else cast("U", as_secret(cast("str", value)))
 
 
 def as_plain(value: object) -> object:

@@ -62,6 +62,7 @@ INVALID = "s3cret\ud800"
 WRONG_TYPE: Any = (("X", "s3cret"),)
 MISSPELLED = {"secrt": "s3cret", "name": 5}
 NO_MODEL: Any = {"secret": "s3cret"}
+OTHER_CLASS: Any = attrs.make_class("UpdateAiLlmRequest", ["secret"])("s3cret")
 INVALID_CALLS: dict[str, Callable[[], object]] = {
     "body": lambda: UpdateAiLlmRequest(secret=INVALID),
     "from_dict": lambda: UpdateAiLlmRequest.from_dict({"secret": INVALID}),
@@ -71,6 +72,7 @@ INVALID_CALLS: dict[str, Callable[[], object]] = {
     "key": lambda: blocking(Service()).update_ai_llm(ID, key=INVALID),
     "secret": lambda: blocking(Service()).update_ai_llm(ID, secret=WRONG_TYPE),
     "dict": lambda: update_ai_llm.sync(ID, client=blocking(Service()), body=NO_MODEL),
+    "other class": lambda: update_ai_llm.sync(ID, client=blocking(Service()), body=OTHER_CLASS),
     "async dict": lambda: asyncio.run(
         update_ai_llm.asyncio(ID, client=AsyncFlashbackClient(TOKEN), body=NO_MODEL)
     ),

@@ -26,8 +26,8 @@ def prepare(
     body: UpdateAiLlmRequest,
 ) -> Call[UpdateAiLlmResponse, ErrorResponse | UpdateAiLlmResponse]:
     """Prepare a call without sending it; raise ArgumentError if an argument is invalid."""
-    body = as_body(body)
-    Rule("UpdateAiLlmRequest").check("body", body)
+    body = as_body(body, UpdateAiLlmRequest)
+    Rule(UpdateAiLlmRequest).check("body", body)
     return Call(
         method="PUT",
         path="/ai/llm/{id}".format(
@@ -65,7 +65,7 @@ def sync_detailed(
     ApiConnectionError if no complete response is received, and ResponseDecodeError if the body
     of a successful response is invalid.
     """
-    body = as_body(body)
+    body = as_body(body, UpdateAiLlmRequest)
     return client.send(
         prepare(
             id=id,
@@ -78,7 +78,7 @@ def sync(
     id: str, *, body: UpdateAiLlmRequest, client: Client
 ) -> ErrorResponse | UpdateAiLlmResponse | None:
     """Send the request; return the parsed body, or None for an undocumented status."""
-    body = as_body(body)
+    body = as_body(body, UpdateAiLlmRequest)
     return sync_detailed(id=id, body=body, client=client).parsed
 
 
@@ -91,7 +91,7 @@ async def asyncio_detailed(
     ApiConnectionError if no complete response is received, and ResponseDecodeError if the body
     of a successful response is invalid.
     """
-    body = as_body(body)
+    body = as_body(body, UpdateAiLlmRequest)
     return await client.send(
         prepare(
             id=id,
@@ -104,5 +104,5 @@ async def asyncio(
     id: str, *, body: UpdateAiLlmRequest, client: AsyncClient
 ) -> ErrorResponse | UpdateAiLlmResponse | None:
     """Send the request; return the parsed body, or None for an undocumented status."""
-    body = as_body(body)
+    body = as_body(body, UpdateAiLlmRequest)
     return (await asyncio_detailed(id=id, body=body, client=client)).parsed
