@@ -57,7 +57,10 @@ class BoundaryValues:
         self.remaining = most
         self.form = difference(small, large)
         self.known: dict[str, list[Any]] = {}
-        self.constants: dict[str, Any] = {}  # keyed by their JSON text
+        # Start with the constants that only one of the schemas contains.
+        in_both = _constants_in(small).keys() & _constants_in(large).keys()
+        known = _constants_in(self.form, small, large)
+        self.constants = [known[text] for text in sorted(known, key=in_both.__contains__)]
         self.has_patterns = '"pattern"' in canonical_json([small, large])
         self.names = {"extra"}
         # For each unit, such as `Items` (from maxItems and maxContains), the sizes near its limits.
@@ -68,8 +71,6 @@ class BoundaryValues:
         self.checks = [validator(part).is_valid for part in subschemas(plain_form(large))]
 
     def _read(self, schema: dict[str, Any]) -> None:
-        for constant in constants(schema):
-            self.constants[canonical_json(constant)] = constant
         self.names.update(mapping_at(schema, "properties"), schema.get("required", ()))
         self.names.update(mapping_at(schema, "dependentRequired"))
         for keyword, value in schema.items():
@@ -94,8 +95,8 @@ class BoundaryValues:
             yield value
 
     def _candidates(self, schema: dict[str, Any]) -> Iterator[Any]:
+        yield from self.constants[: MANY // 4]  # leave room for other values
         yield from constants(schema)
-        yield from islice(self.constants.values(), MANY // 4)  # leave room for other values
         for branch in _branches(schema):
             yield from islice(self.values(branch), MANY)
         types = schema.get("type", TYPES)
@@ -197,6 +198,15 @@ class BoundaryValues:
                 first.setdefault(f"a{index}", examples[0])
         for size in sizes:
             yield dict(islice(first.items(), size))
+
+
+def _constants_in(*schemas: Schema) -> dict[str, Any]:
+    """Return the constants in the schemas and their subschemas, keyed by their JSON text."""
+    found: dict[str, Any] = {}
+    for schema in subschemas(*schemas):
+        for constant in constants(schema):
+            found[canonical_json(constant)] = constant
+    return found
 
 
 def _branches(schema: dict[str, Any]) -> Iterator[Any]:

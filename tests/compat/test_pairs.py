@@ -132,7 +132,7 @@ def test_a_change_among_many_required_fields_is_found() -> None:
 
 def test_a_new_value_of_a_long_enum_in_a_list_is_found() -> None:
     """A new value of a long enum, such as a list of countries, is breaking in a list of objects."""
-    codes = [f"c{number}" for number in range(600)]
+    codes = [f"c{number}" for number in range(800)]
 
     def page(values: list[str]) -> dict[str, Any]:
         country = {"type": "object", "required": ["code"], "properties": {"code": {"enum": values}}}
@@ -141,6 +141,15 @@ def test_a_new_value_of_a_long_enum_in_a_list_is_found() -> None:
     (finding,) = compared_schemas(page(codes), page([*codes, "new"]), "response")
     assert finding.severity == Severity.BREAKING
     assert finding.witness[0]["code"] == "new"
+
+
+def test_a_new_value_of_a_long_enum_in_contains_is_found() -> None:
+    """A new value that makes a list valid is breaking, even after many other values."""
+    codes = [f"c{number}" for number in range(300)]
+    old = {"type": "array", "items": {"type": "string"}, "contains": {"enum": codes}}
+    new = {**old, "contains": {"enum": [*codes, "new"]}}
+    (finding,) = compared_schemas(old, new, "response")
+    assert (finding.severity, finding.witness) == (Severity.BREAKING, ["new"])
 
 
 def test_changes_to_many_required_fields_are_compared_within_the_time_limit() -> None:
