@@ -12,7 +12,8 @@ import { RotationError, rotate } from "./rotate.js";
 
 const admin = async (method, path, content) => {
   const body = content === undefined ? undefined : JSON.stringify(content);
-  const response = await fetch(`${process.env.FLASHBACK_BASE_URL}/__admin/${path}`, { method, body });
+  const url = `${process.env.FLASHBACK_BASE_URL}/__admin/${path}`;
+  const response = await fetch(url, { method, body, signal: AbortSignal.timeout(5_000) });
   const result = await response.json();
   assert.ok(response.ok, result.message);
   return result;
@@ -23,7 +24,8 @@ const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 const isReady = () => admin("GET", "health").then(() => true, () => false);
 
 before(async () => {
-  for (let attempt = 0; attempt < 100 && !(await isReady()); attempt += 1) await sleep(100);
+  const end = Date.now() + 10_000;
+  while (Date.now() < end && !(await isReady())) await sleep(50);
 });
 
 after(() => admin("POST", "reset")); // so that the mock's tokens are valid again
