@@ -45,7 +45,7 @@ def test_every_byte_is_authenticated() -> None:
 def test_key_file_is_an_argument(tmp_path: Path, key_folder: Path) -> None:
     """`running` saves the keys in the file that it is given, not in the user's data folder."""
     keys = tmp_path / "other" / "keys"
-    with flashback_mock.running(store=tmp_path / "store.db", keys=keys) as mock:
+    with flashback_mock.running(store=tmp_path / "store.db", keys=str(keys)) as mock:
         assert str(keys) in mock.store.location
     assert keys.exists()
     assert not key_folder.exists()
