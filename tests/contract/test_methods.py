@@ -51,7 +51,7 @@ def test_method_override_is_ignored(promise: Promise) -> None:
     for name in ("_method", "method", "http_method"):
         ask(promise, "POST", query=f"?{name}=PUT", words=f"the query `{name}=PUT`")
         promise.ask(query=f"?{name}=GET", words=f"the query `{name}=GET`")
-    body = {**values.GOOD, "_method": "PUT"}
+    body = {**promise.backend.body, "_method": "PUT"}
     ask(promise, "POST", body=body, words="the field `_method`: `PUT`")
 
 

@@ -10,7 +10,7 @@ from scripts.contract import environment
 from support import contract
 from support.options import BROKEN, MEANINGS
 from tests.faults.backend import serving
-from tests.faults.changes import as_user, on, reply, when
+from tests.faults.changes import as_user, on, reject, reply, when
 from tests.faults.faults import FAULTS
 from tests.faults.messages import RETRY_NOW, Answer, page
 from tests.faults.runner import Names, RunResult, run_with_changes, run_with_url
@@ -150,6 +150,40 @@ def test_rejecting_an_update_hides_no_forbidden_update(fault: str, id: str) -> N
     names = {FAULTS[name].promises for name in faults}
     result = run_with_faults(*faults, promises=(*names, "test_member"))
     assert {*result.ids} == {*faults.values()}, result.output
+
+
+LONG_KEYS = reject(lambda key: isinstance(key, str) and len(key) > 32)
+REJECT_EMPTY = reject(lambda body: body == b"{}")
+
+
+def test_control_requests_have_credentials_of_the_usual_form() -> None:
+    """A backend that accepts the usual credentials accepts the control requests after a failure."""
+    changes = [LONG_KEYS, FAULTS["malformed_json_returns_500"].change]
+    result = run_with_changes(changes, promises=("test_first_request", "test_unreadable_body"))
+    assert "unreadable-body/server-error/500" in result.ids, result.output
+
+
+def test_control_requests_include_an_empty_update() -> None:
+    """If the first request fails, and the usual credentials are rejected, `{}` may still work."""
+    faults = ("first_request_returns_500", "only_a_key_and_a_secret", "malformed_json_returns_500")
+    result = run_with_faults(*faults, promises=("test_member", "test_unreadable_body"))
+    assert {"update/plain/400", "unreadable-body/server-error/500"} <= {*result.ids}, result.output
+
+
+def test_source_of_one_clause_does_not_hide_another() -> None:
+    """A test checks clauses from several sources, and --source selects each of them."""
+    change = FAULTS["body_is_ignored_for_percent_encoded_ids"].change
+    promises = "test_update_takes_effect"
+    result = run_with_changes([change], "--source", "ours", promises=promises)
+    assert result.ids == ["id-encoding/effect/200"], result.output
+
+
+def test_promises_about_ids_are_tested_if_the_id_is_looked_up_first() -> None:
+    """A 404 for a wrong id shows that it was looked up, even if the backend rejects `{}`."""
+    promises = ("test_unusual_id", "test_rewritten_id", "test_member_can_update[WRITE]")
+    result = run_with_changes([on(200, REJECT_EMPTY)], promises=promises)
+    outcomes = Counter(entry["outcome"] for entry in result.verdict["promises"])
+    assert outcomes == {"broken": 1, "kept": 2}, result.output
 
 
 def test_promises_about_ids_are_not_tested_if_updates_without_fields_are_rejected() -> None:

@@ -181,12 +181,21 @@ class Backend:
 
     def _fails_alone(self, exchange: Exchange) -> bool:
         """Return whether a proxy rejects this request but lets other requests through."""
-        return exchange.status != 429 and self.send(self.control(self.new_body())).succeeded
+        is_alone = exchange.status != 429
+        return is_alone and any(self.send(control).succeeded for control in self.controls())
+
+    def controls(self) -> Iterator[Request]:
+        """Yield updates of which a backend that works accepts at least one."""
+        yield self.control(self.new_body())
+        yield self.control({})
 
     def new_body(self) -> dict[str, str]:
-        """Return a body that the backend should accept: new credentials, or `{}`."""
+        """Return a body that the backend should accept: new credentials, or `{}`.
+
+        The credentials have the same form as those in other requests.
+        """
         # Do not use the seeded generator, because this method is called after random failures.
-        return {name: str(uuid.uuid4()) for name in self.body}
+        return {name: values.canary(str(uuid.uuid4())) for name in self.body}
 
     def clock(self) -> float:
         """Return the time in seconds, without the delays that `--rate-limit` adds."""
@@ -285,9 +294,10 @@ def is_working(backend: Backend, exchange: Exchange) -> bool:
     """
     latest = [f"{one.request.method} {one.request.target}: {one.got}" for one in backend.latest]
     for pause in (0.2, 0.5, 1.0, 1.5, 0):
-        control = backend.exchange(backend.control(backend.new_body()))
-        if control.succeeded:
-            return True
+        for request in backend.controls():
+            control = backend.exchange(request)
+            if control.succeeded:
+                return True
         time.sleep(pause)
     if not exchange.status and not exchange.never_sent and control.never_sent:
         return False

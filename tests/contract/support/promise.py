@@ -202,8 +202,10 @@ class Promise:
         sibling cannot be renamed.
         """
         sibling = self.need(SIBLING_ID)
-        self.prepare(id=sibling, body=values.fresh())
-        self.prepared = None
+        renamed = self.backend.exchange(self.backend.control(values.fresh(), id=sibling))
+        if not renamed.is_accepted:
+            self.check(renamed)
+            self.skip(f"an update of the name of the configuration in {SIBLING_ID} failed")
         body = values.fresh()
         first = self.backend.exchange(self.backend.control(body))
         taken = self.backend.control(body, rule="unique-names/taken", id=sibling)
@@ -214,12 +216,17 @@ class Promise:
         return sibling
 
     def need_empty_updates(self) -> None:
-        """Skip the test if the backend rejects `{}`, perhaps before it checks anything else."""
-        if self.is_wanted(self.clause):
-            exchange = self.exchange(self.request(body={}))
-            if not exchange.is_accepted:
-                self.check(exchange)
-                self.skip("the backend rejects `{}`")
+        """Skip the test if the backend rejects `{}` before it looks up the id."""
+        if not self.is_wanted(self.clause):
+            return
+        exchange = self.exchange(self.request(body={}))
+        if exchange.is_accepted:
+            return
+        self.check(exchange)
+        again = self.exchange(exchange.request.again())
+        unknown = self.exchange(self.request(id=self.backend.unknown_id(), body={}))
+        if again.status == unknown.status:
+            self.skip("the backend rejects `{}`")
 
     def request(self, **parts: Any) -> Request:
         """Return a request; see `Backend.request`."""
