@@ -199,7 +199,8 @@ def facts(verdict: Verdict, finding: Finding) -> list[tuple[str, str]]:
         rows.append(("accepted", f"{accepted['reason']} ({accepted['link']}, {accepted['date']})"))
     rows.append(("seen in", reach(finding)))
     rows.append(("id", finding["id"]))
-    rows.append(("rerun", f"with {rerun(verdict, finding)}"))
+    if finding["examples"]:  # a stale accepted finding has no examples
+        rows.append(("rerun", f"with {rerun(verdict, finding)}"))
     return rows
 
 
