@@ -181,8 +181,9 @@ class Backend:
 
     def _fails_alone(self, exchange: Exchange) -> bool:
         """Return whether a proxy rejects this request but lets other requests through."""
-        is_alone = exchange.status != 429
-        return is_alone and any(self.send(control).succeeded for control in self.controls())
+        if exchange.status == 429:
+            return False
+        return any(self.send(control).succeeded for control in self.controls())
 
     def controls(self) -> Iterator[Request]:
         """Yield updates of which a backend that works accepts at least one."""
