@@ -268,10 +268,11 @@ def test_remedy_for_status_400_mentions_the_id_option(monkeypatch: pytest.Monkey
     monkeypatch.setattr("time.sleep", lambda _: None)
     response = Exchange(request({}), 400, body=b'{"message": "not a UUID"}')
     backend = Mock(statuses={200: 0}, latest=[], exchange=lambda _: response)
+    backend.controls.return_value = [request({})]
     with pytest.raises(NoVerdictError) as caught:
         is_working(backend, Exchange(request({}), 401))
     assert 'it rejects valid updates ({"message": "not a UUID"})' in caught.value.reason
-    assert "succeeded before" not in caught.value.reason
+    assert "earlier requests succeeded" not in caught.value.reason
     assert "--id" in caught.value.cure
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
+from reports import words
 from reports.rendering import render, write
 from tests.reports.samples import ALL, Verdict, accepted, broken, no_verdict, not_tested
 
@@ -164,6 +165,17 @@ def test_markdown_shows_backend_text_literally(hostile: Verdict) -> None:
     html = MarkdownIt().enable("table").render(render("verdict.md", hostile))
     assert not re.search("<(img|a|script)\\b", html)
     assert "\\@octocat" in render("verdict.md", hostile)
+
+
+def test_details_include_the_reason_for_accepting_a_finding() -> None:
+    """Text reports show why a finding is accepted, and how to repeat its examples, if any."""
+    verdict = accepted()
+    [finding] = verdict["findings"]
+    details = dict(words.facts(verdict, finding))
+    assert finding["accepted"]["reason"] in details["accepted"]
+    assert details["rerun"].startswith("with -k")
+    finding["examples"] = []
+    assert "rerun" not in dict(words.facts(verdict, finding))
 
 
 def test_written_deviations_keep_accepted_entries() -> None:
