@@ -17,6 +17,7 @@ from ...models.update_ai_llm_response import UpdateAiLlmResponse
 from ...types import Response, Rule
 
 _ID = Rule(str, min_length=1, max_length=255)
+_BODY = Rule(UpdateAiLlmRequest)
 ERRORS = {status: STATUS_ERRORS[status] for status in [400, 401, 403, 404, 413, 415, 429, 500]}
 
 
@@ -27,7 +28,7 @@ def prepare(
 ) -> Call[UpdateAiLlmResponse, ErrorResponse | UpdateAiLlmResponse]:
     """Prepare a call without sending it; raise ArgumentError if an argument is invalid."""
     body = as_body(body, UpdateAiLlmRequest)
-    Rule(UpdateAiLlmRequest).check("body", body)
+    _BODY.check("body", body)
     return Call(
         method="PUT",
         path="/ai/llm/{id}".format(
