@@ -43,7 +43,7 @@ def test_output_ends_with_the_result() -> None:
         f"   clause    {clause}: A 401 response has the header `WWW-Authenticate: Bearer`.",
         "   seen in   425 requests",
         "   id        challenge/WWW-Authenticate/missing",
-        f"   rerun     with -k '{keyword}'",
+        f"   rerun with -k '{keyword}'",
         broken()["findings"][3]["examples"][0]["curl"],
     ]
 

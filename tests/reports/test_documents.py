@@ -173,9 +173,9 @@ def test_details_include_the_reason_for_accepting_a_finding() -> None:
     [finding] = verdict["findings"]
     details = dict(words.facts(verdict, finding))
     assert finding["accepted"]["reason"] in details["accepted"]
-    assert details["rerun"].startswith("with -k")
+    assert details["rerun with"].startswith("-k")
     finding["examples"] = []
-    assert "rerun" not in dict(words.facts(verdict, finding))
+    assert "rerun with" not in dict(words.facts(verdict, finding))
 
 
 def test_written_deviations_keep_accepted_entries() -> None:

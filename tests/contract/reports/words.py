@@ -200,7 +200,7 @@ def facts(verdict: Verdict, finding: Finding) -> list[tuple[str, str]]:
     rows.append(("seen in", reach(finding)))
     rows.append(("id", finding["id"]))
     if finding["examples"]:  # a stale accepted finding has no examples
-        rows.append(("rerun", f"with {rerun(verdict, finding)}"))
+        rows.append(("rerun with", rerun(verdict, finding)))
     return rows
 
 
