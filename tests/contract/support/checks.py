@@ -367,7 +367,7 @@ def _check_headers(exchange: Exchange) -> Iterator[Finding]:
     for name, reference in headers.items():
         header = contract.resolve(reference)
         if header.get("required"):
-            expected = f"`{name}: {header['example']}`"
+            expected = f"`{name}: {header.get('example', '…')}`"
             pattern = header["schema"].get("pattern", "(?s).*")
             yield from _check_header(exchange, f"{clause}/{name}", expected, pattern)
 
