@@ -216,7 +216,10 @@ class Promise:
         return sibling
 
     def need_empty_updates(self) -> None:
-        """Skip the test if the backend rejects `{}` before it looks up the id."""
+        """Skip the test if the backend rejects `{}` before it looks up the id.
+
+        Call this method last, because the test can still find ids that are wrongly accepted.
+        """
         if not self.is_wanted(self.clause):
             return
         exchange = self.exchange(self.request(body={}))
