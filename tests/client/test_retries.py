@@ -278,12 +278,12 @@ def test_signal_handler_exception_propagates(kind: type[OSError]) -> None:
 
 
 def raise_alarm(*_: object) -> NoReturn:
-    """Handle a signal."""
+    """Handle a signal by raising an error."""
     raise TimeoutError("the alarm")
 
 
 def raise_alarm_without_frame(number: int, frame: object) -> NoReturn:
-    """Handle a signal, after deleting the arguments."""
+    """Handle a signal by deleting the arguments and raising an error."""
     del number, frame
     raise TimeoutError("the alarm")
 

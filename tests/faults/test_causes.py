@@ -152,14 +152,11 @@ def test_rejecting_an_update_hides_no_forbidden_update(fault: str, id: str) -> N
     assert {*result.ids} == {*faults.values()}, result.output
 
 
-LONG_KEYS = reject(lambda key: isinstance(key, str) and len(key) > 32)
-REJECT_EMPTY = reject(lambda body: body == b"{}")
-
-
 def test_control_requests_have_credentials_of_the_usual_form() -> None:
     """A backend that accepts the usual credentials accepts those of the control requests, too."""
     last = "test_answer_does_not_depend_on_earlier_requests"
-    result = run_with_changes([LONG_KEYS], promises=last)
+    change = reject(lambda key: isinstance(key, str) and len(key) > 32)
+    result = run_with_changes([change], promises=last)
     assert result.promise(last)["outcome"] == "kept", result.output
 
 
@@ -181,7 +178,8 @@ def test_source_of_one_clause_does_not_hide_another() -> None:
 def test_promises_about_ids_are_tested_if_the_id_is_looked_up_first() -> None:
     """A 404 for a wrong id shows that it was looked up, even if the backend rejects `{}`."""
     promises = ("test_unusual_id", "test_rewritten_id", "test_member_can_update[WRITE]")
-    result = run_with_changes([on(200, REJECT_EMPTY)], promises=promises)
+    change = on(200, FAULTS["empty_objects"].change)
+    result = run_with_changes([change], promises=promises)
     outcomes = Counter(entry["outcome"] for entry in result.verdict["promises"])
     assert outcomes == {"broken": 1, "kept": 2}, result.output
 
